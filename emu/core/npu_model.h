@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
+/*
+ * The device model of the NPU: what Documentation/hardware/ specifies, in
+ * portable C11 without global state, allocation or floating point. A host (a
+ * kernel module, a process, a test) owns it, lends it memory, and turns its
+ * core functions with threads of its own.
+ *
+ * Threads: npu_model_read(), npu_model_write(), npu_model_doorbell(),
+ * npu_model_inject() and npu_model_timer() may be called at any time from any
+ * context; they take constant time and no lock but the host's short one.
+ * npu_model_step() is called by one thread per core at a time; it computes
+ * without holding the lock.
+ */
+#ifndef _NPU_MODEL_H_
+#define _NPU_MODEL_H_
+
+#include "npu_port.h"
+#include "npu_regs.h"
+
+struct npu_model;
+
+/**
+ * struct npu_host_ops - what the model asks of its host
+ * @map: lend memory at bus address @addr: returns a pointer and in *@len how
+ *       many bytes of @size follow contiguously (at least up to the end of
+ *       the 4 KiB page); NULL if nothing answers there. May be called with
+ *       the lock held.
+ * @unmap: give back what @map lent
+ * @irq: raise an interrupt vector; called with the lock held
+ * @wake: a core has work, npu_model_step() should be called; called with the
+ *        lock held
+ * @timer: call npu_model_timer() in @ns nanoseconds; replaces an earlier
+ *         request; called with the lock held
+ * @now: nanoseconds since power-on
+ * @lock: the short lock; returns what @unlock takes. Excludes interrupts.
+ * @unlock: counterpart
+ */
+struct npu_host_ops {
+	void *(*map)(void *host, u64 addr, u64 size, enum npu_access access, u64 *len);
+	void (*unmap)(void *host, void *ptr, u64 len);
+	void (*irq)(void *host, u32 vector);
+	void (*wake)(void *host, u32 core);
+	void (*timer)(void *host, u64 ns);
+	u64 (*now)(void *host);
+	unsigned long (*lock)(void *host);
+	void (*unlock)(void *host, unsigned long flags);
+};
+
+/**
+ * struct npu_model_config - size of a device
+ * @cores: 1 to NPU_MAX_CORES
+ * @slots: 1 to NPU_MAX_SLOTS
+ * @irqs: 1 or 2
+ * @bus_bits: 32 to 52
+ * @ring_order_max: NPU_RING_ORDER_MIN to 16
+ * @macs_max_order: 20 to 40
+ * @bytes_max_order: 20 to 40
+ * @clock_khz: nominal
+ * @reset_ms: bound of a reset
+ */
+struct npu_model_config {
+	u32 cores;
+	u32 slots;
+	u32 irqs;
+	u32 bus_bits;
+	u32 ring_order_max;
+	u32 macs_max_order;
+	u32 bytes_max_order;
+	u32 clock_khz;
+	u32 reset_ms;
+};
+
+/* A configuration that suits most hosts. */
+#define NPU_MODEL_CONFIG_DEFAULT {	\
+	.cores = 2,			\
+	.slots = 64,			\
+	.irqs = 2,			\
+	.bus_bits = 48,			\
+	.ring_order_max = 12,		\
+	.macs_max_order = 34,		\
+	.bytes_max_order = 32,		\
+	.clock_khz = 1000000,		\
+	.reset_ms = 500,		\
+}
+
+/**
+ * npu_model_size() - memory that npu_model_init() needs
+ * @config: of the device
+ *
+ * Return: bytes, 0 if @config is out of range.
+ */
+size_t npu_model_size(const struct npu_model_config *config);
+
+/**
+ * npu_model_init() - power the device on
+ * @mem: npu_model_size() bytes, 64-byte aligned; the host frees them when
+ *       no function of the model runs or will run
+ * @config: of the device
+ * @ops: host functions
+ * @host: their first argument
+ *
+ * Return: the model, at @mem.
+ */
+struct npu_model *npu_model_init(void *mem, const struct npu_model_config *config,
+				 const struct npu_host_ops *ops, void *host);
+
+u32 npu_model_read(struct npu_model *model, u32 reg);
+void npu_model_write(struct npu_model *model, u32 reg, u32 value);
+void npu_model_doorbell(struct npu_model *model, u32 slot, u32 value);
+void npu_model_timer(struct npu_model *model);
+
+enum npu_step {
+	NPU_STEP_IDLE,		/* nothing to do until the next wake */
+	NPU_STEP_RAN,		/* a tile or more; call again */
+	NPU_STEP_STALLED,	/* hangs on demand: call again, not at once */
+};
+
+/**
+ * npu_model_step() - let a core execute up to one tile
+ * @model: the device
+ * @core: which core
+ */
+enum npu_step npu_model_step(struct npu_model *model, u32 core);
+
+/* Faults on demand; the guest's registers cannot reach them. */
+enum npu_inject {
+	NPU_INJECT_HANG,	/* the arg-th command from now never ends; 0 = none */
+	NPU_INJECT_CORRUPT,	/* the arg-th completion from now writes garbage; 0 = none */
+	NPU_INJECT_GONE,	/* arg 1: reads give ones, writes are lost, all DMA stops */
+};
+
+void npu_model_inject(struct npu_model *model, enum npu_inject what, u64 arg);
+
+/**
+ * npu_model_bus_errors() - accesses that the host did not answer
+ * @model: the device
+ */
+u64 npu_model_bus_errors(struct npu_model *model);
+
+#endif /* _NPU_MODEL_H_ */

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: MIT
+/* Fences: one binary syncobj each, so that its sync_file has the job's error. */
+#include <linux/sync_file.h>
+#include <sys/ioctl.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "internal.h"
+
+int npu_fence_create(struct npu_device *dev, struct npu_fence **out)
+{
+	struct npu_fence *fence = calloc(1, sizeof(*fence));
+	int ret;
+
+	if (!fence)
+		return -ENOMEM;
+	ret = npu_syncobj_get(dev, &fence->syncobj);
+	if (ret) {
+		free(fence);
+		return ret;
+	}
+	fence->refs = 1;
+	fence->dev = npu_device_get(dev);
+	*out = fence;
+	return 0;
+}
+
+struct npu_fence *npu_fence_get(struct npu_fence *fence)
+{
+	atomic_fetch_add(&fence->refs, 1);
+	return fence;
+}
+
+NPU_API void npu_fence_destroy(struct npu_fence *fence)
+{
+	if (!fence || atomic_fetch_sub(&fence->refs, 1) != 1)
+		return;
+	npu_syncobj_put(fence->dev, fence->syncobj);
+	npu_queue_put(fence->queue);
+	npu_device_close(fence->dev);
+	free(fence);
+}
+
+NPU_API int npu_fence_import(struct npu_device *dev, int fd, struct npu_fence **out)
+{
+	struct npu_fence *fence;
+	int ret;
+
+	ret = npu_fence_create(dev, &fence);
+	if (ret)
+		return ret;
+	if (drmSyncobjImportSyncFile(dev->fd, fence->syncobj, fd)) {
+		ret = -errno;
+		npu_fence_destroy(fence);
+		return ret;
+	}
+	*out = fence;
+	return 0;
+}
+
+NPU_API int npu_fence_fd(struct npu_fence *fence, int *fd)
+{
+	return drmSyncobjExportSyncFile(fence->dev->fd, fence->syncobj, fd) ? -errno : 0;
+}
+
+NPU_API uint64_t npu_fence_job(const struct npu_fence *fence)
+{
+	return fence->job;
+}
+
+NPU_API uint32_t npu_fence_syncobj(const struct npu_fence *fence)
+{
+	return fence->syncobj;
+}
+
+NPU_API int64_t npu_deadline(int64_t ns)
+{
+	struct timespec now;
+	int64_t t;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	t = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+	return ns > NPU_FOREVER - t ? NPU_FOREVER : t + ns;
+}
+
+/* The status of a signalled fence: 1 or a negative errno. */
+static int query_status(struct npu_fence *fence)
+{
+	struct sync_file_info info = { 0 };
+	int fd, ret;
+
+	ret = npu_fence_fd(fence, &fd);
+	if (ret)
+		return ret;
+	ret = ioctl(fd, SYNC_IOC_FILE_INFO, &info) ? -errno : info.status;
+	close(fd);
+	return ret;
+}
+
+static int fence_failed(struct npu_fence *fence, int status, struct npu_error *err)
+{
+	/* The queue knows more than the number says. */
+	if (!fence->queue || npu_queue_state(fence->queue, NULL, err) != -EIO)
+		npu_fail(err, status, "the job failed: %s", strerror(-status));
+	return status;
+}
+
+NPU_API int npu_fence_wait(struct npu_fence *fence, int64_t deadline, struct npu_error *err)
+{
+	int status = atomic_load(&fence->status), ret;
+
+	if (!status) {
+		ret = drmSyncobjWait(fence->dev->fd, &fence->syncobj, 1, deadline, 0, NULL);
+		if (ret == -ETIME)
+			return npu_fail(err, -ETIMEDOUT, "the job is not complete yet");
+		if (ret)
+			return npu_fail(err, ret, "waiting for a fence: %s", strerror(-ret));
+		status = query_status(fence);
+		atomic_store(&fence->status, status);
+	}
+	return status > 0 ? 0 : fence_failed(fence, status, err);
+}

@@ -1,0 +1,550 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * libnpu: the NPU of /dev/accel from user space.
+ *
+ * Errors: functions that can fail return 0 or a negative errno. Those with a
+ * struct npu_error argument (NULL is welcome) say there in one sentence what
+ * went wrong and what to do about it. A destroy function accepts NULL.
+ *
+ * Lifetime: an object keeps what it was made from alive: a device may be
+ * closed before its buffers, a model before its sessions.
+ *
+ * Threads: the library has no global state. Devices, VMs, queues, buffers,
+ * fences, programs and models may be used by any number of threads at one
+ * time; streams and sessions by one thread at a time (different sessions of
+ * one model run in parallel). Destroying an object while another thread is
+ * using it is an error of the caller. A process that forks uses its devices
+ * in one of the two processes only.
+ *
+ * Units: sizes and offsets are bytes, times nanoseconds, deadlines absolute
+ * CLOCK_MONOTONIC. Structures of the kernel (drm_npu_*) and of the command
+ * stream are used as they are; the latter are little-endian.
+ */
+#ifndef NPU_H
+#define NPU_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <drm/npu_accel.h>
+#include <drm/npu_isa.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define NPU_VERSION_STRING "0.1.0"
+
+struct npu_device;
+struct npu_bo;
+struct npu_vm;
+struct npu_queue;
+struct npu_fence;
+struct npu_stream;
+struct npu_program;
+struct npu_model;
+struct npu_session;
+
+/**
+ * struct npu_error - the text of an error
+ * @detail: enum npu_illegal, if a command stream was refused; else 0
+ * @offset: of the refused command in its stream
+ * @text: one sentence, no newline, always terminated
+ */
+struct npu_error {
+	uint32_t detail;
+	uint32_t offset;
+	char text[248];
+};
+
+/* ---- Devices ------------------------------------------------------------ */
+
+/**
+ * struct npu_device_id - a device node that npu_device_list() found
+ * @path: of the node
+ * @driver: name of its kernel driver, empty if unknown
+ * @version: of the driver: major, minor, patch level; zero if unknown
+ * @error: 0, or why the node cannot be opened (negative errno)
+ */
+struct npu_device_id {
+	char path[64];
+	char driver[32];
+	int32_t version[3];
+	int32_t error;
+};
+
+/**
+ * npu_device_list() - find the NPUs of this machine
+ * @ids: room for @max entries, in the order of their node numbers
+ * @max: entries of @ids, may be 0
+ *
+ * Return: number of NPUs, which may be more than @max.
+ */
+int npu_device_list(struct npu_device_id *ids, unsigned int max);
+
+/**
+ * npu_device_open() - open a device
+ * @name: path of the node or index in npu_device_list(); NULL: what the
+ *        environment variable NPU_DEVICE says, else the first one that opens
+ * @dev: out: the device
+ * @err: out: text
+ *
+ * Return: 0; -ENODEV: there is none, or another driver's; -EACCES: no
+ * permission; -EOPNOTSUPP: driver or device are too old or too new; errno of
+ * open(2).
+ */
+int npu_device_open(const char *name, struct npu_device **dev, struct npu_error *err);
+void npu_device_close(struct npu_device *dev);
+
+/** npu_device_info() - capabilities; valid as long as @dev */
+const struct drm_npu_device_info *npu_device_info(const struct npu_device *dev);
+
+/** npu_device_path() - node that was opened; valid as long as @dev */
+const char *npu_device_path(const struct npu_device *dev);
+
+/** npu_device_fd() - the accel file, for ioctls of one's own; do not close it */
+int npu_device_fd(const struct npu_device *dev);
+
+/** npu_device_time() - device time beside CLOCK_MONOTONIC */
+int npu_device_time(struct npu_device *dev, struct drm_npu_time_info *time);
+
+/* ---- Buffers ------------------------------------------------------------- */
+
+/**
+ * npu_bo_create() - create a zeroed buffer
+ * @dev: device
+ * @size: rounded up to pages
+ * @flags: DRM_NPU_BO_*
+ * @vm: NULL, or the only VM that will map it (cheaper to submit with, cannot
+ *      be exported)
+ * @bo: out: the buffer
+ */
+int npu_bo_create(struct npu_device *dev, uint64_t size, uint32_t flags, struct npu_vm *vm,
+		  struct npu_bo **bo);
+void npu_bo_destroy(struct npu_bo *bo);
+
+/**
+ * npu_bo_import() - use another device's or process's dma-buf
+ * @dev: device
+ * @fd: dma-buf; still the caller's afterwards
+ * @bo: out: the buffer; importing a dma-buf twice gives the same one, which
+ *      then needs to be destroyed twice
+ */
+int npu_bo_import(struct npu_device *dev, int fd, struct npu_bo **bo);
+
+/** npu_bo_export() - make a dma-buf that the caller closes */
+int npu_bo_export(struct npu_bo *bo, int *fd);
+
+/** npu_bo_map() - map for the CPU, once; ends with the buffer */
+int npu_bo_map(struct npu_bo *bo, void **ptr);
+uint64_t npu_bo_size(const struct npu_bo *bo);
+
+/** npu_bo_handle() - GEM handle on npu_device_fd() */
+uint32_t npu_bo_handle(const struct npu_bo *bo);
+
+/** npu_bo_label() - name for debugging; -E2BIG from DRM_NPU_BO_LABEL_MAX bytes on */
+int npu_bo_label(struct npu_bo *bo, const char *label);
+
+/**
+ * npu_bo_sync() - between accesses of CPU and device
+ * @bo: buffer; nothing is done if it needs no synchronisation
+ * @flags: DRM_NPU_SYNC_TO_DEVICE or DRM_NPU_SYNC_TO_CPU
+ * @offset: first byte
+ * @size: bytes
+ */
+int npu_bo_sync(struct npu_bo *bo, uint32_t flags, uint64_t offset, uint64_t size);
+
+/* ---- Address spaces -------------------------------------------------------- */
+
+int npu_vm_create(struct npu_device *dev, struct npu_vm **vm);
+
+/** npu_vm_destroy() - the address space lives on while a queue uses it */
+void npu_vm_destroy(struct npu_vm *vm);
+
+/** NPU_VM_FIXED: map at the address given; what was mapped there goes away. */
+#define NPU_VM_FIXED	(1u << 31)
+
+/**
+ * npu_vm_map() - give the device access to a buffer
+ * @vm: address space
+ * @bo: buffer; the mapping keeps its memory alive
+ * @offset: first byte, page aligned
+ * @size: bytes, rounded up to pages; 0 = to the end of the buffer
+ * @flags: DRM_NPU_VM_BIND_READONLY, NPU_VM_FIXED
+ * @va: out: address, never 0; with NPU_VM_FIXED in: address, page aligned
+ *
+ * The mapping is in use when the call returns.
+ * Return: 0; -ENOSPC: no address is left; -EINVAL; errors of VM_BIND.
+ */
+int npu_vm_map(struct npu_vm *vm, struct npu_bo *bo, uint64_t offset, uint64_t size,
+	       uint32_t flags, uint64_t *va);
+
+/**
+ * npu_vm_unmap() - take an access away; no access is in flight on return
+ * @vm: address space
+ * @va: as given by npu_vm_map(), or a page within
+ * @size: bytes, rounded up to pages
+ */
+int npu_vm_unmap(struct npu_vm *vm, uint64_t va, uint64_t size);
+
+/* ---- Queues ---------------------------------------------------------------- */
+
+/**
+ * npu_queue_create() - create a queue; its jobs run in order
+ * @vm: address space of its jobs
+ * @priority: more than NORMAL needs CAP_SYS_NICE
+ * @hang_timeout_ms: 0 = the device's default
+ * @queue: out: the queue
+ */
+int npu_queue_create(struct npu_vm *vm, enum drm_npu_priority priority, uint32_t hang_timeout_ms,
+		     struct npu_queue **queue);
+
+/** npu_queue_destroy() - jobs that are not complete end with -ECANCELED */
+void npu_queue_destroy(struct npu_queue *queue);
+
+/**
+ * npu_queue_submit() - run jobs
+ * @queue: queue
+ * @jobs: run in order
+ * @count: of jobs, 1 to DRM_NPU_SUBMIT_MAX
+ * @waits: fences that the first job waits for
+ * @nwaits: fewer than DRM_NPU_SYNCS_MAX
+ * @done: out: signals after the last job; may be NULL
+ *
+ * Return: 0; -EIO: the queue is banned, see npu_queue_state(); errors of
+ * SUBMIT. The error of a job is that of its fence.
+ */
+int npu_queue_submit(struct npu_queue *queue, const struct drm_npu_job *jobs, unsigned int count,
+		     struct npu_fence *const *waits, unsigned int nwaits, struct npu_fence **done);
+
+/**
+ * npu_queue_state() - is the queue still good?
+ * @queue: queue
+ * @state: out: may be NULL
+ * @err: out: what the faulting job did, in words
+ *
+ * Return: 0: good; -EIO: banned or lost, and @err says why; errors of
+ * QUEUE_GET_STATE.
+ */
+int npu_queue_state(struct npu_queue *queue, struct drm_npu_queue_get_state *state,
+		    struct npu_error *err);
+
+/** npu_queue_perf() - counters of job number @job (npu_fence_job()), 0 = of the queue */
+int npu_queue_perf(struct npu_queue *queue, uint64_t job, struct drm_npu_perf_query *perf);
+
+/* ---- Fences ----------------------------------------------------------------- */
+
+#define NPU_FOREVER	INT64_MAX
+
+/** npu_deadline() - @ns nanoseconds from now; saturates at NPU_FOREVER */
+int64_t npu_deadline(int64_t ns);
+
+/**
+ * npu_fence_wait() - wait for completion
+ * @fence: fence
+ * @deadline: absolute CLOCK_MONOTONIC; in the past: only look; NPU_FOREVER
+ * @err: out: why the job failed
+ *
+ * Return: 0: complete; -ETIMEDOUT: not complete; else the error of the job:
+ * -EINVAL illegal command, -EFAULT address, -EIO memory, -ETIME hung,
+ * -ECANCELED a predecessor failed or the queue ended, -ENODEV the device went
+ * away.
+ */
+int npu_fence_wait(struct npu_fence *fence, int64_t deadline, struct npu_error *err);
+
+/**
+ * npu_fence_fd() - sync_file of the fence
+ * @fence: fence
+ * @fd: out: becomes readable (poll, epoll) when the fence signals; other
+ *      drivers can wait for it; the caller closes it
+ */
+int npu_fence_fd(struct npu_fence *fence, int *fd);
+
+/** npu_fence_import() - fence of a sync_file; @fd is still the caller's */
+int npu_fence_import(struct npu_device *dev, int fd, struct npu_fence **fence);
+
+/** npu_fence_job() - number of its job in its queue, counted from 1; 0 if imported */
+uint64_t npu_fence_job(const struct npu_fence *fence);
+
+/** npu_fence_syncobj() - DRM syncobj on npu_device_fd(), valid as long as @fence */
+uint32_t npu_fence_syncobj(const struct npu_fence *fence);
+void npu_fence_destroy(struct npu_fence *fence);
+
+/* ---- Command streams --------------------------------------------------------- */
+
+/**
+ * npu_stream_create() - start a command stream
+ * @limits: of the device that will run it, NULL = those of the ISA alone
+ * @stream: out: the builder
+ */
+int npu_stream_create(const struct drm_npu_device_info *limits, struct npu_stream **stream);
+void npu_stream_destroy(struct npu_stream *stream);
+
+/**
+ * npu_stream_add() - append a command
+ * @stream: builder
+ * @cmd: a struct npu_cmd_*; only the opcode of its header has to be set
+ * @err: out: field and reason
+ *
+ * Makes all checks that the device makes and that need no base table. After
+ * an error the stream is as before.
+ * Return: 0; -EINVAL: the device would refuse it; -E2BIG: the stream would
+ * become larger than NPU_ISA_MAX_STREAM_SIZE; -ENOMEM.
+ */
+int npu_stream_add(struct npu_stream *stream, const void *cmd, struct npu_error *err);
+
+/** npu_stream_data() - the finished stream; valid until the next call on it */
+const void *npu_stream_data(const struct npu_stream *stream, uint32_t *size);
+
+/**
+ * npu_stream_check() - would the device accept this stream?
+ * @data: stream
+ * @size: bytes
+ * @bases: base table of the job: accesses are checked as well; or NULL
+ * @nbases: entries
+ * @limits: of the device, or NULL
+ * @err: out: field and reason, offset and enum npu_illegal
+ *
+ * Return: 0; -EINVAL: illegal; -EFAULT: outside its base.
+ */
+int npu_stream_check(const void *data, size_t size, const struct npu_base *bases,
+		     unsigned int nbases, const struct drm_npu_device_info *limits,
+		     struct npu_error *err);
+
+/**
+ * npu_stream_dis() - disassemble the command at @offset
+ * @data: stream, may be garbage
+ * @size: bytes
+ * @offset: 0 = header of the stream, then that of a command
+ * @text: out: one line without newline, cut off at @len
+ * @len: room at @text
+ *
+ * Return: offset of the next command; 0: this was the last one; -EINVAL:
+ * nothing can be read there, @text says why.
+ */
+int npu_stream_dis(const void *data, size_t size, size_t offset, char *text, size_t len);
+
+/** npu_tensor_init() - contiguous tensor; strides follow from @dim */
+void npu_tensor_init(struct npu_tensor *tensor, enum npu_type type, unsigned int base,
+		     int64_t offset, int32_t zero_point, unsigned int rank, const uint32_t *dim);
+
+/** npu_type_size() - bytes of an element, 0 for types this ISA does not have */
+unsigned int npu_type_size(enum npu_type type);
+const char *npu_type_name(enum npu_type type);
+const char *npu_illegal_name(enum npu_illegal detail);
+
+/* ---- Programs: compiled models, no device needed -------------------------------- */
+
+/** NPU_COMPILE_PROFILE: a TIMESTAMP command before and after every operator. */
+#define NPU_COMPILE_PROFILE	(1u << 0)
+
+/**
+ * struct npu_compile_options - how to compile; all zero is the default
+ * @flags: NPU_COMPILE_*
+ * @macs_max_order: log2 of the most MACs in a command; larger operators are
+ *                  split; 0 = 34
+ * @bytes_max_order: log2 of the most bytes a command moves; 0 = 32
+ * @reserved: zero
+ */
+struct npu_compile_options {
+	uint32_t flags;
+	uint32_t macs_max_order;
+	uint32_t bytes_max_order;
+	uint32_t reserved;
+};
+
+/*
+ * Base table of a program. The bases of inputs, outputs and of the time
+ * stamps follow each other in this order.
+ */
+#define NPU_BASE_CONSTANTS	0	/* read only: weights, scales, biases */
+#define NPU_BASE_ARENA		1	/* intermediate results */
+#define NPU_BASE_IO		2	/* inputs, outputs, time stamps */
+
+/**
+ * struct npu_tensor_info - an input or output of a program
+ * @name: as in the model
+ * @type: what the caller reads and writes: F32 if the model has QUANTIZE or
+ *        DEQUANTIZE at this edge, else @device_type
+ * @device_type: what the device reads and writes
+ * @rank: dimensions
+ * @dim: sizes, outermost first
+ * @size: bytes in @type
+ * @device_size: bytes in @device_type; linear
+ * @scale: real value = @scale * (device value - @zero_point); 0 = none
+ * @zero_point: see @scale
+ * @base: index into the base table
+ */
+struct npu_tensor_info {
+	const char *name;
+	enum npu_type type;
+	enum npu_type device_type;
+	uint32_t rank;
+	uint32_t dim[NPU_ISA_MAX_RANK];
+	uint64_t size;
+	uint64_t device_size;
+	float scale;
+	int32_t zero_point;
+	uint32_t base;
+};
+
+/**
+ * struct npu_op_info - an operator of a program
+ * @name: operator, as CONV_2D
+ * @output: name of its result
+ * @index: in the model
+ * @offset: of its first command in the stream
+ * @commands: how many; 0 if nothing had to be done
+ */
+struct npu_op_info {
+	const char *name;
+	const char *output;
+	uint32_t index;
+	uint32_t offset;
+	uint32_t commands;
+};
+
+/**
+ * npu_program_compile() - compile a TensorFlow Lite file
+ * @file: its content; not needed afterwards; may be hostile
+ * @size: bytes
+ * @options: NULL = default
+ * @program: out: immutable
+ * @err: out: names operator, tensor and what to do
+ *
+ * The result depends on the arguments alone.
+ * Return: 0; -EBADMSG: no valid file; -EOPNOTSUPP: valid, but something is
+ * not supported; -EINVAL: options; -ENOMEM.
+ */
+int npu_program_compile(const void *file, size_t size, const struct npu_compile_options *options,
+			struct npu_program **program, struct npu_error *err);
+
+/** npu_program_load() - as npu_program_compile(), from a path; or errno of open(2) */
+int npu_program_load(const char *path, const struct npu_compile_options *options,
+		     struct npu_program **program, struct npu_error *err);
+void npu_program_destroy(struct npu_program *program);
+
+const void *npu_program_stream(const struct npu_program *program, uint32_t *size);
+const void *npu_program_constants(const struct npu_program *program, uint64_t *size);
+unsigned int npu_program_inputs(const struct npu_program *program);
+unsigned int npu_program_outputs(const struct npu_program *program);
+unsigned int npu_program_ops(const struct npu_program *program);
+unsigned int npu_program_bases(const struct npu_program *program);
+
+/** npu_program_base() - bytes and NPU_BASE_* of a base; addresses are the caller's */
+uint64_t npu_program_base(const struct npu_program *program, unsigned int base, uint32_t *flags);
+
+/* NULL if there is no such input, output, operator. */
+const struct npu_tensor_info *npu_program_input(const struct npu_program *program, unsigned int i);
+const struct npu_tensor_info *npu_program_output(const struct npu_program *program, unsigned int i);
+const struct npu_op_info *npu_program_op(const struct npu_program *program, unsigned int i);
+
+/* ---- Models and sessions ----------------------------------------------------------- */
+
+/**
+ * npu_model_load() - read, compile and upload a TensorFlow Lite file
+ * @dev: device
+ * @path: of the file
+ * @flags: NPU_COMPILE_*
+ * @model: out: immutable, shared by its sessions
+ * @err: out: text
+ *
+ * Return: errors of npu_program_load(), npu_bo_create() and npu_vm_map().
+ */
+int npu_model_load(struct npu_device *dev, const char *path, uint32_t flags,
+		   struct npu_model **model, struct npu_error *err);
+
+/** npu_model_create() - as npu_model_load(); takes @program over, also on error */
+int npu_model_create(struct npu_device *dev, struct npu_program *program,
+		     struct npu_model **model, struct npu_error *err);
+void npu_model_destroy(struct npu_model *model);
+
+/** npu_model_program() - inputs, outputs and operators; valid as long as @model */
+const struct npu_program *npu_model_program(const struct npu_model *model);
+
+/**
+ * npu_session_create() - memory and queue for runs of a model
+ * @model: model
+ * @priority: of the queue
+ * @session: out: its runs are ordered; sessions run independently
+ * @err: out: text
+ */
+int npu_session_create(struct npu_model *model, enum drm_npu_priority priority,
+		       struct npu_session **session, struct npu_error *err);
+
+/** npu_session_destroy() - cancels a run that is under way */
+void npu_session_destroy(struct npu_session *session);
+
+/**
+ * npu_session_write() - set an input
+ * @session: session
+ * @input: index
+ * @data: values in the type of npu_program_input(); float32 is quantised
+ *        (half away from zero, saturating) if the model begins so
+ * @size: must be that of the input
+ * @err: out: text
+ *
+ * Return: 0; -EINVAL: index or size; -EBUSY: a run is under way.
+ */
+int npu_session_write(struct npu_session *session, unsigned int input, const void *data,
+		      size_t size, struct npu_error *err);
+
+/** npu_session_read() - get an output, the counterpart of npu_session_write() */
+int npu_session_read(struct npu_session *session, unsigned int output, void *data, size_t size,
+		     struct npu_error *err);
+
+/**
+ * npu_session_bind() - use a buffer of the caller as input or output, zero copy
+ * @session: session
+ * @base: npu_tensor_info.base
+ * @bo: buffer; NULL = the session's own again. Values are of device_type; the
+ *      caller synchronises CPU accesses with npu_bo_sync()
+ * @offset: first byte, a multiple of 64
+ * @err: out: text
+ */
+int npu_session_bind(struct npu_session *session, unsigned int base, struct npu_bo *bo,
+		     uint64_t offset, struct npu_error *err);
+
+/**
+ * npu_session_submit() - start a run
+ * @session: session
+ * @waits: fences to wait for first
+ * @nwaits: fewer than DRM_NPU_SYNCS_MAX
+ * @fence: out: signals when the outputs are complete; may be NULL
+ * @err: out: text
+ *
+ * Several runs may be under way at one time; they run in order, on the same
+ * inputs and outputs.
+ * Return: 0; -EIO: an earlier run failed, see npu_session_reset().
+ */
+int npu_session_submit(struct npu_session *session, struct npu_fence *const *waits,
+		       unsigned int nwaits, struct npu_fence **fence, struct npu_error *err);
+
+/** npu_session_wait() - for all runs; as npu_fence_wait() */
+int npu_session_wait(struct npu_session *session, int64_t deadline, struct npu_error *err);
+
+/** npu_session_run() - submit and wait without limit of time */
+int npu_session_run(struct npu_session *session, struct npu_error *err);
+
+/** npu_session_reset() - cancel runs, forget a failure: a new queue, inputs stay */
+int npu_session_reset(struct npu_session *session, struct npu_error *err);
+
+/**
+ * npu_session_profile() - what the operators of the last run cost
+ * @session: idle, of a model with NPU_COMPILE_PROFILE
+ * @ops: out: differences, one per operator of the program
+ * @max: entries of @ops
+ *
+ * Return: number of operators; -EINVAL: not compiled so; -EBUSY.
+ */
+int npu_session_profile(struct npu_session *session, struct npu_timestamp *ops, unsigned int max);
+
+/** npu_session_queue() - for npu_queue_perf() and npu_queue_state(); until a reset */
+struct npu_queue *npu_session_queue(struct npu_session *session);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* NPU_H */

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: MIT
+/* Queues and submission. */
+#include <inttypes.h>
+
+#include "internal.h"
+
+NPU_API int npu_queue_create(struct npu_vm *vm, enum drm_npu_priority priority,
+			     uint32_t hang_timeout_ms, struct npu_queue **out)
+{
+	struct drm_npu_queue_create create = {
+		.vm_id = vm->id,
+		.priority = priority,
+		.hang_timeout_ms = hang_timeout_ms,
+	};
+	struct npu_queue *queue;
+	int ret;
+
+	queue = calloc(1, sizeof(*queue));
+	if (!queue)
+		return -ENOMEM;
+	ret = npu_ioctl(vm->dev, DRM_IOCTL_NPU_QUEUE_CREATE, &create);
+	if (ret) {
+		free(queue);
+		return ret;
+	}
+	queue->refs = 1;
+	queue->vm = npu_vm_get(vm);
+	queue->id = create.queue_id;
+	pthread_mutex_init(&queue->lock, NULL);
+	*out = queue;
+	return 0;
+}
+
+void npu_queue_put(struct npu_queue *queue)
+{
+	if (!queue || atomic_fetch_sub(&queue->refs, 1) != 1)
+		return;
+	pthread_mutex_destroy(&queue->lock);
+	npu_vm_destroy(queue->vm);
+	free(queue);
+}
+
+NPU_API void npu_queue_destroy(struct npu_queue *queue)
+{
+	struct drm_npu_queue_destroy destroy = { 0 };
+
+	if (!queue)
+		return;
+	destroy.queue_id = queue->id;
+	atomic_store(&queue->gone, true);
+	npu_ioctl(queue->vm->dev, DRM_IOCTL_NPU_QUEUE_DESTROY, &destroy);
+	npu_queue_put(queue);
+}
+
+NPU_API int npu_queue_submit(struct npu_queue *queue, const struct drm_npu_job *jobs,
+			     unsigned int count, struct npu_fence *const *waits,
+			     unsigned int nwaits, struct npu_fence **done)
+{
+	struct npu_device *dev = queue->vm->dev;
+	struct drm_npu_sync syncs[DRM_NPU_SYNCS_MAX];
+	struct drm_npu_submit submit = {
+		.queue_id = queue->id,
+		.jobs = { .stride = sizeof(*jobs), .count = count, .ptr = (uintptr_t)jobs },
+		.syncs = { .stride = sizeof(syncs[0]), .ptr = (uintptr_t)syncs },
+	};
+	struct npu_fence *fence = NULL;
+	unsigned int n;
+	int ret;
+
+	if (nwaits >= DRM_NPU_SYNCS_MAX)
+		return -E2BIG;
+	for (n = 0; n < nwaits; n++)
+		syncs[n] = (struct drm_npu_sync) { .handle = waits[n]->syncobj };
+	if (done) {
+		ret = npu_fence_create(dev, &fence);
+		if (ret)
+			return ret;
+		syncs[n++] = (struct drm_npu_sync) {
+			.handle = fence->syncobj,
+			.flags = DRM_NPU_SYNC_SIGNAL,
+		};
+	}
+	submit.syncs.count = n;
+
+	pthread_mutex_lock(&queue->lock);
+	ret = npu_ioctl(dev, DRM_IOCTL_NPU_SUBMIT, &submit);
+	if (!ret)
+		queue->jobs += count;
+	if (!ret && fence) {
+		atomic_fetch_add(&queue->refs, 1);
+		fence->queue = queue;
+		fence->job = queue->jobs;
+	}
+	pthread_mutex_unlock(&queue->lock);
+	if (ret)
+		npu_fence_destroy(fence);
+	else if (done)
+		*done = fence;
+	return ret;
+}
+
+/* enum npu_fault of the hardware specification */
+static const char * const fault_text[] = {
+	[1] = "illegal command",
+	[2] = "access outside its base, or write to a read-only base",
+	[3] = "address that is not mapped",
+	[4] = "write to a read-only mapping",
+	[5] = "page-table walk failed",
+	[6] = "memory does not answer",
+	[7] = "aborted by a reset",
+	[8] = "malformed job descriptor",
+};
+
+static const char *access_text(uint32_t access)
+{
+	static const char * const text[] = { "access", "read", "write", "fetch" };
+
+	return text[access < ARRAY_SIZE(text) ? access : 0];
+}
+
+static int describe_fault(const struct drm_npu_fault *fault, struct npu_error *err)
+{
+	const char *what = "unknown fault";
+
+	if (fault->status < ARRAY_SIZE(fault_text) && fault_text[fault->status])
+		what = fault_text[fault->status];
+	if (fault->status == 1) {
+		npu_fail(err, -EIO, "job %" PRIu64 ", offset 0x%" PRIx64
+			 " of its stream: %s (%s); the queue accepts no more jobs",
+			 (uint64_t)fault->job, (uint64_t)fault->offset, what,
+			 npu_illegal_name(fault->detail));
+		if (err) {
+			err->detail = fault->detail;
+			err->offset = (uint32_t)fault->offset;
+		}
+		return -EIO;
+	}
+	return npu_fail(err, -EIO, "job %" PRIu64 ", offset 0x%" PRIx64
+			" of its stream: %s at 0x%" PRIx64 ": %s; the queue accepts no more jobs",
+			(uint64_t)fault->job, (uint64_t)fault->offset, access_text(fault->access),
+			(uint64_t)fault->va, what);
+}
+
+NPU_API int npu_queue_state(struct npu_queue *queue, struct drm_npu_queue_get_state *out,
+			    struct npu_error *err)
+{
+	struct drm_npu_queue_get_state state = { .queue_id = queue->id };
+	int ret;
+
+	if (atomic_load(&queue->gone))
+		return npu_fail(err, -ENOENT, "the queue was destroyed");
+	ret = npu_ioctl(queue->vm->dev, DRM_IOCTL_NPU_QUEUE_GET_STATE, &state);
+	if (ret)
+		return npu_fail(err, ret, "QUEUE_GET_STATE: %s", strerror(-ret));
+	if (out)
+		*out = state;
+	if (!state.state)
+		return 0;
+	if (state.state & DRM_NPU_QUEUE_FAULTED)
+		return describe_fault(&state.fault, err);
+	if (state.state & DRM_NPU_QUEUE_HUNG)
+		return npu_fail(err, -EIO,
+				"job %" PRIu64 " made no progress and was stopped; the queue accepts no more jobs",
+				(uint64_t)(state.fault.job ? state.fault.job : state.completed));
+	if (state.state & DRM_NPU_QUEUE_LOST)
+		return npu_fail(err, -EIO, "the device has gone or was given up after failed resets");
+	return npu_fail(err, -EIO,
+			"the queue was lost in a reset that another queue caused; create a new one");
+}
+
+NPU_API int npu_queue_perf(struct npu_queue *queue, uint64_t job, struct drm_npu_perf_query *perf)
+{
+	*perf = (struct drm_npu_perf_query) { .queue_id = queue->id, .job = job };
+	return npu_ioctl(queue->vm->dev, DRM_IOCTL_NPU_PERF_QUERY, perf);
+}

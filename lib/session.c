@@ -1,0 +1,472 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Models and sessions. A model has a VM with one read-only buffer: stream,
+ * then constants. A session has a queue, an arena that the CPU never sees, and
+ * one buffer with base table, inputs, outputs and time stamps.
+ */
+#include "compile.h"
+
+#define ALIGN	64	/* of every base in a buffer */
+
+/**
+ * struct npu_model - an uploaded program
+ * @refs: the caller's and one of each session
+ * @dev: device
+ * @vm: address space of all sessions
+ * @program: what was uploaded
+ * @bo: stream and constants
+ * @stream_va: where the stream is
+ * @constants_va: where the constants are
+ */
+struct npu_model {
+	atomic_uint refs;
+	struct npu_device *dev;
+	struct npu_vm *vm;
+	struct npu_program *program;
+	struct npu_bo *bo;
+	uint64_t stream_va;
+	uint64_t constants_va;
+};
+
+/**
+ * struct binding - memory of an input, an output or the time stamps
+ * @offset: in the session's own buffer
+ * @va: of the caller's buffer as mapped, 0 = the own one is used
+ * @size: mapped at @va
+ */
+struct binding {
+	uint64_t offset;
+	uint64_t va;
+	uint64_t size;
+};
+
+/**
+ * struct npu_session - runs of a model
+ * @model: model
+ * @priority: of the queue
+ * @queue: its jobs are the runs
+ * @last: fence of the latest run, NULL if none since the last reset
+ * @arena: of intermediate results, NULL if there are none
+ * @bo: base table at its start, then the bindings
+ * @arena_va: address of @arena
+ * @bo_va: address of @bo
+ * @map: @bo for the CPU
+ * @bound: one per base from NPU_BASE_IO on
+ */
+struct npu_session {
+	struct npu_model *model;
+	enum drm_npu_priority priority;
+	struct npu_queue *queue;
+	struct npu_fence *last;
+	struct npu_bo *arena;
+	struct npu_bo *bo;
+	uint64_t arena_va;
+	uint64_t bo_va;
+	char *map;
+	struct binding bound[NPU_ISA_MAX_BASES];
+};
+
+/* ---- Models ---- */
+
+NPU_API void npu_model_destroy(struct npu_model *model)
+{
+	if (!model || atomic_fetch_sub(&model->refs, 1) != 1)
+		return;
+	npu_bo_destroy(model->bo);
+	npu_vm_destroy(model->vm);
+	npu_program_destroy(model->program);
+	npu_device_close(model->dev);
+	free(model);
+}
+
+static int upload(struct npu_model *model)
+{
+	uint64_t constants_size, constants_at;
+	uint32_t stream_size;
+	const void *stream = npu_program_stream(model->program, &stream_size);
+	const void *constants = npu_program_constants(model->program, &constants_size);
+	void *map;
+	int ret;
+
+	ret = npu_vm_create(model->dev, &model->vm);
+	if (ret)
+		return ret;
+	constants_at = align_up(stream_size, ALIGN);
+	ret = npu_bo_create(model->dev, constants_at + constants_size, 0, model->vm, &model->bo);
+	if (!ret)
+		ret = npu_bo_map(model->bo, &map);
+	if (ret)
+		return ret;
+	npu_bo_label(model->bo, "model");
+	memcpy(map, stream, stream_size);
+	if (constants_size)
+		memcpy((char *)map + constants_at, constants, constants_size);
+	ret = npu_bo_sync(model->bo, DRM_NPU_SYNC_TO_DEVICE, 0, constants_at + constants_size);
+	if (!ret)
+		ret = npu_vm_map(model->vm, model->bo, 0, 0, DRM_NPU_VM_BIND_READONLY,
+				 &model->stream_va);
+	model->constants_va = model->stream_va + constants_at;
+	return ret;
+}
+
+NPU_API int npu_model_create(struct npu_device *dev, struct npu_program *program,
+			     struct npu_model **out, struct npu_error *err)
+{
+	struct npu_model *model;
+	uint32_t size;
+	const void *stream = npu_program_stream(program, &size);
+	int ret;
+
+	ret = npu_stream_check(stream, size, NULL, 0, &dev->info, err);
+	model = calloc(1, sizeof(*model));
+	if (ret || !model) {
+		npu_program_destroy(program);
+		free(model);
+		return ret ? ret : npu_fail(err, -ENOMEM, "out of memory");
+	}
+	model->refs = 1;
+	model->dev = npu_device_get(dev);
+	model->program = program;
+	ret = upload(model);
+	if (ret) {
+		npu_model_destroy(model);
+		return npu_fail(err, ret, "uploading the model: %s", strerror(-ret));
+	}
+	*out = model;
+	return 0;
+}
+
+NPU_API int npu_model_load(struct npu_device *dev, const char *path, uint32_t flags,
+			   struct npu_model **model, struct npu_error *err)
+{
+	struct npu_compile_options options = {
+		.flags = flags,
+		.macs_max_order = dev->info.macs_max_order,
+		.bytes_max_order = dev->info.bytes_max_order,
+	};
+	struct npu_program *program;
+	int ret = npu_program_load(path, &options, &program, err);
+
+	return ret ? ret : npu_model_create(dev, program, model, err);
+}
+
+NPU_API const struct npu_program *npu_model_program(const struct npu_model *model)
+{
+	return model->program;
+}
+
+/* ---- Sessions ---- */
+
+static struct npu_base *base_table(struct npu_session *session)
+{
+	return (struct npu_base *)session->map;
+}
+
+NPU_API void npu_session_destroy(struct npu_session *session)
+{
+	struct npu_vm *vm;
+	unsigned int i;
+
+	if (!session)
+		return;
+	/* The queue first: no job runs when its memory goes. */
+	npu_queue_destroy(session->queue);
+	npu_fence_destroy(session->last);
+	vm = session->model->vm;
+	for (i = 0; i < ARRAY_SIZE(session->bound); i++)
+		if (session->bound[i].va)
+			npu_vm_unmap(vm, session->bound[i].va, session->bound[i].size);
+	if (session->bo_va)
+		npu_vm_unmap(vm, session->bo_va, npu_bo_size(session->bo));
+	if (session->arena_va)
+		npu_vm_unmap(vm, session->arena_va, npu_bo_size(session->arena));
+	npu_bo_destroy(session->bo);
+	npu_bo_destroy(session->arena);
+	npu_model_destroy(session->model);
+	free(session);
+}
+
+static int create_memory(struct npu_session *session)
+{
+	struct npu_model *model = session->model;
+	const struct npu_program *program = model->program;
+	unsigned int n = npu_program_bases(program), i;
+	uint64_t size = align_up(n * sizeof(struct npu_base), ALIGN);
+	struct npu_base *bases;
+	void *map;
+	uint32_t flags;
+	int ret;
+
+	for (i = NPU_BASE_IO; i < n; i++) {
+		session->bound[i].offset = size;
+		size += align_up(npu_program_base(program, i, &flags), ALIGN);
+	}
+	ret = npu_bo_create(model->dev, size, 0, model->vm, &session->bo);
+	if (!ret)
+		ret = npu_bo_map(session->bo, &map);
+	if (!ret)
+		ret = npu_vm_map(model->vm, session->bo, 0, 0, 0, &session->bo_va);
+	if (!ret && program->arena_size)
+		ret = npu_bo_create(model->dev, program->arena_size, DRM_NPU_BO_NO_MMAP, model->vm,
+				    &session->arena);
+	if (!ret && session->arena)
+		ret = npu_vm_map(model->vm, session->arena, 0, 0, 0, &session->arena_va);
+	if (ret)
+		return ret;
+	npu_bo_label(session->bo, "session");
+	if (session->arena)
+		npu_bo_label(session->arena, "arena");
+	session->map = map;
+	bases = base_table(session);
+	for (i = 0; i < n; i++) {
+		bases[i].size = npu_program_base(program, i, &flags);
+		bases[i].flags = flags;
+		bases[i].va = session->bo_va + session->bound[i].offset;
+	}
+	bases[NPU_BASE_CONSTANTS].va = model->constants_va;
+	bases[NPU_BASE_ARENA].va = session->arena ? session->arena_va : session->bo_va;
+	return 0;
+}
+
+NPU_API int npu_session_create(struct npu_model *model, enum drm_npu_priority priority,
+			       struct npu_session **out, struct npu_error *err)
+{
+	struct npu_session *session = calloc(1, sizeof(*session));
+	int ret;
+
+	if (!session)
+		return npu_fail(err, -ENOMEM, "out of memory");
+	atomic_fetch_add(&model->refs, 1);
+	session->model = model;
+	session->priority = priority;
+	ret = create_memory(session);
+	if (ret) {
+		npu_fail(err, ret, "memory of a session (arena of %llu bytes): %s",
+			 (unsigned long long)model->program->arena_size, strerror(-ret));
+	} else {
+		ret = npu_queue_create(model->vm, priority, 0, &session->queue);
+		if (ret)
+			npu_fail(err, ret, "creating a queue: %s%s", strerror(-ret), ret == -EACCES ?
+				 "; this priority needs CAP_SYS_NICE" : "");
+	}
+	if (ret)
+		npu_session_destroy(session);
+	else
+		*out = session;
+	return ret;
+}
+
+NPU_API struct npu_queue *npu_session_queue(struct npu_session *session)
+{
+	return session->queue;
+}
+
+/* -EBUSY while a run is under way; how it ended does not matter here. */
+static int want_idle(struct npu_session *session, struct npu_error *err)
+{
+	if (session->last && npu_fence_wait(session->last, 0, NULL) == -ETIMEDOUT)
+		return npu_fail(err, -EBUSY, "a run of this session is under way");
+	return 0;
+}
+
+/* ---- Inputs and outputs ---- */
+
+static void quantise(const struct npu_tensor_info *info, const float *from, void *to)
+{
+	int64_t min = npu_type_min(info->device_type), max = npu_type_max(info->device_type), q;
+	unsigned int width = npu_type_size(info->device_type);
+	uint64_t i;
+
+	for (i = 0; i < info->device_size / width; i++) {
+		q = (int64_t)quant_round(from[i] / info->scale) + info->zero_point;
+		q = q < min ? min : q > max ? max : q;
+		memcpy((char *)to + i * width, &q, width);
+	}
+}
+
+static void dequantise(const struct npu_tensor_info *info, const void *from, float *to)
+{
+	bool is_signed = npu_type_min(info->device_type) < 0;
+	unsigned int width = npu_type_size(info->device_type), unused = 64 - 8 * width;
+	uint64_t i, bits;
+	int64_t q;
+
+	for (i = 0; i < info->device_size / width; i++) {
+		bits = 0;
+		memcpy(&bits, (const char *)from + i * width, width);
+		q = is_signed ? (int64_t)(bits << unused) >> unused : (int64_t)bits;
+		to[i] = (float)((double)info->scale * (double)(q - info->zero_point));
+	}
+}
+
+/* Common checks of read and write; @at gets the place in the session's buffer. */
+static int find_io(struct npu_session *session, const struct npu_tensor_info *info, size_t size,
+		   char **at, struct npu_error *err)
+{
+	if (!info)
+		return npu_fail(err, -EINVAL, "the model has no such input or output");
+	if (size != info->size)
+		return npu_fail(err, -EINVAL, "'%.64s' takes %llu bytes, not %zu", info->name,
+				(unsigned long long)info->size, size);
+	if (session->bound[info->base].va)
+		return npu_fail(err, -EINVAL, "'%.64s' is bound to a buffer of the caller",
+				info->name);
+	*at = session->map + session->bound[info->base].offset;
+	return want_idle(session, err);
+}
+
+NPU_API int npu_session_write(struct npu_session *session, unsigned int input, const void *data,
+			      size_t size, struct npu_error *err)
+{
+	const struct npu_tensor_info *info = npu_program_input(session->model->program, input);
+	char *at;
+	int ret = find_io(session, info, size, &at, err);
+
+	if (ret)
+		return ret;
+	if (info->type != info->device_type)
+		quantise(info, data, at);
+	else
+		memcpy(at, data, size);
+	return 0;
+}
+
+NPU_API int npu_session_read(struct npu_session *session, unsigned int output, void *data,
+			     size_t size, struct npu_error *err)
+{
+	const struct npu_tensor_info *info = npu_program_output(session->model->program, output);
+	char *at;
+	int ret = find_io(session, info, size, &at, err);
+
+	if (!ret)
+		ret = npu_bo_sync(session->bo, DRM_NPU_SYNC_TO_CPU,
+				  session->bound[info->base].offset, info->device_size);
+	if (ret)
+		return ret;
+	if (info->type != info->device_type)
+		dequantise(info, at, data);
+	else
+		memcpy(data, at, size);
+	return 0;
+}
+
+NPU_API int npu_session_bind(struct npu_session *session, unsigned int base, struct npu_bo *bo,
+			     uint64_t offset, struct npu_error *err)
+{
+	const struct npu_program *program = session->model->program;
+	struct binding *bound = &session->bound[base & (NPU_ISA_MAX_BASES - 1)];
+	uint64_t va = 0, first = offset / NPU_PAGE_SIZE * NPU_PAGE_SIZE, size = 0;
+	uint32_t flags;
+	int ret = want_idle(session, err);
+
+	if (ret)
+		return ret;
+	if (base < NPU_BASE_IO || base >= NPU_BASE_IO + program->ninputs + program->noutputs)
+		return npu_fail(err, -EINVAL, "base %u is no input or output", base);
+	if (bo) {
+		size = npu_program_base(program, base, &flags);
+		if (offset % ALIGN || offset > npu_bo_size(bo) || size > npu_bo_size(bo) - offset)
+			return npu_fail(err, -EINVAL,
+					"%llu bytes at a multiple of %u must fit into the buffer",
+					(unsigned long long)size, ALIGN);
+		size += offset - first;
+		ret = npu_vm_map(session->model->vm, bo, first, size,
+				 flags & NPU_BASE_WRITE ? 0 : DRM_NPU_VM_BIND_READONLY, &va);
+		if (ret)
+			return npu_fail(err, ret, "mapping a buffer: %s", strerror(-ret));
+	}
+	if (bound->va)
+		npu_vm_unmap(session->model->vm, bound->va, bound->size);
+	bound->va = va;
+	bound->size = size;
+	base_table(session)[base].va = bo ? va + offset - first : session->bo_va + bound->offset;
+	return 0;
+}
+
+/* ---- Runs ---- */
+
+NPU_API int npu_session_submit(struct npu_session *session, struct npu_fence *const *waits,
+			       unsigned int nwaits, struct npu_fence **fence,
+			       struct npu_error *err)
+{
+	const struct npu_program *program = session->model->program;
+	struct drm_npu_job job = {
+		.stream_va = session->model->stream_va,
+		.bases_va = session->bo_va,
+		.bases = npu_program_bases(program),
+	};
+	struct npu_fence *done;
+	int ret;
+
+	npu_program_stream(program, &job.stream_size);
+	ret = npu_bo_sync(session->bo, DRM_NPU_SYNC_TO_DEVICE, 0, npu_bo_size(session->bo));
+	if (!ret)
+		ret = npu_queue_submit(session->queue, &job, 1, waits, nwaits, &done);
+	/* The queue says why it takes no more. */
+	if (ret == -EIO && npu_queue_state(session->queue, NULL, err) == -EIO)
+		return ret;
+	if (ret)
+		return npu_fail(err, ret, "submitting a run: %s", strerror(-ret));
+	npu_fence_destroy(session->last);
+	session->last = npu_fence_get(done);
+	if (fence)
+		*fence = done;
+	else
+		npu_fence_destroy(done);
+	return 0;
+}
+
+NPU_API int npu_session_wait(struct npu_session *session, int64_t deadline, struct npu_error *err)
+{
+	return session->last ? npu_fence_wait(session->last, deadline, err) : 0;
+}
+
+NPU_API int npu_session_run(struct npu_session *session, struct npu_error *err)
+{
+	int ret = npu_session_submit(session, NULL, 0, NULL, err);
+
+	return ret ? ret : npu_session_wait(session, NPU_FOREVER, err);
+}
+
+NPU_API int npu_session_reset(struct npu_session *session, struct npu_error *err)
+{
+	struct npu_queue *queue;
+	int ret;
+
+	ret = npu_queue_create(session->model->vm, session->priority, 0, &queue);
+	if (ret)
+		return npu_fail(err, ret, "creating a queue: %s", strerror(-ret));
+	npu_queue_destroy(session->queue);
+	session->queue = queue;
+	/* Jobs of the old queue may still be on their way out of the device. */
+	npu_session_wait(session, NPU_FOREVER, NULL);
+	npu_fence_destroy(session->last);
+	session->last = NULL;
+	return 0;
+}
+
+NPU_API int npu_session_profile(struct npu_session *session, struct npu_timestamp *ops,
+				unsigned int max)
+{
+	const struct npu_program *program = session->model->program;
+	unsigned int base = npu_program_bases(program) - 1, i;
+	const struct npu_timestamp *t;
+	int ret;
+
+	if (!(program->flags & NPU_COMPILE_PROFILE))
+		return -EINVAL;
+	ret = want_idle(session, NULL);
+	if (!ret)
+		ret = npu_bo_sync(session->bo, DRM_NPU_SYNC_TO_CPU, session->bound[base].offset,
+				  (program->nops + 1) * sizeof(*t));
+	if (ret)
+		return ret;
+	t = (const struct npu_timestamp *)(session->map + session->bound[base].offset);
+	for (i = 0; i < program->nops && i < max; i++) {
+		ops[i].time = t[i + 1].time - t[i].time;
+		ops[i].cycles = t[i + 1].cycles - t[i].cycles;
+		ops[i].macs = t[i + 1].macs - t[i].macs;
+		ops[i].bytes = t[i + 1].bytes - t[i].bytes;
+	}
+	return (int)program->nops;
+}

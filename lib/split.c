@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The device bounds the work of one command. A larger one is cut in halves
+ * along an output dimension until the parts fit; results do not change.
+ */
+#include "compile.h"
+
+union command {
+	struct npu_cmd head;
+	struct npu_cmd_conv conv;
+	struct npu_cmd_matmul matmul;
+	struct npu_cmd_pool pool;
+	struct npu_cmd_reduce reduce;
+	struct npu_cmd_pad pad;
+	char bytes[NPU_ISA_MAX_CMD_SIZE];
+};
+
+static void take(struct npu_tensor *t, unsigned int dim, uint32_t from, uint32_t n)
+{
+	t->offset += from * t->stride[dim];
+	t->dim[dim] = n;
+}
+
+static void take_channels(struct npu_requant *rq, uint32_t from, uint32_t n)
+{
+	if (rq->count > 1) {
+		rq->scale.offset += from * sizeof(struct npu_scale);
+		rq->count = n;
+	}
+	if (rq->bias_type)
+		rq->bias.offset += from * sizeof(int32_t);
+}
+
+/* Rows of the input that @n rows of the output need; the rest is padding. */
+static void take_rows(struct npu_tensor *in, __le32 *pad, uint32_t stride, uint32_t window,
+		      uint32_t from, uint32_t n)
+{
+	int64_t first = (int64_t)from * stride - pad[0];
+	int64_t end = first + (int64_t)(n - 1) * stride + window;
+	int64_t rows = in->dim[1];
+
+	pad[0] = first < 0 ? (uint32_t)-first : 0;
+	pad[1] = end > rows ? (uint32_t)(end - rows) : 0;
+	first += pad[0];
+	take(in, 1, (uint32_t)first, (uint32_t)(end - pad[1] - first));
+}
+
+/* May the output be cut along @dim? */
+static bool may_cut(const union command *cmd, const struct npu_cmd_desc *desc, unsigned int dim)
+{
+	const struct npu_tensor *in = npu_cmd_tensor(cmd, desc, 0);
+
+	switch (desc->opcode) {
+	case NPU_OP_CONV2D:
+		return dim != 2 && (dim != 3 || cmd->conv.groups == 1);
+	case NPU_OP_DEPTHWISE:
+		return dim != 2 && (dim != 3 || in->dim[3] == cmd->conv.out.dim[3]);
+	case NPU_OP_POOL:
+		return dim != 2;
+	case NPU_OP_REDUCE:
+		return !(cmd->reduce.axes & 1u << dim);
+	case NPU_OP_SOFTMAX:
+		return dim + 1 < in->rank;
+	case NPU_OP_PAD:
+		return in->dim[dim] == cmd->pad.out.dim[dim];
+	default:
+		return true;
+	}
+}
+
+/* Reduce a command to @n results along @dim of its output. */
+static void cut(union command *cmd, const struct npu_cmd_desc *desc, unsigned int dim,
+		uint32_t from, uint32_t n)
+{
+	struct npu_tensor *out = npu_cmd_tensor(cmd, desc, desc->noperands - 1u);
+	struct npu_cmd_conv *conv = &cmd->conv;
+	struct npu_cmd_pool *pool = &cmd->pool;
+	unsigned int i;
+
+	take(out, dim, from, n);
+	switch (desc->opcode) {
+	case NPU_OP_CONV2D:
+	case NPU_OP_DEPTHWISE:
+		if (dim == 1) {
+			take_rows(&conv->in, conv->pad, conv->stride[0],
+				  conv->dilation[0] * (conv->weight.dim[1] - 1) + 1, from, n);
+		} else if (dim == 3) {
+			take(&conv->weight, desc->opcode == NPU_OP_CONV2D ? 0 : 3, from, n);
+			take_channels(&conv->requant, from, n);
+			if (desc->opcode == NPU_OP_DEPTHWISE)
+				take(&conv->in, 3, from, n);
+		} else {
+			take(&conv->in, dim, from, n);
+		}
+		break;
+	case NPU_OP_MATMUL:
+		if (dim + 1 == out->rank) {
+			take(&cmd->matmul.b, dim - 1, from, n);
+			take_channels(&cmd->matmul.requant, from, n);
+		} else {
+			take(&cmd->matmul.a, dim, from, n);
+			if (dim + 2 < out->rank)
+				take(&cmd->matmul.b, dim, from, n);
+		}
+		break;
+	case NPU_OP_POOL:
+		if (dim == 1)
+			take_rows(&pool->in, pool->pad, pool->stride[0], pool->window[0], from, n);
+		else
+			take(&pool->in, dim, from, n);
+		break;
+	default:
+		for (i = 0; i + 1 < desc->noperands; i++)
+			take(npu_cmd_tensor(cmd, desc, i), dim, from, n);
+	}
+}
+
+int split_emit(struct compile *c, const void *data, struct npu_error *err)
+{
+	const struct npu_cmd_desc *desc = npu_cmd_desc(((const struct npu_cmd *)data)->opcode);
+	const struct npu_tensor *out;
+	uint64_t macs, bytes;
+	union command half;
+	uint32_t most = 1, from;
+	unsigned int dim = 0, i;
+	int ret;
+
+	npu_cmd_work(data, desc, &macs, &bytes);
+	if (macs <= c->limits.macs && bytes <= c->limits.bytes)
+		return npu_stream_add(c->program->stream, data, err);
+	memcpy(&half, data, desc->size);
+	out = npu_cmd_tensor(data, desc, desc->noperands - 1u);
+	for (i = 0; i < out->rank; i++) {
+		if (out->dim[i] > most && may_cut(&half, desc, i)) {
+			most = out->dim[i];
+			dim = i;
+		}
+	}
+	if (most == 1)
+		return npu_fail(err, -EOPNOTSUPP,
+				"one result takes more work than a command of this device may have");
+	from = most / 2;
+	cut(&half, desc, dim, 0, from);
+	ret = split_emit(c, &half, err);
+	if (ret)
+		return ret;
+	memcpy(&half, data, desc->size);
+	cut(&half, desc, dim, from, most - from);
+	return split_emit(c, &half, err);
+}

@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: MIT
+/* Address spaces: the library hands out the addresses. */
+#include "internal.h"
+
+#define VA_FIRST	0x200000ull	/* a small number is never an address */
+#define BLOCK_SIZE	0x200000ull	/* of large pages */
+
+/* An unused stretch; the list is sorted and never has two that touch. */
+struct npu_range {
+	struct npu_range *next;
+	uint64_t start;
+	uint64_t end;
+};
+
+static struct npu_range *new_range(uint64_t start, uint64_t end, struct npu_range *next)
+{
+	struct npu_range *range = malloc(sizeof(*range));
+
+	if (range)
+		*range = (struct npu_range) { next, start, end };
+	return range;
+}
+
+/* Take [start, end) out of the list where it is free. */
+static int range_take(struct npu_vm *vm, uint64_t start, uint64_t end)
+{
+	struct npu_range **link = &vm->free, *range, *tail;
+
+	while ((range = *link) && range->start < end) {
+		if (range->end <= start) {
+			link = &range->next;
+		} else if (range->start < start && range->end > end) {
+			tail = new_range(end, range->end, range->next);
+			if (!tail)
+				return -ENOMEM;
+			range->end = start;
+			range->next = tail;
+			return 0;
+		} else if (range->start < start) {
+			range->end = start;
+			link = &range->next;
+		} else if (range->end > end) {
+			range->start = end;
+			return 0;
+		} else {
+			*link = range->next;
+			free(range);
+		}
+	}
+	return 0;
+}
+
+/* Put [start, end) into the list; parts of it may be there already. */
+static int range_give(struct npu_vm *vm, uint64_t start, uint64_t end)
+{
+	struct npu_range **link = &vm->free, *range, *next;
+
+	while (*link && (*link)->end < start)
+		link = &(*link)->next;
+	range = *link;
+	if (!range || range->start > end) {
+		range = new_range(start, end, *link);
+		if (!range)
+			return -ENOMEM;
+		*link = range;
+		return 0;
+	}
+	if (start < range->start)
+		range->start = start;
+	if (end > range->end)
+		range->end = end;
+	while ((next = range->next) && next->start <= range->end) {
+		if (next->end > range->end)
+			range->end = next->end;
+		range->next = next->next;
+		free(next);
+	}
+	return 0;
+}
+
+/* First fit; large mappings begin where the device can use large pages. */
+static int range_find(struct npu_vm *vm, uint64_t size, __u64 *start)
+{
+	uint64_t align = size >= BLOCK_SIZE ? BLOCK_SIZE : NPU_PAGE_SIZE;
+	struct npu_range *range;
+
+	for (range = vm->free; range; range = range->next) {
+		*start = align_up(range->start, align);
+		if (*start < range->end && range->end - *start >= size)
+			return 0;
+	}
+	return -ENOSPC;
+}
+
+NPU_API int npu_vm_create(struct npu_device *dev, struct npu_vm **out)
+{
+	struct drm_npu_vm_create create = { 0 };
+	struct drm_npu_vm_destroy destroy = { 0 };
+	struct npu_vm *vm;
+	int ret;
+
+	ret = npu_ioctl(dev, DRM_IOCTL_NPU_VM_CREATE, &create);
+	if (ret)
+		return ret;
+	vm = calloc(1, sizeof(*vm));
+	if (vm)
+		vm->free = new_range(VA_FIRST, 1ull << dev->info.va_bits, NULL);
+	if (!vm || !vm->free) {
+		destroy.vm_id = create.vm_id;
+		npu_ioctl(dev, DRM_IOCTL_NPU_VM_DESTROY, &destroy);
+		free(vm);
+		return -ENOMEM;
+	}
+	vm->refs = 1;
+	vm->dev = npu_device_get(dev);
+	vm->id = create.vm_id;
+	pthread_mutex_init(&vm->lock, NULL);
+	*out = vm;
+	return 0;
+}
+
+struct npu_vm *npu_vm_get(struct npu_vm *vm)
+{
+	atomic_fetch_add(&vm->refs, 1);
+	return vm;
+}
+
+NPU_API void npu_vm_destroy(struct npu_vm *vm)
+{
+	struct drm_npu_vm_destroy destroy = { 0 };
+	struct npu_range *range;
+
+	if (!vm || atomic_fetch_sub(&vm->refs, 1) != 1)
+		return;
+	destroy.vm_id = vm->id;
+	npu_ioctl(vm->dev, DRM_IOCTL_NPU_VM_DESTROY, &destroy);
+	while ((range = vm->free)) {
+		vm->free = range->next;
+		free(range);
+	}
+	pthread_mutex_destroy(&vm->lock);
+	npu_device_close(vm->dev);
+	free(vm);
+}
+
+static int bind(struct npu_vm *vm, struct drm_npu_vm_bind_op *op)
+{
+	struct drm_npu_vm_bind bind = {
+		.vm_id = vm->id,
+		.ops = { .stride = sizeof(*op), .count = 1, .ptr = (uintptr_t)op },
+		.syncs = { .stride = sizeof(struct drm_npu_sync) },
+	};
+
+	return npu_ioctl(vm->dev, DRM_IOCTL_NPU_VM_BIND, &bind);
+}
+
+NPU_API int npu_vm_map(struct npu_vm *vm, struct npu_bo *bo, uint64_t offset, uint64_t size,
+		       uint32_t flags, uint64_t *va)
+{
+	struct drm_npu_vm_bind_op op = {
+		.type = DRM_NPU_VM_BIND_MAP,
+		.flags = flags & ~NPU_VM_FIXED,
+		.handle = npu_bo_handle(bo),
+		.offset = offset,
+	};
+	int ret;
+
+	if (offset >= npu_bo_size(bo) || size > npu_bo_size(bo) - offset)
+		return -EINVAL;
+	op.size = align_up(size ? size : npu_bo_size(bo) - offset, NPU_PAGE_SIZE);
+
+	pthread_mutex_lock(&vm->lock);
+	if (flags & NPU_VM_FIXED) {
+		op.va = *va;
+		ret = *va >> vm->dev->info.va_bits ? -EINVAL : 0;
+	} else {
+		ret = range_find(vm, op.size, &op.va);
+	}
+	/* Taken first: giving back what was taken whole needs no memory. */
+	if (!ret)
+		ret = range_take(vm, op.va, op.va + op.size);
+	if (!ret) {
+		ret = bind(vm, &op);
+		if (ret && !(flags & NPU_VM_FIXED))
+			range_give(vm, op.va, op.va + op.size);
+	}
+	pthread_mutex_unlock(&vm->lock);
+	if (!ret)
+		*va = op.va;
+	return ret;
+}
+
+NPU_API int npu_vm_unmap(struct npu_vm *vm, uint64_t va, uint64_t size)
+{
+	struct drm_npu_vm_bind_op op = {
+		.type = DRM_NPU_VM_BIND_UNMAP,
+		.va = va,
+		.size = align_up(size, NPU_PAGE_SIZE),
+	};
+	int ret;
+
+	pthread_mutex_lock(&vm->lock);
+	ret = bind(vm, &op);
+	if (!ret && op.va >= VA_FIRST)
+		range_give(vm, op.va, op.va + op.size);
+	pthread_mutex_unlock(&vm->lock);
+	return ret;
+}

@@ -1,0 +1,292 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+/*
+ * The portable inner loops. Memory of the device is seen through types that
+ * may alias, because programs use the same bytes as anything they like.
+ */
+#include "npu_kernels.h"
+
+typedef s16 __attribute__((__may_alias__)) s16_any;
+typedef s32 __attribute__((__may_alias__)) s32_any;
+
+/*
+ * Two rows share one 64-bit word of a patch, the second in the upper half, so
+ * that one multiplication serves both. The halves come apart exactly while
+ * the sum of the lower one fits 32 bits: 256 * 2^15 * 255 < 2^31.
+ */
+#define NPU_MAC_RUN	256
+
+static void npu_widen(s32 *dst, const void *src, u32 type, s32 zero_point, u32 n)
+{
+	u32 zp = (u32)zero_point;
+	const s32_any *w = src;
+	const s16_any *h = src;
+	const s8 *b = src;
+	const u8 *u = src;
+	u32 i;
+
+	switch (type) {
+	case NPU_TYPE_BOOL:
+	case NPU_TYPE_U8:
+		for (i = 0; i < n; i++)
+			dst[i] = (s32)(u[i] - zp);
+		break;
+	case NPU_TYPE_S8:
+		for (i = 0; i < n; i++)
+			dst[i] = (s32)((u32)b[i] - zp);
+		break;
+	case NPU_TYPE_S16:
+		for (i = 0; i < n; i++)
+			dst[i] = (s32)((u32)h[i] - zp);
+		break;
+	default:
+		for (i = 0; i < n; i++)
+			dst[i] = (s32)((u32)w[i] - zp);
+		break;
+	}
+}
+
+static void npu_narrow(void *dst, const s32 *src, u32 type, u32 n)
+{
+	s32_any *w = dst;
+	s16_any *h = dst;
+	u8 *b = dst;
+	u32 i;
+
+	switch (type) {
+	case NPU_TYPE_BOOL:
+	case NPU_TYPE_U8:
+	case NPU_TYPE_S8:
+		for (i = 0; i < n; i++)
+			b[i] = (u8)src[i];
+		break;
+	case NPU_TYPE_S16:
+		for (i = 0; i < n; i++)
+			h[i] = (s16)src[i];
+		break;
+	default:
+		for (i = 0; i < n; i++)
+			w[i] = src[i];
+		break;
+	}
+}
+
+static void npu_patch_first(u64 *dst, const void *src, u32 type, s32 zp, u32 n)
+{
+	const s16_any *h = src;
+	const s8 *b = src;
+	const u8 *u = src;
+	u32 i;
+
+	switch (type) {
+	case NPU_TYPE_U8:
+		for (i = 0; i < n; i++)
+			dst[i] = (u64)((s64)u[i] - zp);
+		break;
+	case NPU_TYPE_S8:
+		for (i = 0; i < n; i++)
+			dst[i] = (u64)((s64)b[i] - zp);
+		break;
+	default:
+		for (i = 0; i < n; i++)
+			dst[i] = (u64)((s64)h[i] - zp);
+		break;
+	}
+}
+
+static void npu_patch(u64 *dst, u32 lane, const void *src, u32 type, s32 zp, u32 n)
+{
+	const s16_any *h = src;
+	const s8 *b = src;
+	const u8 *u = src;
+	u32 i;
+
+	if (!lane) {
+		npu_patch_first(dst, src, type, zp, n);
+		return;
+	}
+	switch (type) {
+	case NPU_TYPE_U8:
+		for (i = 0; i < n; i++)
+			dst[i] += (u64)((s64)u[i] - zp) << 32;
+		break;
+	case NPU_TYPE_S8:
+		for (i = 0; i < n; i++)
+			dst[i] += (u64)((s64)b[i] - zp) << 32;
+		break;
+	default:
+		for (i = 0; i < n; i++)
+			dst[i] += (u64)((s64)h[i] - zp) << 32;
+		break;
+	}
+}
+
+static u64 npu_dot_s8(const u64 *patch, const s8 *w, u32 n)
+{
+	u64 sum = 0;
+	u32 i;
+
+	for (i = 0; i + 4 <= n; i += 4) {
+		sum += patch[i] * (u64)(s64)w[i];
+		sum += patch[i + 1] * (u64)(s64)w[i + 1];
+		sum += patch[i + 2] * (u64)(s64)w[i + 2];
+		sum += patch[i + 3] * (u64)(s64)w[i + 3];
+	}
+	for (; i < n; i++)
+		sum += patch[i] * (u64)(s64)w[i];
+	return sum;
+}
+
+static u64 npu_dot_u8(const u64 *patch, const u8 *w, u32 n)
+{
+	u64 sum = 0;
+	u32 i;
+
+	for (i = 0; i + 4 <= n; i += 4) {
+		sum += patch[i] * w[i];
+		sum += patch[i + 1] * w[i + 1];
+		sum += patch[i + 2] * w[i + 2];
+		sum += patch[i + 3] * w[i + 3];
+	}
+	for (; i < n; i++)
+		sum += patch[i] * w[i];
+	return sum;
+}
+
+static void npu_mac(u32 *acc, u32 ld, const u64 *patch, const void *w, u32 type,
+		    s64 pitch, u32 columns, u32 n)
+{
+	const u8 *column = w;
+	u32 c, i, run;
+	u64 sum;
+	s32 low;
+
+	for (c = 0; c < columns; c++, column += pitch) {
+		for (i = 0; i < n; i += run) {
+			run = min_t(u32, n - i, NPU_MAC_RUN);
+			if (type == NPU_TYPE_S8)
+				sum = npu_dot_s8(patch + i, (const s8 *)column + i, run);
+			else
+				sum = npu_dot_u8(patch + i, column + i, run);
+			low = (s32)(u32)sum;
+			acc[c] += (u32)low;
+			acc[ld + c] += (u32)((sum - (u64)(s64)low) >> 32);
+		}
+	}
+}
+
+static void npu_mac_channel(u32 *acc, const s32 *x, const void *w, u32 type,
+			    s32 zero_point, u32 n)
+{
+	u32 zp = (u32)zero_point;
+	const s8 *b = w;
+	const u8 *u = w;
+	u32 i;
+
+	if (type == NPU_TYPE_S8) {
+		for (i = 0; i < n; i++)
+			acc[i] += (u32)x[i] * ((u32)b[i] - zp);
+	} else {
+		for (i = 0; i < n; i++)
+			acc[i] += (u32)x[i] * (u[i] - zp);
+	}
+}
+
+static void npu_sum(u32 *acc, const s32 *x, u32 n)
+{
+	u32 i;
+
+	for (i = 0; i < n; i++)
+		acc[i] += (u32)x[i];
+}
+
+static u32 npu_total(const s32 *x, u32 n)
+{
+	u32 sum = 0;
+	u32 i;
+
+	for (i = 0; i < n; i++)
+		sum += (u32)x[i];
+	return sum;
+}
+
+static void npu_max(s32 *acc, const s32 *x, u32 n)
+{
+	u32 i;
+
+	for (i = 0; i < n; i++)
+		if (x[i] > acc[i])
+			acc[i] = x[i];
+}
+
+static void npu_requant(s32 *dst, const u32 *acc, const struct npu_factor *factor,
+			u32 step, const struct npu_limits *limits, u32 n)
+{
+	u32 i;
+
+	for (i = 0; i < n; i++, factor += step)
+		dst[i] = npu_limit(npu_rq32((s32)acc[i], *factor), limits);
+}
+
+static s32 npu_scaled(s32 x, u32 left_shift, struct npu_factor f)
+{
+	return npu_rq32((s32)((u32)x << left_shift), f);
+}
+
+static void npu_eltwise(s32 *dst, const s32 *a, const s32 *b, u32 op, u32 left_shift,
+			const struct npu_factor factor[3],
+			const struct npu_limits *limits, u32 n)
+{
+	const struct npu_factor fa = factor[0], fb = factor[1], fo = factor[2];
+	u32 x, y, i;
+
+	if (op == NPU_ELTWISE_MUL) {
+		for (i = 0; i < n; i++) {
+			x = (u32)a[i] * (u32)b[i];
+			dst[i] = npu_limit(npu_rq32((s32)x, fo), limits);
+		}
+		return;
+	}
+	for (i = 0; i < n; i++) {
+		x = (u32)npu_scaled(a[i], left_shift, fa);
+		y = (u32)npu_scaled(b[i], left_shift, fb);
+		x = op == NPU_ELTWISE_ADD ? x + y : x - y;
+		dst[i] = npu_limit(npu_rq32((s32)x, fo), limits);
+	}
+}
+
+static void npu_pick(s32 *dst, const s32 *a, const s32 *b, u32 op,
+		     const struct npu_limits *limits, u32 n)
+{
+	bool least = op == NPU_ELTWISE_MIN;
+	s32 x;
+	u32 i;
+
+	for (i = 0; i < n; i++) {
+		x = (a[i] < b[i]) == least ? a[i] : b[i];
+		dst[i] = clamp_t(s32, x, limits->min, limits->max);
+	}
+}
+
+static void npu_lut(u8 *dst, const u8 *src, const u8 *table, u8 flip, u32 n)
+{
+	u32 i;
+
+	for (i = 0; i < n; i++)
+		dst[i] = table[src[i] ^ flip];
+}
+
+const struct npu_kernels npu_kernels_portable = {
+	.lanes		= NPU_LANES,
+	.widen		= npu_widen,
+	.narrow		= npu_narrow,
+	.patch		= npu_patch,
+	.mac		= npu_mac,
+	.mac_channel	= npu_mac_channel,
+	.sum		= npu_sum,
+	.total		= npu_total,
+	.maximum	= npu_max,
+	.requant	= npu_requant,
+	.eltwise	= npu_eltwise,
+	.pick		= npu_pick,
+	.lut		= npu_lut,
+};

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
+/*
+ * The inner loops of the device, behind one table of functions: everything
+ * that touches one element after another. They see contiguous arrays only,
+ * neither tensors nor memory management, so that a faster set can replace
+ * them without a change to the commands. Every set gives the same bits.
+ */
+#ifndef _NPU_KERNELS_H_
+#define _NPU_KERNELS_H_
+
+#include "npu_port.h"
+#include "npu_regs.h"
+#include "drm/npu_isa.h"
+
+/**
+ * struct npu_factor - decoded struct npu_scale
+ * @multiplier: signed
+ * @shift: signed, -31 to 31
+ */
+struct npu_factor {
+	s32 multiplier;
+	s32 shift;
+};
+
+/**
+ * struct npu_limits - last step of every quantised result
+ * @zero_point: added
+ * @min: then the least result
+ * @max: then the largest result
+ */
+struct npu_limits {
+	s32 zero_point;
+	s32 min;
+	s32 max;
+};
+
+/**
+ * struct npu_kernels - a set of inner loops
+ * @lanes: rows that one patch holds, 1 to NPU_LANES
+ * @widen: dst[i] = src[i] - zero_point, wrapping, from elements of a type of
+ *         at most 32 bits
+ * @narrow: elements of a type of at most 32 bits from values in its range
+ * @patch: puts @n elements less the zero point (a difference of at most 16
+ *         bits and sign) into one lane of a patch; lane 0 first
+ * @mac: acc[l * ld + c] += sum of patch lane l times column c of @n weights,
+ *       columns @pitch bytes apart; wraps
+ * @mac_channel: acc[i] += x[i] * (w[i] - zero_point); wraps
+ * @sum: acc[i] += x[i]; wraps
+ * @total: sum of x[i]; wraps
+ * @maximum: acc[i] = max(acc[i], x[i])
+ * @requant: dst[i] = limited RQ32 of acc[i] with factor[i * step]
+ * @eltwise: dst[i] = a[i] op b[i] for ADD, SUB and MUL after the shift and
+ *           the scales of their operands
+ * @pick: dst[i] = min or max of a[i] and b[i]
+ * @lut: dst[i] = table[src[i] ^ flip]
+ */
+struct npu_kernels {
+	u32 lanes;
+	void (*widen)(s32 *dst, const void *src, u32 type, s32 zero_point, u32 n);
+	void (*narrow)(void *dst, const s32 *src, u32 type, u32 n);
+	void (*patch)(u64 *dst, u32 lane, const void *src, u32 type, s32 zero_point, u32 n);
+	void (*mac)(u32 *acc, u32 ld, const u64 *patch, const void *w, u32 type,
+		    s64 pitch, u32 columns, u32 n);
+	void (*mac_channel)(u32 *acc, const s32 *x, const void *w, u32 type,
+			    s32 zero_point, u32 n);
+	void (*sum)(u32 *acc, const s32 *x, u32 n);
+	u32 (*total)(const s32 *x, u32 n);
+	void (*maximum)(s32 *acc, const s32 *x, u32 n);
+	void (*requant)(s32 *dst, const u32 *acc, const struct npu_factor *factor,
+			u32 step, const struct npu_limits *limits, u32 n);
+	void (*eltwise)(s32 *dst, const s32 *a, const s32 *b, u32 op, u32 left_shift,
+			const struct npu_factor factor[3],
+			const struct npu_limits *limits, u32 n);
+	void (*pick)(s32 *dst, const s32 *a, const s32 *b, u32 op,
+		     const struct npu_limits *limits, u32 n);
+	void (*lut)(u8 *dst, const u8 *src, const u8 *table, u8 flip, u32 n);
+};
+
+#define NPU_LANES	2
+
+extern const struct npu_kernels npu_kernels_portable;
+
+/**
+ * npu_high_mul() - rounding doubling high half of a product
+ * @a: factor
+ * @b: factor
+ *
+ * Return: a * b / 2^31 to nearest, as gemmlowp does; both least: saturates.
+ */
+static inline s32 npu_high_mul(s32 a, s32 b)
+{
+	s64 ab = (s64)a * b;
+
+	if (a == NPU_S32_MIN && b == NPU_S32_MIN)
+		return NPU_S32_MAX;
+	return (s32)((ab + (1ll << 30)) >> 31);
+}
+
+/**
+ * npu_shift_right() - division by a power of two
+ * @x: dividend
+ * @n: exponent, 0 to 62
+ *
+ * Return: x / 2^n to nearest, ties away from zero.
+ */
+static inline s64 npu_shift_right(s64 x, u32 n)
+{
+	s64 mask = (s64)((1ull << n) - 1);
+	s64 rest = x & mask;
+
+	return (x >> n) + (rest > (mask >> 1) + (x < 0));
+}
+
+/**
+ * npu_rq32() - RQ32 of numerics.rst
+ * @x: accumulator
+ * @f: factor
+ */
+static inline s32 npu_rq32(s32 x, struct npu_factor f)
+{
+	u32 left = f.shift > 0 ? (u32)f.shift : 0;
+	u32 right = f.shift < 0 ? (u32)-f.shift : 0;
+
+	x = (s32)((u32)x << left);
+	return (s32)npu_shift_right(npu_high_mul(x, f.multiplier), right);
+}
+
+/* Add the zero point in 64 bits, so that nothing wraps, and clamp. */
+static inline s32 npu_limit(s32 x, const struct npu_limits *l)
+{
+	s64 y = (s64)x + l->zero_point;
+
+	return (s32)clamp_t(s64, y, l->min, l->max);
+}
+
+#endif /* _NPU_KERNELS_H_ */

@@ -1,0 +1,605 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
+/*
+ * Structures and functions that the files of the model share.
+ *
+ * Locking: everything of struct npu_model and struct npu_slot belongs to the
+ * host's short lock, with one exception: while a core executes a slot's queue
+ * (slot->busy), the queue part of the slot is that core's alone. The private
+ * part of struct npu_core is used by npu_model_step() of that core only.
+ */
+#ifndef _NPU_MODEL_PRIV_H_
+#define _NPU_MODEL_PRIV_H_
+
+#include "npu_kernels.h"
+#include "npu_model.h"
+
+#define NPU_VA_BITS		48
+#define NPU_VA_END		(1ull << NPU_VA_BITS)
+#define NPU_ASIDS		(1u << 16)
+#define NPU_BUS_WINDOW		4096u
+
+#define NPU_MACS_PER_CYCLE	256
+#define NPU_BYTES_PER_CYCLE	32
+#define NPU_TILE_CYCLES		16	/* that each tile costs at least */
+#define NPU_TURN_CYCLES		4096	/* of a queue, times its level's weight */
+#define NPU_TILE_MACS		65536	/* what a tile aims at */
+#define NPU_TILE_ELEMENTS	4096
+#define NPU_TERMS_MAX		(1u << 20)	/* that make up one result */
+#define NPU_SIZE_MAX		0x7fffffffu	/* of one dimension */
+#define NPU_WINDOW_MAX		0xffffu		/* stride, dilation, padding, window */
+
+#define NPU_ISA_FEATURES	(NPU_ISA_FEATURE_MAC | NPU_ISA_FEATURE_POOL | \
+				 NPU_ISA_FEATURE_ELTWISE | NPU_ISA_FEATURE_REQUANT | \
+				 NPU_ISA_FEATURE_LUT | NPU_ISA_FEATURE_SOFTMAX | \
+				 NPU_ISA_FEATURE_COPY)
+
+/* ---- Memory ----------------------------------------------------------------- */
+
+#define NPU_TLB_SMALL		256	/* 4 KiB pages */
+#define NPU_TLB_LARGE		32	/* 2 MiB blocks */
+#define NPU_TLB_LOG		16	/* invalidations a core may lag behind */
+
+struct npu_tlb_entry {
+	u64 tag;		/* page number, address space; bit 63: valid */
+	u64 pte;
+};
+
+struct npu_invalidation {
+	u32 asid;
+	u32 pages;
+	u64 va;
+};
+
+/*
+ * Memory is borrowed from the host in windows, a few per kind of operand, and
+ * given back at the end of a tile. A pointer into a window is good until the
+ * next request of its kind.
+ */
+enum npu_pin_kind {
+	NPU_PIN_CODE,
+	NPU_PIN_IN,
+	NPU_PIN_IN2,		/* second input, weights */
+	NPU_PIN_TABLE,		/* scale, bias, look-up table */
+	NPU_PIN_OUT,
+	NPU_PIN_KINDS,
+};
+
+#define NPU_PINS		8
+
+struct npu_pin {
+	u8 *ptr;
+	u64 va;
+	u64 len;
+};
+
+/* ---- Commands ---------------------------------------------------------------- */
+
+struct npu_core;
+
+/**
+ * struct npu_operand - decoded and checked struct npu_tensor
+ * @type: enum npu_type
+ * @rank: 0 to NPU_ISA_MAX_RANK
+ * @layout: NPU_LAYOUT_*
+ * @base: index
+ * @esize: bytes of an element
+ * @zero_point: signed
+ * @offset: from the start of the base
+ * @dim: sizes
+ * @stride: bytes
+ * @elements: product of @dim
+ * @low: lowest byte relative to the base
+ * @high: highest byte relative to the base
+ * @va: of element (0, ..., 0)
+ */
+struct npu_operand {
+	u8 type;
+	u8 rank;
+	u8 layout;
+	u8 base;
+	u32 esize;
+	s32 zero_point;
+	s64 offset;
+	u32 dim[NPU_ISA_MAX_RANK];
+	s64 stride[NPU_ISA_MAX_RANK];
+	u64 elements;
+	s64 low;
+	s64 high;
+	u64 va;
+};
+
+/**
+ * struct npu_array - decoded and checked struct npu_ref
+ * @base: index
+ * @align: of its entries
+ * @size: bytes, 0 = absent
+ * @offset: from the start of the base
+ * @va: of its first byte
+ * @write: it is a result
+ */
+struct npu_array {
+	u8 base;
+	u32 align;
+	u64 size;
+	s64 offset;
+	u64 va;
+	bool write;
+};
+
+/* Decoded struct npu_requant. */
+struct npu_quant {
+	u32 rounding;
+	u32 bias_type;
+	u32 count;
+	s32 weight_zero_point;
+	struct npu_limits limits;
+};
+
+/**
+ * struct npu_rows - operands of equal sizes, seen as rows of elements
+ * @rank: outer dimensions
+ * @dim: their sizes
+ * @stride: of each operand along them
+ * @step: of each operand along a row
+ * @length: elements of a row
+ * @rows: number of rows
+ * @chunk: most elements of a row in one tile
+ * @chunks: pieces of a row
+ * @batch: rows of one tile
+ */
+struct npu_rows {
+	u32 rank;
+	u32 dim[NPU_ISA_MAX_RANK];
+	s64 stride[3][NPU_ISA_MAX_RANK];
+	s64 step[3];
+	u32 length;
+	u64 rows;
+	u32 chunk;
+	u32 chunks;
+	u32 batch;
+};
+
+/* A position in struct npu_rows. */
+struct npu_row {
+	u32 at[NPU_ISA_MAX_RANK];
+	u64 va[3];
+};
+
+/**
+ * struct npu_window - a window that slides over rows and columns
+ * @size: of the window
+ * @stride: of the window
+ * @dilation: of its elements
+ * @pad: elements in front of the input
+ */
+struct npu_window {
+	u32 size[2];
+	u32 stride[2];
+	u32 dilation[2];
+	u32 pad[2];
+};
+
+/*
+ * Convolution and matrix multiply in one form: for each index of the outer
+ * dimensions, in [H, W, I] * weight [O, KH, KW, I / groups] -> out [OH, OW, O].
+ */
+struct npu_mac {
+	struct npu_quant quant;
+	struct npu_window window;
+	u32 outer[4];
+	s64 outer_stride[3][4];
+	u32 in_dim[3];
+	s64 in_stride[3];
+	s64 w_stride[4];	/* O, KH, KW, I */
+	u32 out_dim[3];
+	s64 out_stride[3];
+	u32 groups;
+	u32 group_in;
+	u32 group_out;
+	bool in_dense;		/* a row of the window is contiguous */
+	bool w_dense;		/* the weights of a result are contiguous */
+	u32 terms;		/* of one result */
+	u32 columns;		/* output channels of a tile */
+	u32 blocks;		/* of columns in a group */
+	u32 pixels;		/* output pixels of a tile */
+	u64 strips;		/* of pixels, for one outer index */
+};
+
+struct npu_pool_cmd {
+	struct npu_window window;
+	struct npu_limits limits;
+	u32 mode;
+	u32 columns;
+	u32 blocks;
+	u32 pixels;
+};
+
+struct npu_reduce_cmd {
+	struct npu_factor factor;
+	struct npu_limits limits;
+	u32 count;		/* elements of one sum */
+	u32 kept_rank;
+	u32 kept[NPU_ISA_MAX_RANK];
+	s64 kept_stride[2][NPU_ISA_MAX_RANK];
+	u32 gone_rank;
+	u32 gone[NPU_ISA_MAX_RANK];
+	s64 gone_stride[NPU_ISA_MAX_RANK];
+	u32 run;		/* elements of the innermost dimension */
+	s64 run_stride;
+	s64 out_stride;
+	bool vector;		/* the innermost dimension is kept */
+	u32 columns;
+	u32 blocks;
+	u32 batch;
+	u64 cells;
+};
+
+struct npu_eltwise_cmd {
+	struct npu_rows rows;
+	struct npu_limits limits;
+	u32 op;
+	u32 left_shift;
+	struct npu_factor factor[3];
+};
+
+struct npu_requant_cmd {
+	struct npu_rows rows;
+	struct npu_factor factor;
+	struct npu_limits limits;
+};
+
+struct npu_softmax_cmd {
+	struct npu_rows rows;
+	s32 diff_min;
+	s32 exp[256];		/* Q0.31 by distance from the maximum */
+};
+
+struct npu_copy_cmd {
+	struct npu_rows rows;
+	u32 before[NPU_ISA_MAX_RANK];
+	u8 value[8];
+};
+
+struct npu_resize_axis_cmd {
+	u32 num;
+	u32 den;
+	s32 add;
+};
+
+struct npu_resize_cmd {
+	struct npu_resize_axis_cmd axis[2];
+	u32 columns;
+	u32 blocks;
+	u32 pixels;
+};
+
+/* What a tile, a command or a job costs. */
+struct npu_cost {
+	u64 cycles;
+	u64 macs;
+	u64 bytes;
+};
+
+/**
+ * struct npu_op - how an opcode is executed
+ * @opcode: enum npu_opcode
+ * @size: bytes of the command
+ * @decode: reads and checks core->raw, fills core->cmd with the number of
+ *          tiles; an error is a fault that it has recorded
+ * @tile: executes one tile, any order gives the same results; adds macs and
+ *        bytes to the cost
+ */
+struct npu_op {
+	u16 opcode;
+	u16 size;
+	int (*decode)(struct npu_core *core);
+	int (*tile)(struct npu_core *core, u64 tile, struct npu_cost *cost);
+};
+
+extern const struct npu_op npu_op_nop;
+extern const struct npu_op npu_op_timestamp;
+extern const struct npu_op npu_op_conv2d;
+extern const struct npu_op npu_op_depthwise;
+extern const struct npu_op npu_op_matmul;
+extern const struct npu_op npu_op_pool;
+extern const struct npu_op npu_op_reduce;
+extern const struct npu_op npu_op_eltwise;
+extern const struct npu_op npu_op_requant;
+extern const struct npu_op npu_op_lut;
+extern const struct npu_op npu_op_softmax;
+extern const struct npu_op npu_op_copy;
+extern const struct npu_op npu_op_pad;
+extern const struct npu_op npu_op_resize;
+
+struct npu_command {
+	const struct npu_op *op;
+	u64 tiles;
+	u64 next;
+	u64 macs;		/* work of the whole command, for the caps */
+	u64 terms;		/* that make up one result */
+	u32 operands;		/* the last one is the output */
+	u32 arrays;
+	bool in_place;		/* input and output may be the same */
+	struct npu_operand t[3];
+	struct npu_array a[2];
+	union {
+		struct npu_mac mac;
+		struct npu_pool_cmd pool;
+		struct npu_reduce_cmd reduce;
+		struct npu_eltwise_cmd eltwise;
+		struct npu_requant_cmd requant;
+		struct npu_softmax_cmd softmax;
+		struct npu_copy_cmd copy;
+		struct npu_resize_cmd resize;
+	};
+};
+
+/* ---- Cores and slots ------------------------------------------------------------ */
+
+struct npu_fault_info {
+	u32 status;
+	u32 detail;
+	u32 access;
+	u64 va;
+	u64 offset;
+	u64 sequence;
+};
+
+struct npu_base_entry {
+	u64 va;
+	u64 size;
+	u32 flags;
+	bool valid;
+};
+
+struct npu_job {
+	u64 sequence;
+	u64 stream_va;
+	u64 bases_va;
+	u32 stream_size;
+	u32 bases;
+	u32 flags;
+	u32 offset;		/* of the current or next command */
+	u64 start;
+	u64 end;
+	u64 written;		/* sequence in the context and the event */
+	struct npu_cost cost;
+	struct npu_base_entry base[NPU_ISA_MAX_BASES];
+};
+
+enum npu_outcome {
+	NPU_OUT_NONE,		/* go on */
+	NPU_OUT_DONE,		/* a job is complete and written back */
+	NPU_OUT_DRAINED,	/* the ring is empty */
+	NPU_OUT_FAULT,		/* core->fault says which; in the context */
+	NPU_OUT_LOST,		/* the context is unreachable */
+};
+
+#define NPU_PATCH_TERMS		8192	/* of one patch */
+#define NPU_COLUMNS		1024	/* output channels of one tile */
+
+/* Working memory of a core, used within one tile. */
+struct npu_scratch {
+	u64 patch[NPU_PATCH_TERMS];
+	u8 stage[3][NPU_TILE_ELEMENTS * 8];
+	s32 wide[3][NPU_TILE_ELEMENTS];
+	u32 acc[NPU_LANES * NPU_COLUMNS];
+	s32 bias[NPU_COLUMNS];
+	struct npu_factor factor[NPU_COLUMNS];
+};
+
+struct npu_core {
+	struct npu_model *model;
+	u32 index;
+
+	/* Under the lock. */
+	s32 slot;		/* -1: none */
+	bool in_tile;
+	bool reset;
+	bool hung;
+	bool flush;
+	bool job_active;
+	bool cmd_active;
+	u32 tlb_seq;		/* last invalidation known to the tile */
+	u64 busy;		/* cycles */
+
+	/* Private. */
+	u64 bus_errors;
+	u32 asid;
+	u64 root;
+	u32 log_entries;
+	bool flush_now;
+	struct npu_invalidation log[NPU_TLB_LOG];
+	struct npu_tlb_entry small[NPU_TLB_SMALL];
+	struct npu_tlb_entry large[NPU_TLB_LARGE];
+	struct npu_pin pin[NPU_PIN_KINDS][NPU_PINS];
+	enum npu_outcome outcome;
+	struct npu_cost tile;	/* of the last step */
+	struct npu_fault_info fault;
+	struct npu_job job;
+	struct npu_command cmd;
+	u64 raw[NPU_ISA_MAX_CMD_SIZE / 8];
+	struct npu_scratch scratch;
+};
+
+struct npu_slot {
+	u64 context;		/* register */
+	u8 state;		/* NPU_SLOT_EMPTY, _BOUND, _HALTED */
+	u8 command;		/* pending NPU_SLOT_*, 0 = none */
+	bool busy;
+	bool rung;		/* a doorbell since the ring was seen empty */
+	s32 core;
+	s64 turn;		/* cycles left */
+
+	/* The queue: of the core while busy. */
+	u64 bus;		/* of the context */
+	u64 ring;
+	u64 report;
+	u64 root;
+	u32 asid;
+	u32 order;
+	u32 priority;
+	u32 queue;
+	u64 sequence;
+	u64 read;
+	u64 started;
+	u64 progress;
+	u64 jobs;
+	struct npu_cost cost;
+	u64 resume;
+	bool suspended;		/* costs of the job begun are below */
+	u64 job_start;
+	struct npu_cost job_cost;
+};
+
+#define NPU_SLOT_WORDS		(NPU_MAX_SLOTS / 64)
+
+struct npu_model {
+	struct npu_model_config config;
+	const struct npu_host_ops *ops;
+	const struct npu_kernels *kernels;
+	void *host;
+	u32 slot_words;
+	struct npu_slot *slots;
+	struct npu_core *cores;
+
+	/* Everything below is under the lock. */
+	bool gone;
+	bool resetting;
+	bool fatal;
+	u32 core_resets;	/* bit per core */
+	u32 idle;		/* bit per core that waits for a wake */
+	u32 control;
+	u32 weight[3];
+
+	u64 ready[2][NPU_SLOT_WORDS];	/* runnable slots: [1] is realtime */
+	u32 cursor[2];
+
+	u32 irq_status;
+	u32 irq_enable;
+	u32 moderation;		/* us */
+	bool irq_waiting;	/* the timer will raise vector 0 */
+	u64 irq_last;
+	u64 event_base;
+	u32 event_order;
+	u32 event_read;
+	u32 event_write;
+
+	u32 tlb_asid;
+	u32 tlb_pages;
+	u64 tlb_va;
+	u32 tlb_seq;
+	u32 tlb_done;
+	struct npu_invalidation tlb_log[NPU_TLB_LOG];
+
+	u64 hang;		/* commands until one hangs; 0 = never */
+	u64 corrupt;		/* completions until one is garbage */
+	u64 bus_errors;
+};
+
+static inline unsigned long npu_lock(struct npu_model *model)
+{
+	return model->ops->lock(model->host);
+}
+
+static inline void npu_unlock(struct npu_model *model, unsigned long flags)
+{
+	model->ops->unlock(model->host, flags);
+}
+
+static inline u64 npu_now(struct npu_model *model)
+{
+	return model->ops->now(model->host);
+}
+
+/* npu_mmu.c */
+void *npu_map_some(struct npu_model *model, u64 *errors, u64 addr, u64 size,
+		   enum npu_access access, u64 *len);
+void *npu_map(struct npu_model *model, u64 *errors, u64 addr, u64 size,
+	      enum npu_access access);
+void npu_unmap(struct npu_model *model, void *ptr, u64 size);
+int npu_fault(struct npu_core *core, enum npu_fault status, u32 detail, u64 va,
+	      enum npu_access access);
+int npu_illegal(struct npu_core *core, enum npu_illegal detail);
+u8 *npu_pin(struct npu_core *core, enum npu_pin_kind kind, u64 va, u64 want, u64 *got);
+void npu_unpin_all(struct npu_core *core);
+int npu_read(struct npu_core *core, enum npu_pin_kind kind, u64 va, void *dst, u64 size);
+int npu_write(struct npu_core *core, u64 va, const void *src, u64 size);
+const void *npu_read_run(struct npu_core *core, enum npu_pin_kind kind, u64 va,
+			 s64 stride, u32 esize, u32 n, void *stage);
+int npu_write_run(struct npu_core *core, u64 va, s64 stride, u32 esize, u32 n,
+		  const void *src);
+void npu_tlb_invalidate(struct npu_model *model);
+void npu_tlb_begin(struct npu_core *core);
+void npu_tlb_apply(struct npu_core *core);
+void npu_tlb_complete(struct npu_model *model);
+
+/* npu_event.c */
+void npu_irq_raise(struct npu_model *model, u32 cause);
+void npu_irq_enable(struct npu_model *model, u32 enable);
+void npu_event_done(struct npu_model *model, u32 slot, const struct npu_job *job);
+void npu_event_fault(struct npu_model *model, u32 slot, const struct npu_fault_info *f);
+void npu_event_unbound(struct npu_model *model, u32 slot, enum npu_fault status);
+void npu_event_read_index(struct npu_model *model, u32 index);
+
+/* npu_slot.c */
+void npu_slot_command(struct npu_model *model, u32 slot, u32 command);
+void npu_slot_doorbell(struct npu_model *model, u32 slot);
+u32 npu_slot_status(const struct npu_model *model, u32 slot);
+void npu_slot_make_ready(struct npu_model *model, u32 slot);
+void npu_slot_suspend(struct npu_core *core);
+void npu_slot_abort(struct npu_core *core);
+void npu_slot_halt(struct npu_model *model, u32 slot, const struct npu_fault_info *f);
+void npu_slot_empty(struct npu_model *model, u32 slot, enum npu_fault status);
+bool npu_slot_write_fault(struct npu_model *model, u64 *errors, struct npu_slot *slot,
+			  const struct npu_fault_info *f);
+void npu_slot_counters(struct npu_context *context, const struct npu_slot *slot);
+bool npu_slot_report(struct npu_model *model, u64 *errors, const struct npu_slot *slot,
+		     u64 sequence, u64 start, u64 end, const struct npu_cost *cost);
+struct npu_context *npu_context_map(struct npu_model *model, u64 *errors, u64 bus);
+void npu_context_unmap(struct npu_model *model, struct npu_context *context);
+
+/* npu_sched.c */
+void npu_sched_wake(struct npu_model *model);
+s32 npu_sched_pick(struct npu_model *model);
+bool npu_sched_yield(struct npu_model *model, struct npu_slot *slot);
+void npu_sched_boundary(struct npu_core *core);
+void npu_core_drop(struct npu_core *core);
+void npu_reset_poll(struct npu_model *model);
+
+/* npu_job.c */
+void npu_job_work(struct npu_core *core);
+
+/* npu_tensor.c */
+void npu_operand_load(struct npu_operand *t, const struct npu_tensor *raw);
+void npu_array_load(struct npu_array *a, const struct npu_ref *raw, u64 size, u32 align);
+void npu_quant_load(struct npu_quant *q, const struct npu_requant *raw);
+bool npu_ref_reserved(const struct npu_ref *ref);
+bool npu_requant_reserved(const struct npu_requant *q);
+bool npu_type_in(u32 type, u32 mask);
+bool npu_fits(s32 value, u32 type);
+bool npu_factor_ok(struct npu_factor f);
+struct npu_factor npu_factor_load(const struct npu_scale *raw);
+enum npu_illegal npu_check_layout(struct npu_core *core);
+enum npu_illegal npu_check_shapes(struct npu_core *core);
+enum npu_illegal npu_check_zero_points(struct npu_core *core);
+enum npu_illegal npu_check_limits(const struct npu_limits *l, u32 type);
+enum npu_illegal npu_check_quant(const struct npu_quant *q, const struct npu_requant *raw,
+				 const struct npu_operand *weight,
+				 const struct npu_operand *out);
+enum npu_illegal npu_check_window(const struct npu_window *w, const u32 *pad_end,
+				  const u32 *in, const u32 *out);
+int npu_check_places(struct npu_core *core);
+bool npu_same_shape(const struct npu_operand *a, const struct npu_operand *b);
+void npu_rows_init(struct npu_core *core, struct npu_rows *rows, bool keep_last);
+void npu_rows_tile(const struct npu_core *core, const struct npu_rows *rows, u64 tile,
+		   struct npu_row *row, u32 *count, u32 *start, u32 *length);
+void npu_row_next(const struct npu_rows *rows, u32 operands, struct npu_row *row);
+
+#define NPU_BIT(type)		(1u << NPU_TYPE_##type)
+#define NPU_TYPES_BYTE		(NPU_BIT(U8) | NPU_BIT(S8))
+#define NPU_TYPES_QUANT		(NPU_TYPES_BYTE | NPU_BIT(S16))
+#define NPU_TYPES_ARITH		(NPU_TYPES_QUANT | NPU_BIT(S32))
+#define NPU_TYPES_ALL		(NPU_TYPES_ARITH | NPU_BIT(BOOL) | NPU_BIT(S64))
+
+#endif /* _NPU_MODEL_PRIV_H_ */

@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+/*
+ * Cores: which queue they execute, what happens at the boundaries of tiles
+ * and commands, and the reset of cores and function.
+ */
+#include "npu_model_priv.h"
+
+/* Some slot has become runnable: a waiting core shall look for it. */
+void npu_sched_wake(struct npu_model *model)
+{
+	u32 core;
+
+	if (!model->idle || !(model->control & NPU_CONTROL_ENABLE) || model->gone)
+		return;
+	core = npu_ctz64(model->idle);
+	model->idle &= ~(1u << core);
+	model->ops->wake(model->host, core);
+}
+
+static bool npu_sched_any(const struct npu_model *model, u32 level)
+{
+	u32 i;
+
+	for (i = 0; i < model->slot_words; i++)
+		if (model->ready[level][i])
+			return true;
+	return false;
+}
+
+/* First runnable slot at or after @from in the round; -1: none. */
+static s32 npu_sched_next(const struct npu_model *model, u32 level, u32 from)
+{
+	u32 words = model->slot_words;
+	u32 word = from / 64;
+	u64 bits = model->ready[level][word] & ~0ull << from % 64;
+	u32 i;
+
+	for (i = 0; i <= words; i++) {
+		if (bits)
+			return (s32)(word * 64 + npu_ctz64(bits));
+		word = word + 1 < words ? word + 1 : 0;
+		bits = model->ready[level][word];
+	}
+	return -1;
+}
+
+static s64 npu_sched_turn(const struct npu_model *model, const struct npu_slot *s)
+{
+	u32 weight = s->priority < NPU_PRIORITY_REALTIME ? model->weight[s->priority] : 1;
+
+	return (s64)weight * NPU_TURN_CYCLES;
+}
+
+/**
+ * npu_sched_pick() - choose a runnable slot and take it off the list
+ * @model: the device, locked
+ *
+ * Realtime queues come first; each class takes turns.
+ *
+ * Return: slot or -1.
+ */
+s32 npu_sched_pick(struct npu_model *model)
+{
+	u32 level = npu_sched_any(model, 1);
+	struct npu_slot *s;
+	s32 slot;
+
+	if (!(model->control & NPU_CONTROL_ENABLE))
+		return -1;
+	slot = npu_sched_next(model, level, model->cursor[level]);
+	if (slot < 0)
+		return -1;
+	s = &model->slots[slot];
+	model->ready[level][slot / 64] &= ~(1ull << slot % 64);
+	model->cursor[level] = ((u32)slot + 1) % model->config.slots;
+	if (s->turn <= 0)
+		s->turn = npu_sched_turn(model, s);
+	return slot;
+}
+
+/**
+ * npu_sched_yield() - does a queue have to make room at this command boundary
+ * @model: the device, locked
+ * @slot: of the queue
+ */
+bool npu_sched_yield(struct npu_model *model, struct npu_slot *slot)
+{
+	u32 level = slot->priority == NPU_PRIORITY_REALTIME;
+
+	if (!(model->control & NPU_CONTROL_ENABLE))
+		return true;
+	if (!level && npu_sched_any(model, 1)) {
+		/* An interrupted turn goes on afterwards. */
+		if (slot->turn > 0)
+			model->cursor[0] = (u32)(slot - model->slots);
+		return true;
+	}
+	if (slot->turn > 0)
+		return false;
+	if (npu_sched_any(model, level))
+		return true;
+	slot->turn = npu_sched_turn(model, slot);
+	return false;
+}
+
+/* Forget what a core does, without a trace. */
+void npu_core_drop(struct npu_core *core)
+{
+	core->slot = -1;
+	core->job_active = false;
+	core->cmd_active = false;
+	core->hung = false;
+	core->flush = true;
+}
+
+static void npu_core_reset(struct npu_core *core)
+{
+	struct npu_model *model = core->model;
+
+	core->reset = false;
+	core->flush = true;
+	if (core->slot >= 0 && core->job_active) {
+		npu_slot_abort(core);
+	} else if (core->slot >= 0) {
+		u32 slot = (u32)core->slot;
+
+		npu_slot_suspend(core);
+		npu_slot_make_ready(model, slot);
+	}
+	model->core_resets &= ~(1u << core->index);
+	npu_irq_raise(model, NPU_IRQ_RESET);
+}
+
+/* The driver wants the queue of this core, or the device is switched off. */
+static void npu_core_obey(struct npu_core *core)
+{
+	struct npu_model *model = core->model;
+	u32 slot = (u32)core->slot;
+	struct npu_slot *s = &model->slots[slot];
+	bool hard = s->command == NPU_SLOT_STOP || s->command == NPU_SLOT_RESET;
+
+	if (core->hung && s->command != NPU_SLOT_RESET)
+		return;
+	if (hard && core->job_active) {
+		npu_slot_abort(core);
+	} else if (s->command && !core->cmd_active) {
+		npu_slot_suspend(core);
+		npu_slot_empty(model, slot, NPU_FAULT_NONE);
+	} else if (!core->cmd_active && npu_sched_yield(model, s)) {
+		npu_slot_suspend(core);
+		npu_slot_make_ready(model, slot);
+	}
+}
+
+/**
+ * npu_sched_boundary() - do what has to be done between two tiles of a core
+ * @core: which; the lock is held
+ *
+ * Does nothing while the core is in a tile: it comes here at its end.
+ */
+void npu_sched_boundary(struct npu_core *core)
+{
+	struct npu_model *model = core->model;
+
+	if (core->in_tile)
+		return;
+	if (model->gone || model->resetting) {
+		npu_core_drop(core);
+		return;
+	}
+	if (core->reset)
+		npu_core_reset(core);
+	if (core->slot >= 0)
+		npu_core_obey(core);
+}
+
+/* A function reset is acknowledged when the last core has left its tile. */
+void npu_reset_poll(struct npu_model *model)
+{
+	u32 i;
+
+	if (!model->resetting)
+		return;
+	for (i = 0; i < model->config.cores; i++)
+		if (model->cores[i].in_tile)
+			return;
+	model->resetting = false;
+	npu_irq_raise(model, NPU_IRQ_RESET);
+}
+
+static bool npu_core_begin(struct npu_core *core)
+{
+	struct npu_model *model = core->model;
+
+	npu_sched_boundary(core);
+	if (core->slot < 0 && !model->gone && !model->resetting)
+		core->slot = npu_sched_pick(model);
+	if (core->slot < 0) {
+		model->idle |= 1u << core->index;
+		return false;
+	}
+	if (core->hung)
+		return false;
+	model->idle &= ~(1u << core->index);
+	model->slots[core->slot].busy = true;
+	model->slots[core->slot].core = (s32)core->index;
+	core->in_tile = true;
+	npu_tlb_begin(core);
+	return true;
+}
+
+static void npu_core_drained(struct npu_core *core)
+{
+	struct npu_model *model = core->model;
+	u32 slot = (u32)core->slot;
+	struct npu_slot *s = &model->slots[slot];
+
+	npu_slot_suspend(core);
+	s->turn = 0;
+	if (s->command)
+		npu_slot_empty(model, slot, NPU_FAULT_NONE);
+	else if (s->rung)
+		npu_slot_make_ready(model, slot);
+}
+
+static void npu_core_end(struct npu_core *core)
+{
+	struct npu_model *model = core->model;
+	u32 slot = (u32)core->slot;
+
+	core->in_tile = false;
+	core->busy += core->tile.cycles;
+	if (!model->gone && !model->resetting) {
+		model->slots[slot].turn -= (s64)core->tile.cycles;
+		switch (core->outcome) {
+		case NPU_OUT_DONE:
+			if (core->job.flags & NPU_JOB_EVENT)
+				npu_event_done(model, slot, &core->job);
+			break;
+		case NPU_OUT_DRAINED:
+			npu_core_drained(core);
+			break;
+		case NPU_OUT_FAULT:
+			npu_slot_halt(model, slot, &core->fault);
+			break;
+		case NPU_OUT_LOST:
+			npu_slot_empty(model, slot, NPU_FAULT_BUS);
+			break;
+		default:
+			break;
+		}
+	}
+	npu_sched_boundary(core);
+	npu_tlb_complete(model);
+	npu_reset_poll(model);
+}
+
+enum npu_step npu_model_step(struct npu_model *model, u32 index)
+{
+	struct npu_core *core = &model->cores[index];
+	enum npu_step step = NPU_STEP_RAN;
+	unsigned long flags;
+	bool work;
+
+	flags = npu_lock(model);
+	work = npu_core_begin(core);
+	if (!work)
+		step = core->hung ? NPU_STEP_STALLED : NPU_STEP_IDLE;
+	npu_unlock(model, flags);
+	if (!work)
+		return step;
+
+	npu_job_work(core);
+
+	flags = npu_lock(model);
+	npu_core_end(core);
+	npu_unlock(model, flags);
+	return step;
+}

@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef _NPU_DEVICE_H_
+#define _NPU_DEVICE_H_
+
+#include <linux/idr.h>
+#include <linux/mutex.h>
+#include <linux/spinlock.h>
+#include <linux/types.h>
+#include <linux/wait.h>
+#include <linux/workqueue.h>
+#include <linux/xarray.h>
+
+#include <drm/drm_device.h>
+#include <drm/drm_drv.h>
+
+#include "npu_regs.h"
+
+struct npu_queue;
+
+#define NPU_MAX_IRQS	2
+
+/**
+ * struct npu_bus - all that the driver knows of a bus
+ * @dev: for DMA, power and messages
+ * @read: read a register
+ * @write: write a register
+ * @doorbell: ring the doorbell of a slot
+ * @priv: first argument of the three
+ * @irq: Linux interrupt numbers
+ * @irqs: how many
+ *
+ * The accessors may be called from any context.
+ */
+struct npu_bus {
+	struct device *dev;
+	u32 (*read)(void *priv, u32 reg);
+	void (*write)(void *priv, u32 reg, u32 value);
+	void (*doorbell)(void *priv, u32 slot, u32 value);
+	void *priv;
+	int irq[NPU_MAX_IRQS];
+	unsigned int irqs;
+};
+
+/**
+ * struct npu_caps - what the capability registers say, in units of use
+ */
+struct npu_caps {
+	u32 version;
+	u32 features;
+	u32 isa;
+	u64 isa_features;
+	u32 slots;
+	u32 cores;
+	u32 irqs;
+	u32 va_bits;
+	u32 bus_bits;
+	u32 asids;
+	u64 page_sizes;
+	u32 macs_max_order;
+	u32 bytes_max_order;
+	u32 macs_per_cycle;
+	u32 clock_khz;
+	u32 reset_ms;
+	u32 layouts;
+};
+
+enum npu_slot_state {
+	NPU_SLOT_FREE,		/* nobody */
+	NPU_SLOT_RUNNING,	/* bound */
+	NPU_SLOT_UNBINDING,	/* waits for a command boundary, then lends the slot on */
+	NPU_SLOT_KILLING,	/* STOP written; RESET follows at the deadline */
+	NPU_SLOT_RESETTING,	/* RESET written; function reset follows at the deadline */
+};
+
+/**
+ * struct npu_slot - one hardware slot; npu_slot.c owns it
+ * @queue: who has it, NULL if free; holds a reference
+ * @state: what it is doing
+ * @since: when @state began, jiffies
+ */
+struct npu_slot {
+	struct npu_queue *queue;
+	enum npu_slot_state state;
+	unsigned long since;
+};
+
+/**
+ * struct npu_device - one NPU
+ */
+struct npu_device {
+	struct drm_device drm;
+	const struct npu_bus *bus;
+	struct npu_caps caps;
+
+	/** @lost: the device does not answer or was given up; never goes back */
+	bool lost;
+	/**
+	 * @unsafe: no reset was acknowledged; the device may do DMA for ever, and
+	 * all that it may reach is leaked
+	 */
+	bool unsafe;
+
+	/** @wq: slots and watches; in the fence signalling path */
+	struct workqueue_struct *wq;
+	/** @sched_wq: submission work of all drm_sched schedulers */
+	struct workqueue_struct *sched_wq;
+
+	/** @queues: all queues by hardware number; looked up under RCU */
+	struct xarray queues;
+
+	struct {
+		/** @objects.lock: protects the two lists */
+		struct mutex lock;
+		/** @objects.vms: all address spaces, npu_vm.node */
+		struct list_head vms;
+		/** @objects.bos: all buffers, npu_bo.node */
+		struct list_head bos;
+		/** @objects.asids: address-space ids; 0 is never used */
+		struct ida asids;
+	} objects;
+
+	struct {
+		/** @events.lock: protects @events.read; taken in hard interrupt */
+		spinlock_t lock;
+		struct npu_event *ring;
+		dma_addr_t dma;
+		u32 read;
+	} events;
+
+	struct {
+		/** @tlb.lock: one invalidation programs its registers at a time */
+		spinlock_t lock;
+		/** @tlb.wait: woken when one completes */
+		wait_queue_head_t wait;
+	} tlb;
+
+	struct {
+		/** @slots.lock: protects @slots.slot; never held with GFP_KERNEL */
+		struct mutex lock;
+		struct npu_slot *slot;
+		/** @slots.pending_lock: protects @slots.pending */
+		spinlock_t pending_lock;
+		/** @slots.pending: queues with work and no slot, npu_queue.pending */
+		struct list_head pending;
+		struct delayed_work work;
+		/** @slots.reset: a function reset is wanted */
+		bool reset;
+	} slots;
+
+	/** @errors: things the hardware did that it must not do */
+	struct {
+		atomic_t bad_sequence;
+		atomic_t bad_event;
+		atomic_t overflow;
+		atomic_t resets;
+	} errors;
+};
+
+static inline struct npu_device *to_npu_device(struct drm_device *drm)
+{
+	return container_of(drm, struct npu_device, drm);
+}
+
+static inline u32 npu_read(struct npu_device *npu, u32 reg)
+{
+	return npu->bus->read(npu->bus->priv, reg);
+}
+
+static inline void npu_write(struct npu_device *npu, u32 reg, u32 value)
+{
+	npu->bus->write(npu->bus->priv, reg, value);
+}
+
+static inline void npu_write64(struct npu_device *npu, u32 reg, u64 value)
+{
+	npu_write(npu, reg, lower_32_bits(value));
+	npu_write(npu, reg + 4, upper_32_bits(value));
+}
+
+static inline void npu_doorbell(struct npu_device *npu, u32 slot, u32 value)
+{
+	npu->bus->doorbell(npu->bus->priv, slot, value);
+}
+
+/**
+ * npu_dev_enter() - begin a section that touches the hardware
+ * @npu: device
+ * @idx: for drm_dev_exit()
+ *
+ * Return: false if the device has gone. Removal waits for the sections.
+ */
+static inline bool npu_dev_enter(struct npu_device *npu, int *idx)
+{
+	if (READ_ONCE(npu->lost))
+		return false;
+	return drm_dev_enter(&npu->drm, idx);
+}
+
+/* All registers of a device that is no longer there read as ones. */
+static inline bool npu_is_gone(struct npu_device *npu)
+{
+	return npu_read(npu, NPU_REG_ID) == ~0u;
+}
+
+int npu_device_probe(const struct npu_bus *bus);
+void npu_device_remove(struct device *dev);
+void npu_device_start(struct npu_device *npu);
+bool npu_device_reset(struct npu_device *npu);
+void npu_device_lose(struct npu_device *npu, bool safe);
+u64 npu_device_time(struct npu_device *npu);
+
+#endif /* _NPU_DEVICE_H_ */

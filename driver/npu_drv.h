@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef _NPU_DRV_H_
+#define _NPU_DRV_H_
+
+#include <linux/workqueue.h>
+#include <linux/xarray.h>
+
+#include <drm/drm_file.h>
+#include <drm/npu_accel.h>
+
+struct npu_vm;
+struct npu_queue;
+
+/**
+ * struct npu_file - one open() of the accel node
+ * @vms: struct npu_vm by id, holding references
+ * @queues: struct npu_queue by id, holding references
+ */
+struct npu_file {
+	struct xarray vms;
+	struct xarray queues;
+};
+
+static inline struct npu_file *to_npu_file(struct drm_file *file)
+{
+	return file->driver_priv;
+}
+
+/* Work that may outlive a device: what is left of queues after their end. */
+extern struct workqueue_struct *npu_release_wq;
+
+extern const struct drm_driver npu_drm_driver;
+
+/* The first version of each array element; a stride must not be smaller. */
+#define NPU_SYNC_SIZE_V1	24
+#define NPU_BIND_OP_SIZE_V1	48
+#define NPU_JOB_SIZE_V1		32
+
+void *npu_array_copy(const struct drm_npu_array *array, size_t size_v1, size_t size, u32 max);
+
+int npu_platform_register(void);
+void npu_platform_unregister(void);
+
+#endif /* _NPU_DRV_H_ */

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef _NPU_GEM_H_
+#define _NPU_GEM_H_
+
+#include <linux/list.h>
+
+#include <drm/drm_gem_shmem_helper.h>
+
+#include "npu_device.h"
+
+/**
+ * struct npu_bo - buffer
+ * @base: shmem object: pages, scatter list, CPU mappings
+ * @node: in npu_device.objects.bos
+ * @flags: DRM_NPU_BO_* of its creation
+ * @vm_id: VM it is private to, 0 if none
+ * @vm_root: the object whose reservation it shares then; a reference
+ * @label: for debugging, or NULL; protected by npu_device.objects.lock
+ */
+struct npu_bo {
+	struct drm_gem_shmem_object base;
+	struct list_head node;
+	u32 flags;
+	u32 vm_id;
+	struct drm_gem_object *vm_root;
+	char *label;
+};
+
+static inline struct npu_bo *to_npu_bo(struct drm_gem_object *obj)
+{
+	return container_of(obj, struct npu_bo, base.base);
+}
+
+struct drm_gem_object *npu_gem_create_object(struct drm_device *drm, size_t size);
+struct drm_gem_object *npu_gem_prime_import(struct drm_device *drm, struct dma_buf *dma_buf);
+void npu_gem_unplug(struct npu_device *npu);
+
+int npu_bo_create_ioctl(struct drm_device *drm, void *data, struct drm_file *file);
+int npu_bo_mmap_offset_ioctl(struct drm_device *drm, void *data, struct drm_file *file);
+int npu_bo_info_ioctl(struct drm_device *drm, void *data, struct drm_file *file);
+int npu_bo_label_ioctl(struct drm_device *drm, void *data, struct drm_file *file);
+int npu_bo_sync_ioctl(struct drm_device *drm, void *data, struct drm_file *file);
+int npu_bo_madvise_ioctl(struct drm_device *drm, void *data, struct drm_file *file);
+
+#endif /* _NPU_GEM_H_ */

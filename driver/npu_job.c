@@ -1,0 +1,443 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/**
+ * DOC: Submission
+ *
+ * SUBMIT goes through these steps, and an error in any but the last undoes all
+ * of the ones before:
+ *
+ * 1. Copy the arrays, check every field.
+ * 2. Look up queue, syncobjs and the fences to wait for; allocate jobs, fences
+ *    and timeline points.
+ * 3. Lock the VM's reservation object and those of its shared buffers, reserve
+ *    room for a fence; add the dependencies to the first job.
+ * 4. Under the queue's submit_lock: arm the jobs, which fixes their order,
+ *    publish the last fence in the reservation objects and the syncobjs, and
+ *    push the jobs. Nothing in here can fail.
+ *
+ * Dependencies on the queue's own jobs are dropped: the ring keeps the order.
+ */
+#include <linux/overflow.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+
+#include <drm/drm_exec.h>
+#include <drm/drm_file.h>
+#include <drm/drm_syncobj.h>
+#include <drm/npu_isa.h>
+
+#include "npu_drv.h"
+#include "npu_fence.h"
+#include "npu_job.h"
+#include "npu_queue.h"
+#include "npu_vm.h"
+
+/**
+ * npu_array_copy() - copy an array of extensible structures from user space
+ * @array: where it is
+ * @size_v1: smallest element that is accepted
+ * @size: of an element in this kernel
+ * @max: most elements
+ *
+ * Elements that are smaller than @size are filled with zeros, what is larger
+ * must be zero.
+ *
+ * Return: elements of @size bytes for kvfree(), NULL for an empty array, or an
+ * error pointer: -E2BIG for too many elements or unknown fields that are not
+ * zero, -EINVAL for the stride.
+ */
+void *npu_array_copy(const struct drm_npu_array *array, size_t size_v1, size_t size, u32 max)
+{
+	void *copy;
+	u32 i;
+	int ret;
+
+	if (!array->count)
+		return NULL;
+	if (array->stride < size_v1 || !IS_ALIGNED(array->stride | array->ptr, 8))
+		return ERR_PTR(-EINVAL);
+	if (array->count > max)
+		return ERR_PTR(-E2BIG);
+
+	copy = kvmalloc_array(array->count, size, GFP_KERNEL_ACCOUNT);
+	if (!copy)
+		return ERR_PTR(-ENOMEM);
+
+	for (i = 0; i < array->count; i++) {
+		ret = copy_struct_from_user(copy + i * size, size,
+					    u64_to_user_ptr(array->ptr + (u64)i * array->stride),
+					    array->stride);
+		if (ret) {
+			kvfree(copy);
+			/* Unknown fields are refused like unknown flags. */
+			return ERR_PTR(ret == -E2BIG ? -EINVAL : ret);
+		}
+	}
+	return copy;
+}
+
+/* ---- drm_sched ------------------------------------------------------------------ */
+
+static struct npu_job *to_npu_job(struct drm_sched_job *sched_job)
+{
+	return container_of(sched_job, struct npu_job, base);
+}
+
+static struct dma_fence *npu_sched_run_job(struct drm_sched_job *sched_job)
+{
+	struct npu_job *job = to_npu_job(sched_job);
+	int ret;
+
+	ret = npu_queue_emit(job->queue, job);
+	if (ret) {
+		npu_queue_end_job(job->queue, job->fence, ret);
+		return ERR_PTR(ret);
+	}
+	return dma_fence_get(&job->fence->base);
+}
+
+/* The scheduler's timeout is infinite, see the hang watch. */
+static enum drm_gpu_sched_stat npu_sched_timedout_job(struct drm_sched_job *sched_job)
+{
+	return DRM_GPU_SCHED_STAT_NOMINAL;
+}
+
+static void npu_sched_free_job(struct drm_sched_job *sched_job)
+{
+	struct npu_job *job = to_npu_job(sched_job);
+	struct npu_queue *queue = job->queue;
+
+	/* A job that was killed in the entity never came to run_job. */
+	if (!dma_fence_is_signaled(&job->fence->base))
+		npu_queue_end_job(queue, job->fence, queue->dead_error);
+
+	drm_sched_job_cleanup(&job->base);
+	dma_fence_put(&job->fence->base);
+	kfree(job);
+	npu_queue_put(queue);
+}
+
+const struct drm_sched_backend_ops npu_sched_ops = {
+	.run_job = npu_sched_run_job,
+	.timedout_job = npu_sched_timedout_job,
+	.free_job = npu_sched_free_job,
+};
+
+/* ---- Submission ------------------------------------------------------------------- */
+
+/**
+ * struct npu_submit_sync - one syncobj of a submission
+ * @syncobj: to signal, a reference
+ * @chain: its new timeline point, NULL for a binary one
+ * @point: number of the point
+ * @fence: to wait for, a reference
+ */
+struct npu_submit_sync {
+	struct drm_syncobj *syncobj;
+	struct dma_fence_chain *chain;
+	u64 point;
+	struct dma_fence *fence;
+};
+
+/**
+ * struct npu_submit - everything a SUBMIT has gathered
+ * @queue: a reference
+ * @file: who submits
+ * @job: jobs
+ * @jobs: how many of them are initialised
+ * @sync: syncobjs
+ * @syncs: how many of them are looked up
+ */
+struct npu_submit {
+	struct npu_queue *queue;
+	struct drm_file *file;
+	struct npu_job **job;
+	u32 jobs;
+	struct npu_submit_sync *sync;
+	u32 syncs;
+};
+
+static int npu_job_check(const struct drm_npu_job *args)
+{
+	if (args->flags || args->pad)
+		return -EINVAL;
+	if (args->stream_size > NPU_ISA_MAX_STREAM_SIZE || args->bases > NPU_ISA_MAX_BASES)
+		return -EINVAL;
+	if (!IS_ALIGNED(args->stream_va | args->bases_va | args->stream_size, NPU_ISA_ALIGN))
+		return -EINVAL;
+	if ((args->stream_va && !args->stream_size) || (args->bases_va && !args->bases))
+		return -EINVAL;
+	return 0;
+}
+
+static int npu_sync_check(const struct drm_npu_sync *args)
+{
+	if (args->flags & ~DRM_NPU_SYNC_SIGNAL || args->pad)
+		return -EINVAL;
+
+	switch (args->type) {
+	case DRM_NPU_SYNC_BINARY:
+		return args->point ? -EINVAL : 0;
+	case DRM_NPU_SYNC_TIMELINE:
+		return args->point ? 0 : -EINVAL;
+	default:
+		return -EINVAL;
+	}
+}
+
+static struct npu_job *npu_job_create(struct npu_submit *submit, const struct drm_npu_job *args)
+{
+	struct npu_queue *queue = submit->queue;
+	struct npu_job *job;
+	int ret;
+
+	job = kzalloc(sizeof(*job), GFP_KERNEL_ACCOUNT);
+	if (!job)
+		return ERR_PTR(-ENOMEM);
+
+	job->fence = npu_fence_alloc();
+	ret = job->fence ? drm_sched_job_init(&job->base, &queue->entity, 1, submit->file,
+					      submit->file->client_id) : -ENOMEM;
+	if (ret) {
+		kfree(job->fence);
+		kfree(job);
+		return ERR_PTR(ret);
+	}
+	job->queue = npu_queue_get(queue);
+	job->args = *args;
+	return job;
+}
+
+/* Counterpart of npu_job_create(), before the job is armed. */
+static void npu_job_discard(struct npu_job *job)
+{
+	drm_sched_job_cleanup(&job->base);
+	kfree(job->fence);
+	npu_queue_put(job->queue);
+	kfree(job);
+}
+
+static int npu_submit_add_jobs(struct npu_submit *submit, const struct drm_npu_job *args, u32 count)
+{
+	struct npu_job *job;
+	int ret;
+
+	submit->job = kvcalloc(count, sizeof(*submit->job), GFP_KERNEL);
+	if (!submit->job)
+		return -ENOMEM;
+
+	while (submit->jobs < count) {
+		ret = npu_job_check(&args[submit->jobs]);
+		if (ret)
+			return ret;
+		job = npu_job_create(submit, &args[submit->jobs]);
+		if (IS_ERR(job))
+			return PTR_ERR(job);
+		submit->job[submit->jobs++] = job;
+	}
+	return 0;
+}
+
+static int npu_submit_add_sync(struct npu_submit *submit, struct npu_submit_sync *sync,
+			       const struct drm_npu_sync *args)
+{
+	int ret;
+
+	ret = npu_sync_check(args);
+	if (ret)
+		return ret;
+
+	if (!(args->flags & DRM_NPU_SYNC_SIGNAL))
+		return drm_syncobj_find_fence(submit->file, args->handle, args->point, 0,
+					      &sync->fence);
+
+	sync->syncobj = drm_syncobj_find(submit->file, args->handle);
+	if (!sync->syncobj)
+		return -ENOENT;
+	if (args->type == DRM_NPU_SYNC_TIMELINE) {
+		sync->point = args->point;
+		sync->chain = dma_fence_chain_alloc();
+		if (!sync->chain)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static int npu_submit_add_syncs(struct npu_submit *submit, const struct drm_npu_sync *args,
+				u32 count)
+{
+	int ret = 0;
+
+	if (!count)
+		return 0;
+	submit->sync = kvcalloc(count, sizeof(*submit->sync), GFP_KERNEL);
+	if (!submit->sync)
+		return -ENOMEM;
+
+	/* One that failed half way is to be cleaned up as well. */
+	for (; submit->syncs < count && !ret; submit->syncs++)
+		ret = npu_submit_add_sync(submit, &submit->sync[submit->syncs],
+					  &args[submit->syncs]);
+	return ret;
+}
+
+static int npu_submit_add_dependencies(struct npu_submit *submit)
+{
+	struct npu_submit_sync *sync;
+	struct dma_fence *fence;
+	int ret;
+	u32 i;
+
+	for (i = 0; i < submit->syncs; i++) {
+		sync = &submit->sync[i];
+		fence = sync->fence;
+		if (!fence || fence->context == submit->queue->fence_context)
+			continue;
+		/* Takes over the reference, also when it fails. */
+		sync->fence = NULL;
+		ret = drm_sched_job_add_dependency(&submit->job[0]->base, fence);
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
+static struct dma_fence *npu_submit_arm(struct npu_submit *submit)
+{
+	struct npu_queue *queue = submit->queue;
+	struct npu_job *job = NULL;
+	u32 i;
+
+	for (i = 0; i < submit->jobs; i++) {
+		job = submit->job[i];
+		drm_sched_job_arm(&job->base);
+		npu_fence_init(job->fence, queue->name, queue->fence_context, ++queue->submitted);
+	}
+	/* The last job is done when all are. */
+	return dma_fence_get(&job->fence->base);
+}
+
+static void npu_submit_publish(struct npu_submit *submit, struct drm_gpuvm_exec *exec,
+			       struct dma_fence *fence)
+{
+	struct npu_submit_sync *sync;
+	u32 i;
+
+	drm_gpuvm_exec_resv_add_fence(exec, fence, DMA_RESV_USAGE_BOOKKEEP,
+				      DMA_RESV_USAGE_BOOKKEEP);
+	for (i = 0; i < submit->syncs; i++) {
+		sync = &submit->sync[i];
+		if (!sync->syncobj)
+			continue;
+		if (sync->chain)
+			drm_syncobj_add_point(sync->syncobj, sync->chain, fence, sync->point);
+		else
+			drm_syncobj_replace_fence(sync->syncobj, fence);
+		sync->chain = NULL;
+	}
+}
+
+/* From the first to the last line nothing fails, and nobody overtakes. */
+static int npu_submit_commit(struct npu_submit *submit, struct drm_gpuvm_exec *exec)
+{
+	struct npu_queue *queue = submit->queue;
+	struct dma_fence *fence;
+	bool cookie;
+	u32 i;
+
+	guard(mutex)(&queue->submit_lock);
+
+	if (queue->closed)
+		return -ENOENT;
+	if (READ_ONCE(queue->dead))
+		return READ_ONCE(queue->npu->lost) ? -ENODEV : -EIO;
+
+	cookie = dma_fence_begin_signalling();
+	fence = npu_submit_arm(submit);
+	npu_submit_publish(submit, exec, fence);
+	for (i = 0; i < submit->jobs; i++)
+		drm_sched_entity_push_job(&submit->job[i]->base);
+	submit->jobs = 0;
+	dma_fence_put(fence);
+	dma_fence_end_signalling(cookie);
+	return 0;
+}
+
+static int npu_submit_lock_and_commit(struct npu_submit *submit)
+{
+	struct drm_gpuvm_exec exec = {
+		.vm = &submit->queue->vm->gpuvm,
+		.flags = DRM_EXEC_INTERRUPTIBLE_WAIT | DRM_EXEC_IGNORE_DUPLICATES,
+		.num_fences = 1,
+	};
+	int ret;
+
+	ret = drm_gpuvm_exec_lock(&exec);
+	if (ret)
+		return ret;
+	ret = npu_submit_add_dependencies(submit);
+	if (!ret)
+		ret = npu_submit_commit(submit, &exec);
+	drm_gpuvm_exec_unlock(&exec);
+	return ret;
+}
+
+static void npu_submit_cleanup(struct npu_submit *submit)
+{
+	struct npu_submit_sync *sync;
+
+	while (submit->jobs)
+		npu_job_discard(submit->job[--submit->jobs]);
+	kvfree(submit->job);
+
+	while (submit->syncs) {
+		sync = &submit->sync[--submit->syncs];
+		dma_fence_put(sync->fence);
+		dma_fence_chain_free(sync->chain);
+		if (sync->syncobj)
+			drm_syncobj_put(sync->syncobj);
+	}
+	kvfree(submit->sync);
+}
+
+static int npu_submit(struct npu_submit *submit, const struct drm_npu_submit *args,
+		      const struct drm_npu_job *jobs, const struct drm_npu_sync *syncs)
+{
+	int ret;
+
+	ret = npu_submit_add_jobs(submit, jobs, args->jobs.count);
+	if (!ret)
+		ret = npu_submit_add_syncs(submit, syncs, args->syncs.count);
+	if (!ret)
+		ret = npu_submit_lock_and_commit(submit);
+	npu_submit_cleanup(submit);
+	return ret;
+}
+
+int npu_submit_ioctl(struct drm_device *drm, void *data, struct drm_file *file)
+{
+	struct drm_npu_submit *args = data;
+	struct npu_submit submit = { .file = file };
+	struct drm_npu_job *jobs;
+	struct drm_npu_sync *syncs;
+	int ret;
+
+	if (args->flags || !args->jobs.count)
+		return -EINVAL;
+
+	jobs = npu_array_copy(&args->jobs, NPU_JOB_SIZE_V1, sizeof(*jobs), DRM_NPU_SUBMIT_MAX);
+	if (IS_ERR(jobs))
+		return PTR_ERR(jobs);
+	syncs = npu_array_copy(&args->syncs, NPU_SYNC_SIZE_V1, sizeof(*syncs), DRM_NPU_SYNCS_MAX);
+	if (IS_ERR(syncs)) {
+		kvfree(jobs);
+		return PTR_ERR(syncs);
+	}
+
+	submit.queue = npu_queue_lookup(file, args->queue_id);
+	ret = submit.queue ? npu_submit(&submit, args, jobs, syncs) : -ENOENT;
+	if (submit.queue)
+		npu_queue_put(submit.queue);
+	kvfree(syncs);
+	kvfree(jobs);
+	return ret;
+}

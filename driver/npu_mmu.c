@@ -1,0 +1,522 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/**
+ * DOC: Page tables
+ *
+ * Four levels in coherent DMA memory, one page per table, 4 KiB and 2 MiB
+ * leaves. A change has two halves, so that the second can never fail and, one
+ * day, run in the fence signalling path:
+ *
+ * 1. npu_pt_reserve_map() and npu_pt_reserve_unmap() put every table that may
+ *    be needed into a pool.
+ * 2. npu_pt_map() and npu_pt_unmap() write entries. Tables are added only; a
+ *    2 MiB leaf goes where no table is, and unmapping a part of one splits it.
+ *    npu_pt_prune() then takes empty tables out of the tree.
+ *
+ * After npu_tlb_invalidate() no walk can see what was taken out, and
+ * npu_pt_pool_fini() frees it together with what is left of the pool.
+ *
+ * An entry is written with one 64-bit store. A new table is filled before it
+ * is linked, with a barrier in between; a split replaces the leaf by a table
+ * that translates the same, so that running jobs see no difference.
+ */
+#include <linux/dma-mapping.h>
+#include <linux/scatterlist.h>
+#include <linux/sizes.h>
+#include <linux/slab.h>
+
+#include <drm/npu_accel.h>
+
+#include "npu_mmu.h"
+#include "npu_slot.h"
+
+#define NPU_BLOCK_SIZE	SZ_2M
+
+/**
+ * struct npu_pt_table - one table
+ * @pte: the entries, as the device sees them
+ * @dma: their bus address
+ * @node: in a pool
+ * @used: entries that are valid
+ * @child: the tables below; none for level 0 and behind leaves
+ */
+struct npu_pt_table {
+	__le64 *pte;
+	dma_addr_t dma;
+	struct list_head node;
+	unsigned int used;
+	struct npu_pt_table *child[];
+};
+
+static struct npu_pt_table *npu_pt_table_alloc(struct npu_device *npu, unsigned int level)
+{
+	unsigned int children = level ? NPU_PT_ENTRIES : 0;
+	struct npu_pt_table *table;
+
+	table = kzalloc(struct_size(table, child, children), GFP_KERNEL_ACCOUNT);
+	if (!table)
+		return NULL;
+
+	table->pte = dma_alloc_coherent(npu->bus->dev, PAGE_SIZE, &table->dma,
+					GFP_KERNEL_ACCOUNT);
+	if (!table->pte) {
+		kfree(table);
+		return NULL;
+	}
+
+	INIT_LIST_HEAD(&table->node);
+	return table;
+}
+
+static void npu_pt_table_free(struct npu_device *npu, struct npu_pt_table *table)
+{
+	dma_free_coherent(npu->bus->dev, PAGE_SIZE, table->pte, table->dma);
+	kfree(table);
+}
+
+static unsigned int npu_pt_index(u64 va, unsigned int level)
+{
+	return (va >> NPU_PT_SHIFT(level)) % NPU_PT_ENTRIES;
+}
+
+/* First address after the entry of @level that holds @va, or @end. */
+static u64 npu_pt_next(u64 va, u64 end, unsigned int level)
+{
+	return min(end, ALIGN_DOWN(va, 1ull << NPU_PT_SHIFT(level)) +
+		   (1ull << NPU_PT_SHIFT(level)));
+}
+
+static void npu_pt_write(struct npu_pt_table *table, unsigned int i, u64 pte)
+{
+	WRITE_ONCE(table->pte[i], cpu_to_le64(pte));
+}
+
+static u64 npu_pt_read(const struct npu_pt_table *table, unsigned int i)
+{
+	return le64_to_cpu(READ_ONCE(table->pte[i]));
+}
+
+static void npu_pt_set(struct npu_pt_table *table, unsigned int i, u64 pte)
+{
+	if (!npu_pt_read(table, i))
+		table->used++;
+	npu_pt_write(table, i, pte);
+}
+
+static void npu_pt_clear(struct npu_pt_table *table, unsigned int i)
+{
+	if (!npu_pt_read(table, i))
+		return;
+	table->used--;
+	npu_pt_write(table, i, 0);
+}
+
+static void npu_pt_link(struct npu_pt_table *table, unsigned int i, struct npu_pt_table *child)
+{
+	/* The device must not find the link before the content. */
+	dma_wmb();
+	table->child[i] = child;
+	npu_pt_set(table, i, child->dma | NPU_PTE_VALID);
+}
+
+/* The table of @level on the way to @va, NULL if it is missing. */
+static struct npu_pt_table *npu_pt_find(struct npu_pt *pt, u64 va, unsigned int level)
+{
+	struct npu_pt_table *table = pt->root;
+	unsigned int l;
+
+	for (l = NPU_PT_LEVELS - 1; l > level && table; l--)
+		table = table->child[npu_pt_index(va, l)];
+	return table;
+}
+
+/* ---- Where the memory is ------------------------------------------------- */
+
+/**
+ * struct npu_sg_cursor - place in a DMA-mapped scatter list
+ * @sg: segment
+ * @offset: into the segment
+ */
+struct npu_sg_cursor {
+	struct scatterlist *sg;
+	u64 offset;
+};
+
+static void npu_sg_advance(struct npu_sg_cursor *cursor, u64 bytes)
+{
+	cursor->offset += bytes;
+	while (cursor->sg && cursor->offset >= sg_dma_len(cursor->sg)) {
+		cursor->offset -= sg_dma_len(cursor->sg);
+		cursor->sg = sg_next(cursor->sg);
+	}
+}
+
+static void npu_sg_start(struct npu_sg_cursor *cursor, struct sg_table *sgt, u64 offset)
+{
+	cursor->sg = sgt->sgl;
+	cursor->offset = 0;
+	npu_sg_advance(cursor, offset);
+}
+
+static dma_addr_t npu_sg_address(const struct npu_sg_cursor *cursor)
+{
+	return sg_dma_address(cursor->sg) + cursor->offset;
+}
+
+/* Can one leaf of level 1 translate [va, next)? */
+static bool npu_sg_is_block(const struct npu_sg_cursor *cursor, u64 va, u64 next)
+{
+	return next - va == NPU_BLOCK_SIZE &&
+	       sg_dma_len(cursor->sg) - cursor->offset >= NPU_BLOCK_SIZE &&
+	       IS_ALIGNED(npu_sg_address(cursor), NPU_BLOCK_SIZE);
+}
+
+/* ---- Reservation --------------------------------------------------------- */
+
+void npu_pt_pool_init(struct npu_pt_pool *pool)
+{
+	INIT_LIST_HEAD(&pool->leaf);
+	INIT_LIST_HEAD(&pool->inner);
+	INIT_LIST_HEAD(&pool->garbage);
+}
+
+/**
+ * npu_pt_pool_fini() - free what was not used, and what is garbage
+ * @pt: page tables
+ * @pool: the invalidation after the change has completed
+ */
+void npu_pt_pool_fini(struct npu_pt *pt, struct npu_pt_pool *pool)
+{
+	struct npu_pt_table *table, *next;
+
+	list_splice_init(&pool->leaf, &pool->garbage);
+	list_splice_init(&pool->inner, &pool->garbage);
+	list_for_each_entry_safe(table, next, &pool->garbage, node)
+		npu_pt_table_free(pt->npu, table);
+	INIT_LIST_HEAD(&pool->garbage);
+}
+
+static int npu_pt_pool_add(struct npu_pt *pt, struct npu_pt_pool *pool, unsigned int level)
+{
+	struct npu_pt_table *table = npu_pt_table_alloc(pt->npu, level);
+
+	if (!table)
+		return -ENOMEM;
+	list_add(&table->node, level ? &pool->inner : &pool->leaf);
+	return 0;
+}
+
+static struct npu_pt_table *npu_pt_pool_take(struct npu_pt_pool *pool, unsigned int level)
+{
+	struct npu_pt_table *table;
+
+	table = list_first_entry(level ? &pool->inner : &pool->leaf, struct npu_pt_table, node);
+	list_del_init(&table->node);
+	return table;
+}
+
+/**
+ * npu_pt_reserve_map() - set aside the tables that npu_pt_map() may need
+ * @pt: page tables
+ * @pool: where they go
+ * @va: first address
+ * @size: bytes
+ * @sgt: memory
+ * @offset: into @sgt
+ *
+ * Several reservations may precede the changes: no change removes a table.
+ *
+ * Return: 0 or -ENOMEM; the caller ends the pool either way.
+ */
+int npu_pt_reserve_map(struct npu_pt *pt, struct npu_pt_pool *pool, u64 va, u64 size,
+		       struct sg_table *sgt, u64 offset)
+{
+	struct npu_sg_cursor cursor;
+	u64 end = va + size;
+	u64 a, next;
+	unsigned int level;
+	int ret;
+
+	for (level = NPU_PT_LEVELS - 2; level > 0; level--) {
+		for (a = va; a < end; a = npu_pt_next(a, end, level + 1)) {
+			if (npu_pt_find(pt, a, level))
+				continue;
+			ret = npu_pt_pool_add(pt, pool, level);
+			if (ret)
+				return ret;
+		}
+	}
+
+	npu_sg_start(&cursor, sgt, offset);
+	for (a = va; a < end; a = next) {
+		next = npu_pt_next(a, end, 1);
+		if (!npu_sg_is_block(&cursor, a, next) && !npu_pt_find(pt, a, 0)) {
+			ret = npu_pt_pool_add(pt, pool, 0);
+			if (ret)
+				return ret;
+		}
+		npu_sg_advance(&cursor, next - a);
+	}
+	return 0;
+}
+
+/**
+ * npu_pt_reserve_unmap() - set aside the tables that npu_pt_unmap() may need
+ * @pt: page tables
+ * @pool: where they go
+ * @va: first address
+ * @size: bytes
+ *
+ * Return: 0 or -ENOMEM; the caller ends the pool either way.
+ */
+int npu_pt_reserve_unmap(struct npu_pt *pt, struct npu_pt_pool *pool, u64 va, u64 size)
+{
+	const u64 ends[] = { va, va + size };
+	unsigned int i;
+	int ret;
+
+	/* Only a block that an end of the range cuts must be split. */
+	for (i = 0; i < ARRAY_SIZE(ends); i++) {
+		if (IS_ALIGNED(ends[i], NPU_BLOCK_SIZE) || npu_pt_find(pt, ends[i], 0))
+			continue;
+		ret = npu_pt_pool_add(pt, pool, 0);
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
+/* ---- Change -------------------------------------------------------------- */
+
+/* The table of @level on the way to @va, made if it is missing. */
+static struct npu_pt_table *npu_pt_get(struct npu_pt *pt, struct npu_pt_pool *pool, u64 va,
+				       unsigned int level)
+{
+	struct npu_pt_table *table = pt->root;
+	unsigned int i, l;
+
+	for (l = NPU_PT_LEVELS - 1; l > level; l--) {
+		i = npu_pt_index(va, l);
+		if (!table->child[i])
+			npu_pt_link(table, i, npu_pt_pool_take(pool, l - 1));
+		table = table->child[i];
+	}
+	return table;
+}
+
+/**
+ * npu_pt_map() - make [@va, @va + @size) translate to memory
+ * @pt: page tables; nothing is mapped in the range
+ * @pool: filled by npu_pt_reserve_map()
+ * @va: first address
+ * @size: bytes
+ * @sgt: memory
+ * @offset: into @sgt
+ * @writable: the device may write
+ */
+void npu_pt_map(struct npu_pt *pt, struct npu_pt_pool *pool, u64 va, u64 size,
+		struct sg_table *sgt, u64 offset, bool writable)
+{
+	u64 flags = NPU_PTE_VALID | NPU_PTE_LEAF | NPU_PTE_READ | (writable ? NPU_PTE_WRITE : 0);
+	struct npu_sg_cursor cursor;
+	struct npu_pt_table *table;
+	u64 end = va + size;
+	u64 next;
+
+	npu_sg_start(&cursor, sgt, offset);
+	while (va < end) {
+		next = npu_pt_next(va, end, 1);
+		if (npu_sg_is_block(&cursor, va, next) && !npu_pt_find(pt, va, 0)) {
+			table = npu_pt_get(pt, pool, va, 1);
+			npu_pt_set(table, npu_pt_index(va, 1), npu_sg_address(&cursor) | flags);
+			npu_sg_advance(&cursor, NPU_BLOCK_SIZE);
+			va = next;
+			continue;
+		}
+		table = npu_pt_get(pt, pool, va, 0);
+		for (; va < next; va += SZ_4K) {
+			npu_pt_set(table, npu_pt_index(va, 0), npu_sg_address(&cursor) | flags);
+			npu_sg_advance(&cursor, SZ_4K);
+		}
+	}
+}
+
+/* Replace the leaf at @va in a level 1 table by a table that translates the same. */
+static void npu_pt_split(struct npu_pt_table *table, struct npu_pt_pool *pool, u64 va)
+{
+	struct npu_pt_table *leaf = npu_pt_pool_take(pool, 0);
+	unsigned int index = npu_pt_index(va, 1);
+	u64 pte = npu_pt_read(table, index);
+	unsigned int i;
+
+	for (i = 0; i < NPU_PT_ENTRIES; i++)
+		npu_pt_set(leaf, i, pte + i * SZ_4K);
+	npu_pt_link(table, index, leaf);
+}
+
+/**
+ * npu_pt_unmap() - take away the translation of [@va, @va + @size)
+ * @pt: page tables
+ * @pool: filled by npu_pt_reserve_unmap()
+ * @va: first address
+ * @size: bytes
+ */
+void npu_pt_unmap(struct npu_pt *pt, struct npu_pt_pool *pool, u64 va, u64 size)
+{
+	struct npu_pt_table *table;
+	u64 end = va + size;
+	u64 next;
+
+	for (; va < end; va = next) {
+		next = npu_pt_next(va, end, 1);
+		table = npu_pt_find(pt, va, 1);
+		if (!table)
+			continue;
+		if (!table->child[npu_pt_index(va, 1)]) {
+			if (next - va == NPU_BLOCK_SIZE || !npu_pt_read(table, npu_pt_index(va, 1))) {
+				npu_pt_clear(table, npu_pt_index(va, 1));
+				continue;
+			}
+			npu_pt_split(table, pool, va);
+		}
+		table = table->child[npu_pt_index(va, 1)];
+		for (; va < next; va += SZ_4K)
+			npu_pt_clear(table, npu_pt_index(va, 0));
+	}
+}
+
+/**
+ * npu_pt_prune() - take empty tables out of the tree
+ * @pt: page tables
+ * @pool: where they go
+ * @va: first address of a range that was unmapped
+ * @size: bytes
+ */
+void npu_pt_prune(struct npu_pt *pt, struct npu_pt_pool *pool, u64 va, u64 size)
+{
+	struct npu_pt_table *table, *parent;
+	u64 end = va + size;
+	unsigned int level;
+	u64 a;
+
+	for (level = 0; level < NPU_PT_LEVELS - 1; level++) {
+		for (a = va; a < end; a = npu_pt_next(a, end, level + 1)) {
+			table = npu_pt_find(pt, a, level);
+			if (!table || table->used)
+				continue;
+			parent = npu_pt_find(pt, a, level + 1);
+			parent->child[npu_pt_index(a, level + 1)] = NULL;
+			npu_pt_clear(parent, npu_pt_index(a, level + 1));
+			list_add(&table->node, &pool->garbage);
+		}
+	}
+}
+
+/* ---- Address spaces ------------------------------------------------------ */
+
+/**
+ * npu_pt_init() - empty page tables with an address-space id
+ * @pt: to set up
+ * @npu: device
+ *
+ * Return: 0, -ENOMEM or -ENOSPC.
+ */
+int npu_pt_init(struct npu_pt *pt, struct npu_device *npu)
+{
+	int asid;
+
+	asid = ida_alloc_range(&npu->objects.asids, 1, npu->caps.asids - 1, GFP_KERNEL);
+	if (asid < 0)
+		return asid;
+
+	pt->npu = npu;
+	pt->asid = asid;
+	pt->root = npu_pt_table_alloc(npu, NPU_PT_LEVELS - 1);
+	if (!pt->root) {
+		ida_free(&npu->objects.asids, asid);
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+static void npu_pt_free_tree(struct npu_device *npu, struct npu_pt_table *table, unsigned int level)
+{
+	unsigned int i;
+
+	for (i = 0; level && i < NPU_PT_ENTRIES; i++) {
+		if (table->child[i])
+			npu_pt_free_tree(npu, table->child[i], level - 1);
+	}
+	npu_pt_table_free(npu, table);
+}
+
+/**
+ * npu_pt_fini() - free the tables; the device does not use them any more
+ * @pt: page tables; a second call does nothing
+ */
+void npu_pt_fini(struct npu_pt *pt)
+{
+	if (!pt->root || pt->npu->unsafe)
+		return;
+	npu_pt_free_tree(pt->npu, pt->root, NPU_PT_LEVELS - 1);
+	pt->root = NULL;
+	ida_free(&pt->npu->objects.asids, pt->asid);
+}
+
+dma_addr_t npu_pt_root(const struct npu_pt *pt)
+{
+	return pt->root->dma;
+}
+
+/* ---- TLB ----------------------------------------------------------------- */
+
+static bool npu_tlb_done(struct npu_device *npu, u32 seq, int resets)
+{
+	/* A function reset drops all translations. */
+	return (s32)(npu_read(npu, NPU_REG_TLB_DONE) - seq) >= 0 ||
+	       atomic_read(&npu->errors.resets) != resets;
+}
+
+/**
+ * npu_tlb_invalidate() - drop translations and wait until none is in use
+ * @npu: device; the caller is inside npu_dev_enter() and may sleep
+ * @asid: address space
+ * @va: first address
+ * @size: bytes, 0 = all of the address space
+ *
+ * Returns when the device has completed the invalidation, at the latest when
+ * the hang limit of the job that holds it up has ended in a reset, or when the
+ * device is given up.
+ */
+void npu_tlb_invalidate(struct npu_device *npu, u32 asid, u64 va, u64 size)
+{
+	int resets = atomic_read(&npu->errors.resets);
+	unsigned long deadline;
+	u64 pages = size >> 12;
+	u32 seq;
+
+	if (pages > U32_MAX)
+		pages = 0;
+
+	/* The page tables must be written before the invalidation starts. */
+	wmb();
+	scoped_guard(spinlock_irqsave, &npu->tlb.lock) {
+		npu_write(npu, NPU_REG_TLB_ASID, asid);
+		npu_write64(npu, NPU_REG_TLB_VA_LO, va);
+		npu_write(npu, NPU_REG_TLB_PAGES, pages);
+		npu_write(npu, NPU_REG_TLB_INVALIDATE, 1);
+		seq = npu_read(npu, NPU_REG_TLB_SEQ);
+	}
+
+	deadline = jiffies + msecs_to_jiffies(DRM_NPU_HANG_TIMEOUT_MAX_MS + 4 * npu->caps.reset_ms);
+	while (!npu_tlb_done(npu, seq, resets)) {
+		if (READ_ONCE(npu->lost) || npu_is_gone(npu))
+			return;
+		/* The poll covers a lost interrupt. */
+		wait_event_timeout(npu->tlb.wait, npu_tlb_done(npu, seq, resets) || npu->lost,
+				   msecs_to_jiffies(10) + 1);
+		if (time_after(jiffies, deadline)) {
+			npu_slots_reset(npu);
+			deadline = jiffies + msecs_to_jiffies(4 * npu->caps.reset_ms) + 1;
+		}
+	}
+}

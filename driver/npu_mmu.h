@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef _NPU_MMU_H_
+#define _NPU_MMU_H_
+
+#include <linux/list.h>
+#include <linux/types.h>
+
+#include "npu_device.h"
+
+struct npu_pt_table;
+struct sg_table;
+
+/**
+ * struct npu_pt - page tables of one address space
+ * @npu: device
+ * @root: level 3 table, NULL after removal of the device
+ * @asid: address-space id
+ *
+ * The address space's lock protects all of it.
+ */
+struct npu_pt {
+	struct npu_device *npu;
+	struct npu_pt_table *root;
+	u32 asid;
+};
+
+/**
+ * struct npu_pt_pool - tables set aside before a change or to be freed after it
+ * @leaf: unused tables of level 0
+ * @inner: unused tables of other levels
+ * @garbage: taken out of the tree; freed once no walk can see them
+ */
+struct npu_pt_pool {
+	struct list_head leaf;
+	struct list_head inner;
+	struct list_head garbage;
+};
+
+int npu_pt_init(struct npu_pt *pt, struct npu_device *npu);
+void npu_pt_fini(struct npu_pt *pt);
+dma_addr_t npu_pt_root(const struct npu_pt *pt);
+
+void npu_pt_pool_init(struct npu_pt_pool *pool);
+void npu_pt_pool_fini(struct npu_pt *pt, struct npu_pt_pool *pool);
+int npu_pt_reserve_map(struct npu_pt *pt, struct npu_pt_pool *pool, u64 va, u64 size,
+		       struct sg_table *sgt, u64 offset);
+int npu_pt_reserve_unmap(struct npu_pt *pt, struct npu_pt_pool *pool, u64 va, u64 size);
+
+void npu_pt_map(struct npu_pt *pt, struct npu_pt_pool *pool, u64 va, u64 size,
+		struct sg_table *sgt, u64 offset, bool writable);
+void npu_pt_unmap(struct npu_pt *pt, struct npu_pt_pool *pool, u64 va, u64 size);
+void npu_pt_prune(struct npu_pt *pt, struct npu_pt_pool *pool, u64 va, u64 size);
+
+void npu_tlb_invalidate(struct npu_device *npu, u32 asid, u64 va, u64 size);
+
+#endif /* _NPU_MMU_H_ */

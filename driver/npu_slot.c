@@ -1,0 +1,400 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/**
+ * DOC: Slots and resets
+ *
+ * The hardware holds as many queues as it has slots; the driver has any number
+ * of queues. One worker per device lends slots to queues that have work. It
+ * never waits: it starts what is to be done, and comes back on an UNBOUND
+ * event or after NPU_SLOT_POLL_MS.
+ *
+ * A queue that wants something (a slot, or its end) is put on the pending
+ * list. If no slot is free, the worker unbinds the queue that has been idle
+ * longest, or else one that had its slot for NPU_SLOT_SLICE_MS.
+ *
+ * Stopping a dead queue escalates, each step with the bound that the hardware
+ * promises:
+ *
+ * - STOP: at the next tile boundary. Not for a queue that has hung.
+ * - Queue reset: abandons the job wherever it is.
+ * - Function reset: all slots are empty afterwards. Queues that were not in
+ *   the middle of a job go on, the others are banned as innocent.
+ * - The device is given up, see npu_device_lose().
+ *
+ * Only after a step has been acknowledged are the fences of the queue
+ * signalled, and memory that the hardware may use is never freed before.
+ */
+#include <drm/drm_managed.h>
+
+#include "npu_queue.h"
+#include "npu_slot.h"
+
+#define NPU_SLOT_POLL_MS	10
+#define NPU_SLOT_SLICE_MS	20
+
+static u32 npu_slot_status(struct npu_device *npu, unsigned int i)
+{
+	return npu_read(npu, NPU_REG_SLOT_STATUS(i));
+}
+
+static void npu_slot_enter(struct npu_slot *slot, enum npu_slot_state state)
+{
+	slot->state = state;
+	slot->since = jiffies;
+}
+
+static bool npu_slot_older_than(const struct npu_slot *slot, unsigned int ms)
+{
+	return time_after(jiffies, slot->since + msecs_to_jiffies(ms));
+}
+
+static void npu_slot_bind(struct npu_device *npu, unsigned int i, struct npu_queue *queue)
+{
+	struct npu_slot *slot = &npu->slots.slot[i];
+
+	slot->queue = npu_queue_get(queue);
+	npu_slot_enter(slot, NPU_SLOT_RUNNING);
+	npu_write64(npu, NPU_REG_SLOT_CONTEXT_LO(i), queue->context_dma);
+	npu_write(npu, NPU_REG_SLOT_COMMAND(i), NPU_SLOT_BIND);
+	WRITE_ONCE(queue->slot, i);
+	/*
+	 * The slot before the look at the index, which is the device's at this
+	 * doorbell: a job emitted meanwhile either saw the slot or is seen.
+	 */
+	smp_mb();
+	npu_doorbell(npu, i, lower_32_bits(READ_ONCE(queue->emitted)));
+}
+
+static void npu_slot_command(struct npu_device *npu, unsigned int i, u32 command,
+			     enum npu_slot_state state)
+{
+	npu_slot_enter(&npu->slots.slot[i], state);
+	npu_write(npu, NPU_REG_SLOT_COMMAND(i), command);
+}
+
+/* The hardware is done with the queue. */
+static void npu_slot_free(struct npu_device *npu, unsigned int i)
+{
+	struct npu_slot *slot = &npu->slots.slot[i];
+	struct npu_queue *queue = slot->queue;
+
+	slot->queue = NULL;
+	npu_slot_enter(slot, NPU_SLOT_FREE);
+	WRITE_ONCE(queue->slot, -1);
+	/* The slot before the look at the ring; npu_queue_emit() has the pair. */
+	smp_mb();
+	npu_queue_harvest(queue);
+	if (READ_ONCE(queue->dead))
+		npu_queue_cancel(queue);
+	else if (!npu_queue_is_idle(queue))
+		npu_slots_want(queue);
+	npu_queue_put(queue);
+}
+
+static void npu_slot_stop(struct npu_device *npu, unsigned int i)
+{
+	if (npu->slots.slot[i].queue->state & DRM_NPU_QUEUE_HUNG)
+		npu_slot_command(npu, i, NPU_SLOT_RESET, NPU_SLOT_RESETTING);
+	else
+		npu_slot_command(npu, i, NPU_SLOT_STOP, NPU_SLOT_KILLING);
+}
+
+static void npu_slot_advance(struct npu_device *npu, unsigned int i)
+{
+	struct npu_slot *slot = &npu->slots.slot[i];
+	u32 status = npu_slot_status(npu, i);
+
+	/* All ones: npu_slots_work() sees that the device has gone. */
+	if (status == ~0u)
+		return;
+
+	if ((status & NPU_SLOT_STATE) == NPU_SLOT_EMPTY) {
+		/* Nobody asked for it: the device could not read the context. */
+		if (slot->state == NPU_SLOT_RUNNING)
+			npu_queue_ban(slot->queue, DRM_NPU_QUEUE_FAULTED);
+		npu_slot_free(npu, i);
+		return;
+	}
+
+	switch (slot->state) {
+	case NPU_SLOT_RUNNING:
+	case NPU_SLOT_UNBINDING:
+		if (READ_ONCE(slot->queue->dead))
+			npu_slot_stop(npu, i);
+		break;
+	case NPU_SLOT_KILLING:
+		if (npu_slot_older_than(slot, npu->caps.reset_ms))
+			npu_slot_command(npu, i, NPU_SLOT_RESET, NPU_SLOT_RESETTING);
+		break;
+	case NPU_SLOT_RESETTING:
+		if (npu_slot_older_than(slot, npu->caps.reset_ms))
+			npu->slots.reset = true;
+		break;
+	case NPU_SLOT_FREE:
+		break;
+	}
+}
+
+/* Does the worker have to come back for this slot by itself? */
+static bool npu_slots_advance(struct npu_device *npu)
+{
+	bool busy = false;
+	unsigned int i;
+
+	for (i = 0; i < npu->caps.slots; i++) {
+		if (!npu->slots.slot[i].queue)
+			continue;
+		npu_queue_harvest(npu->slots.slot[i].queue);
+		npu_slot_advance(npu, i);
+		busy |= npu->slots.slot[i].state > NPU_SLOT_RUNNING;
+	}
+	return busy;
+}
+
+static int npu_slots_find_free(struct npu_device *npu)
+{
+	unsigned int i;
+
+	for (i = 0; i < npu->caps.slots; i++) {
+		if (!npu->slots.slot[i].queue)
+			return i;
+	}
+	return -1;
+}
+
+/* Whose slot can be lent on? Idle ones first, then the one that had it longest. */
+static int npu_slots_find_victim(struct npu_device *npu)
+{
+	bool idle, best_idle = false;
+	struct npu_slot *slot;
+	int best = -1;
+	int i;
+
+	for (i = 0; i < npu->caps.slots; i++) {
+		slot = &npu->slots.slot[i];
+		if (slot->state != NPU_SLOT_RUNNING)
+			continue;
+		idle = npu_queue_is_idle(slot->queue);
+		if (!idle && !npu_slot_older_than(slot, NPU_SLOT_SLICE_MS))
+			continue;
+		if (best < 0 || idle > best_idle ||
+		    (idle == best_idle &&
+		     time_before(slot->since, npu->slots.slot[best].since))) {
+			best = i;
+			best_idle = idle;
+		}
+	}
+	return best;
+}
+
+static unsigned int npu_slots_leaving(struct npu_device *npu)
+{
+	unsigned int i, count = 0;
+
+	for (i = 0; i < npu->caps.slots; i++)
+		count += npu->slots.slot[i].state > NPU_SLOT_RUNNING;
+	return count;
+}
+
+/* Returns false if the queue has to stay on the list. */
+static bool npu_slots_serve_one(struct npu_device *npu, struct npu_queue *queue,
+				unsigned int *leaving)
+{
+	int slot = queue->slot;
+
+	if (slot >= 0) {
+		if (READ_ONCE(queue->dead))
+			npu_slot_advance(npu, slot);
+		else if (npu->slots.slot[slot].state == NPU_SLOT_RUNNING)
+			npu_doorbell(npu, slot, lower_32_bits(READ_ONCE(queue->emitted)));
+		return true;
+	}
+	if (READ_ONCE(queue->dead)) {
+		npu_queue_cancel(queue);
+		return true;
+	}
+	if (npu_queue_is_idle(queue))
+		return true;
+
+	slot = npu_slots_find_free(npu);
+	if (slot >= 0) {
+		npu_slot_bind(npu, slot, queue);
+		return true;
+	}
+	if (*leaving) {
+		--*leaving;
+		return false;
+	}
+	slot = npu_slots_find_victim(npu);
+	if (slot >= 0)
+		npu_slot_command(npu, slot, NPU_SLOT_UNBIND, NPU_SLOT_UNBINDING);
+	return false;
+}
+
+static void npu_slots_add(struct npu_queue *queue)
+{
+	struct npu_device *npu = queue->npu;
+
+	guard(spinlock_irqsave)(&npu->slots.pending_lock);
+
+	/* Nobody serves the list of a lost device any more. */
+	if (!list_empty(&queue->pending) || npu->lost)
+		return;
+	npu_queue_get(queue);
+	if (queue->priority == NPU_PRIORITY_REALTIME)
+		list_add(&queue->pending, &npu->slots.pending);
+	else
+		list_add_tail(&queue->pending, &npu->slots.pending);
+}
+
+/* Returns true if queues are left that wait for a slot. */
+static bool npu_slots_serve(struct npu_device *npu)
+{
+	unsigned int leaving = npu_slots_leaving(npu);
+	struct npu_queue *queue, *next;
+	LIST_HEAD(waiting);
+	LIST_HEAD(list);
+
+	scoped_guard(spinlock_irqsave, &npu->slots.pending_lock)
+		list_splice_init(&npu->slots.pending, &list);
+
+	list_for_each_entry_safe(queue, next, &list, pending) {
+		/* Off the list first: who finds something new to do puts it back. */
+		scoped_guard(spinlock_irqsave, &npu->slots.pending_lock)
+			list_del_init(&queue->pending);
+		if (!npu_slots_serve_one(npu, queue, &leaving))
+			npu_slots_add(queue);
+		npu_queue_put(queue);
+	}
+
+	guard(spinlock_irqsave)(&npu->slots.pending_lock);
+	return !list_empty(&npu->slots.pending);
+}
+
+/* After a function reset all slots are empty. */
+static void npu_slots_recover(struct npu_device *npu)
+{
+	struct npu_queue *queue;
+	unsigned int i;
+
+	for (i = 0; i < npu->caps.slots; i++) {
+		queue = npu->slots.slot[i].queue;
+		if (!queue)
+			continue;
+		if (!npu_queue_rewind(queue) && !READ_ONCE(queue->dead))
+			npu_queue_ban(queue, DRM_NPU_QUEUE_INNOCENT);
+		npu_slot_free(npu, i);
+	}
+}
+
+static void npu_slots_forget(struct npu_device *npu)
+{
+	unsigned int i;
+
+	for (i = 0; i < npu->caps.slots; i++) {
+		if (npu->slots.slot[i].queue)
+			npu_slot_free(npu, i);
+	}
+}
+
+static void npu_slots_work(struct work_struct *work)
+{
+	struct npu_device *npu = container_of(work, struct npu_device, slots.work.work);
+	bool again, cookie;
+	int idx;
+
+	if (!npu_dev_enter(npu, &idx))
+		return;
+	cookie = dma_fence_begin_signalling();
+	mutex_lock(&npu->slots.lock);
+
+	again = npu_slots_advance(npu);
+	if (npu_is_gone(npu)) {
+		npu_device_lose(npu, true);
+		npu_slots_forget(npu);
+	} else if (npu->slots.reset) {
+		npu->slots.reset = false;
+		if (npu_device_reset(npu))
+			npu_device_start(npu);
+		else
+			npu_device_lose(npu, npu_is_gone(npu));
+		npu_slots_recover(npu);
+	}
+	again |= npu_slots_serve(npu);
+	if (again && !npu->lost)
+		queue_delayed_work(npu->wq, &npu->slots.work, msecs_to_jiffies(NPU_SLOT_POLL_MS));
+
+	mutex_unlock(&npu->slots.lock);
+	dma_fence_end_signalling(cookie);
+	drm_dev_exit(idx);
+}
+
+/**
+ * npu_slots_kick() - let the slot worker look around
+ * @npu: device. Any context.
+ */
+void npu_slots_kick(struct npu_device *npu)
+{
+	mod_delayed_work(npu->wq, &npu->slots.work, 0);
+}
+
+/**
+ * npu_slots_want() - a queue has work and no slot, or is dead
+ * @queue: any. Any context.
+ */
+void npu_slots_want(struct npu_queue *queue)
+{
+	npu_slots_add(queue);
+	npu_slots_kick(queue->npu);
+}
+
+/**
+ * npu_slots_reset() - ask for a function reset
+ * @npu: device. Any context.
+ */
+void npu_slots_reset(struct npu_device *npu)
+{
+	WRITE_ONCE(npu->slots.reset, true);
+	npu_slots_kick(npu);
+}
+
+/**
+ * npu_slots_any_busy() - does any core execute?
+ * @npu: device; the caller is inside npu_dev_enter()
+ */
+bool npu_slots_any_busy(struct npu_device *npu)
+{
+	unsigned int i;
+
+	for (i = 0; i < npu->caps.slots; i++) {
+		if (npu_slot_status(npu, i) & NPU_SLOT_BUSY)
+			return true;
+	}
+	return false;
+}
+
+/**
+ * npu_slots_init() - set up an empty slot table
+ * @npu: device
+ */
+int npu_slots_init(struct npu_device *npu)
+{
+	npu->slots.slot = drmm_kcalloc(&npu->drm, npu->caps.slots, sizeof(*npu->slots.slot),
+				       GFP_KERNEL);
+	if (!npu->slots.slot)
+		return -ENOMEM;
+	spin_lock_init(&npu->slots.pending_lock);
+	INIT_LIST_HEAD(&npu->slots.pending);
+	INIT_DELAYED_WORK(&npu->slots.work, npu_slots_work);
+	return drmm_mutex_init(&npu->drm, &npu->slots.lock);
+}
+
+/**
+ * npu_slots_fini() - forget who had which slot and who waits for one
+ * @npu: lost device, which does no DMA any more
+ */
+void npu_slots_fini(struct npu_device *npu)
+{
+	cancel_delayed_work_sync(&npu->slots.work);
+	npu_slots_forget(npu);
+	npu_slots_serve(npu);
+}

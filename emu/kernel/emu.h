@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef _NPU_EMU_H_
+#define _NPU_EMU_H_
+
+#include <linux/hrtimer.h>
+#include <linux/irq_work.h>
+#include <linux/ktime.h>
+#include <linux/mutex.h>
+#include <linux/spinlock.h>
+
+#include "npu_model.h"
+#include "npu_platform.h"
+
+#define EMU_MAX_IRQS	2
+
+struct emu_device;
+
+/**
+ * struct emu_core - the thread that turns one core of the model
+ * @emu: device
+ * @index: of the core
+ * @work: npu_model_step() is to be called
+ * @task: the thread
+ */
+struct emu_core {
+	struct emu_device *emu;
+	unsigned int index;
+	atomic_t work;
+	struct task_struct *task;
+};
+
+/**
+ * struct emu_vector - one interrupt
+ * @emu: device
+ * @index: of the vector
+ * @work: takes the interrupt into hard interrupt context
+ * @irq: Linux interrupt number
+ */
+struct emu_vector {
+	struct emu_device *emu;
+	unsigned int index;
+	struct irq_work work;
+	unsigned int irq;
+};
+
+/**
+ * struct emu_device - one emulated NPU
+ * @config: of the model
+ * @model: the model
+ * @lock: its short lock
+ * @start: power-on
+ * @timer: of the model
+ * @core: threads, @config.cores of them
+ * @domain: of the interrupts
+ * @vector: interrupts, @config.irqs of them
+ * @pdev: what the driver binds to
+ * @bus_errors: accesses to memory that is not there
+ */
+struct emu_device {
+	struct npu_model_config config;
+	struct npu_model *model;
+	spinlock_t lock;
+	ktime_t start;
+	struct hrtimer timer;
+	struct emu_core core[NPU_MAX_CORES];
+	struct irq_domain *domain;
+	struct emu_vector vector[EMU_MAX_IRQS];
+	struct platform_device *pdev;
+	atomic64_t bus_errors;
+};
+
+struct emu_device *emu_device_create(const struct npu_model_config *config);
+void emu_device_destroy(struct emu_device *emu);
+void emu_device_disappear(struct emu_device *emu);
+
+int emu_irq_init(struct emu_device *emu);
+void emu_irq_fini(struct emu_device *emu);
+void emu_irq_raise(struct emu_device *emu, u32 vector);
+
+int emu_cores_start(struct emu_device *emu);
+void emu_cores_stop(struct emu_device *emu);
+void emu_core_wake(struct emu_device *emu, u32 core);
+
+int emu_configfs_init(void);
+void emu_configfs_exit(void);
+
+#endif /* _NPU_EMU_H_ */

@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/**
+ * DOC: Devices
+ *
+ * An emulated NPU is a platform device whose platform data leads to the model
+ * (npu_platform.h). It has no symbol in common with the driver.
+ *
+ * Its DMA addresses are those of the kernel's direct mapping. The model reads
+ * and writes the pages in place. A page that does not exist or is free is a
+ * bus error: for an emulated device that is a bug of the driver, so it is
+ * counted and logged.
+ *
+ * Removal is a surprise for the driver: the cores stop, all registers read as
+ * ones, and only then the platform device goes. In this order there is no DMA
+ * behind the back of a driver that believes the device to be gone.
+ */
+#include <linux/dma-direct.h>
+#include <linux/dma-mapping.h>
+#include <linux/iommu.h>
+#include <linux/mm.h>
+#include <linux/platform_device.h>
+#include <linux/slab.h>
+
+#include "emu.h"
+
+/* ---- What the model asks of its host ------------------------------------------ */
+
+static bool emu_page_is_there(phys_addr_t addr)
+{
+	unsigned long pfn = PHYS_PFN(addr);
+
+	return pfn_valid(pfn) && page_count(pfn_to_page(pfn)) > 0;
+}
+
+static void emu_bus_error(struct emu_device *emu, u64 addr, const char *what)
+{
+	atomic64_inc(&emu->bus_errors);
+	pr_err_ratelimited("npu_emu: bus error: %s %#llx\n", what, addr);
+}
+
+static void *emu_host_map(void *host, u64 addr, u64 size, enum npu_access access, u64 *len)
+{
+	struct emu_device *emu = host;
+	phys_addr_t start = dma_to_phys(&emu->pdev->dev, addr);
+	phys_addr_t end = start + size;
+	phys_addr_t at;
+
+	/* Direct mapping: what is contiguous for the bus is so for us. */
+	for (at = start; at < end && emu_page_is_there(at); at = PAGE_ALIGN_DOWN(at) + PAGE_SIZE)
+		;
+	at = min(at, end);
+	if (at == start) {
+		emu_bus_error(emu, addr, "no memory at");
+		return NULL;
+	}
+	*len = at - start;
+	return phys_to_virt(start);
+}
+
+static void emu_host_unmap(void *host, void *ptr, u64 len)
+{
+	/* Whoever frees a page while the device has it is caught here. */
+	if (!emu_page_is_there(virt_to_phys(ptr)))
+		emu_bus_error(host, virt_to_phys(ptr), "memory freed under the device at");
+}
+
+static void emu_host_irq(void *host, u32 vector)
+{
+	emu_irq_raise(host, vector);
+}
+
+static void emu_host_wake(void *host, u32 core)
+{
+	emu_core_wake(host, core);
+}
+
+static void emu_host_timer(void *host, u64 ns)
+{
+	struct emu_device *emu = host;
+
+	hrtimer_start(&emu->timer, ns_to_ktime(ns), HRTIMER_MODE_REL);
+}
+
+static enum hrtimer_restart emu_timer(struct hrtimer *timer)
+{
+	npu_model_timer(container_of(timer, struct emu_device, timer)->model);
+	return HRTIMER_NORESTART;
+}
+
+static u64 emu_host_now(void *host)
+{
+	struct emu_device *emu = host;
+
+	return ktime_to_ns(ktime_sub(ktime_get(), emu->start));
+}
+
+static unsigned long emu_host_lock(void *host)
+{
+	struct emu_device *emu = host;
+	unsigned long flags;
+
+	spin_lock_irqsave(&emu->lock, flags);
+	return flags;
+}
+
+static void emu_host_unlock(void *host, unsigned long flags)
+{
+	struct emu_device *emu = host;
+
+	spin_unlock_irqrestore(&emu->lock, flags);
+}
+
+static const struct npu_host_ops emu_host_ops = {
+	.map = emu_host_map,
+	.unmap = emu_host_unmap,
+	.irq = emu_host_irq,
+	.wake = emu_host_wake,
+	.timer = emu_host_timer,
+	.now = emu_host_now,
+	.lock = emu_host_lock,
+	.unlock = emu_host_unlock,
+};
+
+/* ---- What the driver sees -------------------------------------------------------- */
+
+static u32 emu_read(void *priv, u32 reg)
+{
+	struct emu_device *emu = priv;
+
+	return npu_model_read(emu->model, reg);
+}
+
+static void emu_write(void *priv, u32 reg, u32 value)
+{
+	struct emu_device *emu = priv;
+
+	npu_model_write(emu->model, reg, value);
+}
+
+static void emu_doorbell(void *priv, u32 slot, u32 value)
+{
+	struct emu_device *emu = priv;
+
+	npu_model_doorbell(emu->model, slot, value);
+}
+
+static int emu_device_register(struct emu_device *emu)
+{
+	const struct npu_platform_data data = {
+		.read = emu_read,
+		.write = emu_write,
+		.doorbell = emu_doorbell,
+		.priv = emu,
+	};
+	struct resource irqs[EMU_MAX_IRQS];
+	unsigned int i;
+	int ret;
+
+	for (i = 0; i < emu->config.irqs; i++)
+		irqs[i] = (struct resource)DEFINE_RES_IRQ(emu->vector[i].irq);
+
+	emu->pdev = platform_device_alloc(NPU_PLATFORM_NAME, PLATFORM_DEVID_AUTO);
+	if (!emu->pdev)
+		return -ENOMEM;
+	emu->pdev->dev.dma_mask = &emu->pdev->platform_dma_mask;
+	emu->pdev->platform_dma_mask = DMA_BIT_MASK(64);
+	emu->pdev->dev.coherent_dma_mask = DMA_BIT_MASK(64);
+
+	ret = platform_device_add_resources(emu->pdev, irqs, emu->config.irqs);
+	if (!ret)
+		ret = platform_device_add_data(emu->pdev, &data, sizeof(data));
+	if (!ret)
+		ret = platform_device_add(emu->pdev);
+	if (ret) {
+		platform_device_put(emu->pdev);
+		return ret;
+	}
+
+	if (device_iommu_mapped(&emu->pdev->dev)) {
+		dev_err(&emu->pdev->dev, "an emulated NPU cannot work behind an IOMMU\n");
+		platform_device_unregister(emu->pdev);
+		return -EOPNOTSUPP;
+	}
+	return 0;
+}
+
+/* ---- Life -------------------------------------------------------------------------- */
+
+static int emu_device_init(struct emu_device *emu)
+{
+	size_t size = npu_model_size(&emu->config);
+	void *mem;
+	int ret;
+
+	if (!size || emu->config.irqs > EMU_MAX_IRQS)
+		return -EINVAL;
+	/* kvmalloc() aligns to pages or to the size class. */
+	mem = kvzalloc(size, GFP_KERNEL_ACCOUNT);
+	if (!mem)
+		return -ENOMEM;
+
+	emu->model = npu_model_init(mem, &emu->config, &emu_host_ops, emu);
+	ret = emu_irq_init(emu);
+	if (ret)
+		goto err_model;
+	ret = emu_cores_start(emu);
+	if (ret)
+		goto err_irq;
+	ret = emu_device_register(emu);
+	if (ret)
+		goto err_cores;
+	return 0;
+
+err_cores:
+	emu_cores_stop(emu);
+	hrtimer_cancel(&emu->timer);
+err_irq:
+	emu_irq_fini(emu);
+err_model:
+	kvfree(mem);
+	return ret;
+}
+
+/**
+ * emu_device_create() - plug an emulated NPU in
+ * @config: its size
+ *
+ * Return: the device or an error pointer, -EINVAL for a size out of range.
+ */
+struct emu_device *emu_device_create(const struct npu_model_config *config)
+{
+	struct emu_device *emu;
+	int ret;
+
+	emu = kzalloc(sizeof(*emu), GFP_KERNEL);
+	if (!emu)
+		return ERR_PTR(-ENOMEM);
+	emu->config = *config;
+	spin_lock_init(&emu->lock);
+	emu->start = ktime_get();
+	hrtimer_init(&emu->timer, CLOCK_MONOTONIC, HRTIMER_MODE_REL);
+	emu->timer.function = emu_timer;
+
+	ret = emu_device_init(emu);
+	if (ret) {
+		kfree(emu);
+		return ERR_PTR(ret);
+	}
+	return emu;
+}
+
+/**
+ * emu_device_disappear() - the device stops to answer; it cannot come back
+ * @emu: device
+ */
+void emu_device_disappear(struct emu_device *emu)
+{
+	emu_cores_stop(emu);
+	npu_model_inject(emu->model, NPU_INJECT_GONE, 1);
+}
+
+/**
+ * emu_device_destroy() - pull an emulated NPU out
+ * @emu: device
+ */
+void emu_device_destroy(struct emu_device *emu)
+{
+	emu_device_disappear(emu);
+	platform_device_unregister(emu->pdev);
+	hrtimer_cancel(&emu->timer);
+	emu_irq_fini(emu);
+	/* npu_model_init() returns the memory that it got. */
+	kvfree(emu->model);
+	kfree(emu);
+}

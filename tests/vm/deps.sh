@@ -1,0 +1,28 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+# Installs the Debian packages that building and running need, if any of them
+# is missing. Usage: deps.sh [build|run|all]
+. "$(dirname "$0")/lib.sh"
+
+build=(gcc make libc6-dev pkg-config libdrm-dev)
+run=(qemu-system-x86 cpio xz-utils kmod bc python3-minimal)
+
+case ${1:-all} in
+build)	want=("${build[@]}") ;;
+run)	want=("${run[@]}") ;;
+all)	want=("${build[@]}" "${run[@]}") ;;
+*)	die "usage: deps.sh [build|run|all]" ;;
+esac
+
+missing=()
+for package in "${want[@]}"; do
+	dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' ||
+		missing+=("$package")
+done
+[ ${#missing[@]} = 0 ] && exit 0
+
+say "installing Debian packages (as root): ${missing[*]}"
+apt_update_once
+as_root env DEBIAN_FRONTEND=noninteractive \
+	apt-get -q install -y --no-install-recommends "${missing[@]}" >&2 ||
+	die "apt-get could not install: ${missing[*]}"

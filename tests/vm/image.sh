@@ -1,0 +1,59 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+# Makes build/vm/initrd: busybox, the modules with what they depend on, our
+# programs and tests. Usage: image.sh
+. "$(dirname "$0")/lib.sh"
+
+release=$("$TOP/tests/vm/kernel.sh" release)
+stock=$("$TOP/tests/vm/kernel.sh" modules)
+ours=$BUILD/modules/$release
+root=$BUILD/vm/root
+busybox=$(unpacked busybox-static)
+
+# Beside what our modules need: what the tests exchange buffers with.
+extra=(configfs vgem)
+
+rm -rf "$root"
+mkdir -p "$root"/{bin,sbin,etc,proc,sys,dev,tmp,tests,lib/modules/"$release"}
+
+add_module() {	# name: copies a stock module and all that it depends on
+	local name=${1//-/_} file dep
+	file=$(find "$stock" -name "$1.ko*" -o -name "${name}.ko*" -o -name "${name//_/-}.ko*" |
+	       head -n 1)
+	[ -n "$file" ] || return 0	# built in
+	[ -e "$root/lib/modules/$release/$name.ko" ] && return 0
+	case $file in
+	*.xz)	xz -dc "$file" >"$root/lib/modules/$release/$name.ko" ;;
+	*)	cp "$file" "$root/lib/modules/$release/$name.ko" ;;
+	esac
+	for dep in $(modinfo -F depends "$root/lib/modules/$release/$name.ko" | tr , ' '); do
+		add_module "$dep"
+	done
+}
+
+for module in npu npu_emu; do
+	cp "$ours/$module.ko" "$root/lib/modules/$release/"
+	strip -g "$root/lib/modules/$release/$module.ko"
+	for dep in $(modinfo -F depends "$ours/$module.ko" | tr , ' '); do
+		add_module "$dep"
+	done
+done
+for module in "${extra[@]}"; do
+	add_module "$module"
+done
+cp "$stock"/modules.{builtin,builtin.modinfo,order} "$root/lib/modules/$release/"
+depmod -b "$root" "$release"
+
+cp "$busybox/bin/busybox" "$root/bin/"
+cp "$TOP/tests/vm/init" "$root/init"
+ln -s /bin/npuctl "$root/bin/npu" 2>/dev/null || true
+
+# Programs: NAME=PATH pairs or folders of programs, as the Makefile lists them.
+for item in ${NPU_IMAGE_FILES:-}; do
+	dest=$root/${item%%=*}
+	mkdir -p "$(dirname "$dest")"
+	cp -r "${item#*=}" "$dest"
+done
+
+(cd "$root" && find . | cpio --quiet -o -H newc -R 0:0) >"$BUILD/vm/initrd.tmp"
+mv "$BUILD/vm/initrd.tmp" "$BUILD/vm/initrd"

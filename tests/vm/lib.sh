@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# Shared by the scripts of this folder: where things are, how to say what is
+# going on, how to get a Debian package without installing it.
+
+set -euo pipefail
+
+TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+BUILD=${BUILD:-$TOP/build}
+CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/npu
+KERNEL=${KERNEL:-6.12}
+ARCH=$(dpkg --print-architecture)
+
+say() { printf '\033[1m==>\033[0m %s\n' "$*" >&2; }
+
+die() {
+	printf '\033[1;31merror:\033[0m %s\n' "$1" >&2
+	shift
+	for line; do
+		printf '       %s\n' "$line" >&2
+	done
+	exit 1
+}
+
+# timed TEXT COMMAND...: say what runs and how long it took.
+timed() {
+	local text=$1 start=$SECONDS
+	shift
+	say "$text ..."
+	"$@"
+	say "$text: $((SECONDS - start)) s"
+}
+
+as_root() {
+	if [ "$(id -u)" = 0 ]; then
+		"$@"
+	elif command -v sudo >/dev/null; then
+		sudo "$@"
+	else
+		die "this needs root, and there is no sudo: $*"
+	fi
+}
+
+apt_update_once() {
+	[ -n "${APT_UPDATED:-}" ] && return
+	APT_UPDATED=1
+	say "reading the package lists: apt-get update (as root)"
+	as_root apt-get -q update >&2
+}
+
+# apt_field PACKAGE FIELD: a field of the newest version of a package.
+apt_field() {
+	apt-cache --no-all-versions show "$1" 2>/dev/null | sed -n "s/^$2: //p" | head -n 1
+}
+
+# need_package PACKAGE: fails with advice if apt does not know it.
+need_package() {
+	[ -n "$(apt_field "$1" SHA256)" ] && return
+	apt_update_once
+	[ -n "$(apt_field "$1" SHA256)" ] ||
+		die "apt does not know the package '$1'" \
+		    "check the sources in /etc/apt; on Debian 12 the suites bookworm," \
+		    "bookworm-updates and bookworm-security (or bookworm-backports) have it"
+}
+
+# unpacked PACKAGE: prints the folder of the cache that holds the package's
+# files; downloads and unpacks it first if need be. apt checks the checksum
+# against its signed lists; so do we against what was asked for.
+unpacked() {
+	local package=$1 version hash dir tmp
+	need_package "$package"
+	version=$(apt_field "$package" Version)
+	hash=$(apt_field "$package" SHA256)
+	dir=$CACHE/packages/${package}_${version//[^A-Za-z0-9.+~-]/_}_${hash:0:12}
+	if [ ! -d "$dir" ]; then
+		mkdir -p "$CACHE/packages"
+		tmp=$(mktemp -d "$CACHE/packages/tmp.XXXXXX")
+		say "downloading $package $version ($(($(apt_field "$package" Size) / 1048576)) MB)"
+		(cd "$tmp" && apt-get -q download "$package" >&2 2>apt.log) ||
+			{ cat "$tmp/apt.log" >&2; die "could not download $package"; }
+		echo "$hash  $(ls "$tmp"/*.deb)" | sha256sum --quiet -c - >&2 ||
+			die "wrong checksum: $package" "remove $tmp and try again"
+		mkdir "$tmp/files"
+		dpkg-deb -x "$tmp"/*.deb "$tmp/files"
+		mv "$tmp/files" "$dir" 2>/dev/null || [ -d "$dir" ]
+		rm -rf "$tmp"
+	fi
+	echo "$dir"
+}

@@ -1,0 +1,25 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+# Builds npu.ko and npu_emu.ko in build/modules/RELEASE and prints that folder.
+# The kernel's build system leaves its files beside the sources, so it gets a
+# tree of links to them.
+. "$(dirname "$0")/lib.sh"
+
+release=$("$TOP/tests/vm/kernel.sh" release)
+headers=${KDIR:-$("$TOP/tests/vm/kernel.sh" headers)}
+dir=$BUILD/modules/$release
+mkdir -p "$dir"
+
+# Links for new files; dead ones go, so that a rebuild notices.
+for part in Kbuild driver emu uapi; do
+	(cd "$TOP" && find "$part" -type f) | while read -r file; do
+		[ -L "$dir/$file" ] && continue
+		mkdir -p "$dir/$(dirname "$file")"
+		ln -s "$TOP/$file" "$dir/$file"
+	done
+done
+find "$dir" -xtype l -delete
+
+make -s -C "$headers" M="$dir" CONFIG_DEBUG_INFO_BTF_MODULES= ${MODULE_FLAGS:-} \
+	-j"$(nproc)" modules >&2
+echo "$dir"

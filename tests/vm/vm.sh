@@ -1,0 +1,114 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+# Boots the VM and runs a command in it.
+#
+# Usage: vm.sh [-n NAME] [-t SECONDS] [-a KERNEL-ARGUMENTS] COMMAND...
+#        vm.sh -i			interactive shell
+#
+# Prints what the command prints, checks the kernel's log (kept in
+# build/vm/NAME.log) and returns the command's exit code, 124 if it took
+# longer than SECONDS (default 600), 126 if the log is not clean.
+#
+# NPU_ACCEL=kvm|tcg chooses the accelerator. Else KVM is used if a short probe
+# boot works in it. NPU_SMP and NPU_MEM: processors (2) and MiB (1024).
+. "$(dirname "$0")/lib.sh"
+
+name=command limit=600 append= interactive=
+while getopts n:t:a:i option; do
+	case $option in
+	n)	name=$OPTARG ;;
+	t)	limit=$OPTARG ;;
+	a)	append=$OPTARG ;;
+	i)	interactive=1 ;;
+	*)	exit 2 ;;
+	esac
+done
+shift $((OPTIND - 1))
+
+image=$("$TOP/tests/vm/kernel.sh" image)
+dir=$BUILD/vm
+work=$(mktemp -d "$dir/$name.XXXXXX")
+trap 'rm -rf "$work"' EXIT
+
+qemu=(qemu-system-x86_64 -M q35 -m "${NPU_MEM:-1024}" -smp "${NPU_SMP:-2}" -no-reboot
+      -nodefaults -display none -kernel "$image")
+tcg=(-accel tcg,thread=multi -cpu max)
+kvm=(-accel kvm -cpu host)
+base="console=ttyS0 panic=-1 oops=panic loglevel=7 kfence.sample_interval=100 clocksource=tsc tsc=reliable"
+
+# overlay FILE TEXT: an archive with one file, to be appended to the initrd
+overlay() {
+	local tmp=$work/overlay
+	rm -rf "$tmp"
+	mkdir "$tmp"
+	printf '%s\n' "$2" >"$tmp/$1"
+	(cd "$tmp" && echo "$1" | cpio --quiet -o -H newc -R 0:0)
+}
+
+# Guests hang in some KVMs (nested ones); the answer holds until the host boots.
+kvm_works() {
+	local key answer
+	[ -w /dev/kvm ] || return 1
+	key=$CACHE/kvm-probe-$(cat /proc/sys/kernel/random/boot_id "$image" | sha256sum | head -c 12)
+	if [ ! -e "$key" ]; then
+		say "probing KVM with a short boot (10 s at most)"
+		{ cat "$dir/initrd"; overlay command true; } >"$work/probe"
+		answer=no
+		if timeout 10 "${qemu[@]}" "${kvm[@]}" -initrd "$work/probe" -append "$base npu.load=0" \
+			-serial null -serial null -serial "file:$work/probe.code" \
+			</dev/null >/dev/null 2>&1 && grep -q '^0' "$work/probe.code"; then
+			answer=yes
+		fi
+		echo $answer >"$key"
+	fi
+	grep -q yes "$key"
+}
+
+case ${NPU_ACCEL:-} in
+tcg)	accel=("${tcg[@]}") ;;
+kvm)	accel=("${kvm[@]}") ;;
+"")	if kvm_works; then accel=("${kvm[@]}"); else accel=("${tcg[@]}"); fi ;;
+*)	die "NPU_ACCEL is kvm or tcg, not '$NPU_ACCEL'" ;;
+esac
+
+if [ -n "$interactive" ]; then
+	say "a shell in the VM; leave it with 'exit' or Ctrl-A x"
+	{ cat "$dir/initrd"; overlay command 'npuctl list; exec sh'; } >"$work/initrd"
+	limit=1000000
+	console=(-chardev stdio,id=ours,mux=on,signal=off -serial "file:$work/kernel.log"
+		 -serial chardev:ours -monitor none)
+else
+	[ $# -gt 0 ] || die "usage: vm.sh [-n NAME] [-t SECONDS] [-a ARGUMENTS] COMMAND..."
+	{ cat "$dir/initrd"; overlay command "$*"; } >"$work/initrd"
+	console=(-serial "file:$work/kernel.log" -serial "file:/dev/stdout" -monitor none)
+fi
+
+code=0
+if [ -n "$interactive" ]; then
+	"${qemu[@]}" "${accel[@]}" -initrd "$work/initrd" -append "$base $append" \
+		"${console[@]}" -serial "file:$work/code" || code=$?
+else
+	timeout --foreground "$limit" "${qemu[@]}" "${accel[@]}" -initrd "$work/initrd" \
+		-append "$base $append" "${console[@]}" -serial "file:$work/code" </dev/null | cat || true
+	code=${PIPESTATUS[0]}
+fi
+
+cp "$work/kernel.log" "$dir/$name.log" 2>/dev/null || true
+if [ "$code" = 124 ]; then
+	tail -n 30 "$dir/$name.log" >&2
+	die "no end after $limit s; the kernel log is in ${dir#"$TOP"/}/$name.log"
+fi
+result=$(tr -dc 0-9 <"$work/code" 2>/dev/null || true)
+
+# What a healthy kernel never prints.
+dirty='WARNING:|BUG:|Oops|KASAN|KFENCE|UBSAN|general protection|Kernel panic|Call Trace|blocked for more|soft lockup|possible (circular|recursive) locking|inconsistent lock state|suspicious RCU|refcount_t|list_(add|del) corruption|unable to handle|bad page|Trying to push to a killed entity|nobody cared|bus error'
+if grep -E -n "$dirty" "$dir/$name.log" >"$work/dirty" && [ -z "$interactive" ]; then
+	printf '\033[1;31mthe kernel log is not clean:\033[0m %s\n' "${dir#"$TOP"/}/$name.log" >&2
+	head -n 20 "$work/dirty" >&2
+	exit 126
+fi
+if [ -z "$result" ]; then
+	tail -n 20 "$dir/$name.log" >&2
+	die "the VM ended without a result; its log is in ${dir#"$TOP"/}/$name.log"
+fi
+exit "$result"

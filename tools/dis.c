@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: MIT
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "npuctl.h"
+
+struct context {
+	const struct npu_program *program;	/* NULL: a bare stream */
+	const void *data;
+	size_t size;
+	bool use_json;
+	struct json json;
+};
+
+/* The operator whose first command is at @offset. */
+static const struct npu_op_info *op_at(const struct npu_program *program, size_t offset)
+{
+	const struct npu_op_info *op;
+	unsigned int i;
+
+	for (i = 0; program && (op = npu_program_op(program, i)); i++)
+		if (op->offset == offset && op->commands)
+			return op;
+	return NULL;
+}
+
+static int print_commands(struct context *c)
+{
+	const struct npu_op_info *op;
+	size_t offset = 0;
+	char text[1024];
+	int next;
+
+	if (c->use_json)
+		json_open(&c->json, "commands", '[');
+	do {
+		next = npu_stream_dis(c->data, c->size, offset, text, sizeof(text));
+		op = op_at(c->program, offset);
+		if (c->use_json) {
+			json_open(&c->json, NULL, '{');
+			json_number(&c->json, "offset", "%zu", offset);
+			if (op) {
+				json_number(&c->json, "operator", "%u", op->index);
+				json_string(&c->json, "name", op->name);
+				json_string(&c->json, "output", op->output);
+			}
+			json_string(&c->json, "text", text);
+			json_close(&c->json, '}');
+		} else {
+			if (op)
+				printf("; operator %u: %s -> %s\n", op->index, op->name,
+				       op->output);
+			printf("%06zx  %s\n", offset, text);
+		}
+		offset = (size_t)next;
+	} while (next > 0);
+	if (c->use_json)
+		json_close(&c->json, ']');
+	return next ? EXIT_MODEL : EXIT_OK;
+}
+
+static void print_base(struct context *c, unsigned int base)
+{
+	unsigned int inputs = npu_program_inputs(c->program);
+	const struct npu_tensor_info *info = NULL;
+	const char *what = "profile";
+	uint32_t flags, i;
+	uint64_t size = npu_program_base(c->program, base, &flags);
+
+	if (base == NPU_BASE_CONSTANTS) {
+		what = "constants";
+	} else if (base == NPU_BASE_ARENA) {
+		what = "arena";
+	} else if (base - NPU_BASE_IO < inputs) {
+		what = "input";
+		info = npu_program_input(c->program, base - NPU_BASE_IO);
+	} else {
+		info = npu_program_output(c->program, base - NPU_BASE_IO - inputs);
+		if (info)
+			what = "output";
+	}
+	if (c->use_json) {
+		json_open(&c->json, NULL, '{');
+		json_string(&c->json, "kind", what);
+		json_number(&c->json, "size", "%" PRIu64, size);
+		if (info) {
+			json_string(&c->json, "name", info->name);
+			json_string(&c->json, "type", npu_type_name(info->type));
+			json_string(&c->json, "device_type", npu_type_name(info->device_type));
+			json_open(&c->json, "shape", '[');
+			for (i = 0; i < info->rank; i++)
+				json_number(&c->json, NULL, "%u", info->dim[i]);
+			json_close(&c->json, ']');
+			json_number(&c->json, "scale", "%.9g", info->scale);
+			json_number(&c->json, "zero_point", "%d", info->zero_point);
+		}
+		json_close(&c->json, '}');
+		return;
+	}
+	printf("; base %-2u %-9s %10" PRIu64 " bytes", base, what, size);
+	if (info) {
+		printf("  %s %s[", info->name, npu_type_name(info->device_type));
+		for (i = 0; i < info->rank; i++)
+			printf("%s%u", i ? "," : "", info->dim[i]);
+		printf("] scale %.9g zero point %d", info->scale, info->zero_point);
+		if (info->type != info->device_type)
+			printf(", %s on the CPU", npu_type_name(info->type));
+	}
+	putchar('\n');
+}
+
+static int dis_stream(const struct options *opt)
+{
+	struct context c = { .use_json = opt->json };
+	struct npu_error err;
+	void *data = read_file(opt->args[0], &c.size);
+	int code;
+
+	if (!data)
+		return EXIT_INPUT;
+	c.data = data;
+	if (c.use_json)
+		json_open(&c.json, NULL, '{');
+	code = print_commands(&c);
+	if (c.use_json)
+		json_close(&c.json, '}');
+	if (npu_stream_check(data, c.size, NULL, 0, NULL, &err))
+		code = fail(EXIT_MODEL, "%s: offset 0x%x: %s (%s)", opt->args[0], err.offset,
+			    err.text, npu_illegal_name(err.detail));
+	free(data);
+	return code;
+}
+
+int cmd_dis(const struct options *opt)
+{
+	struct npu_compile_options options = {
+		.flags = opt->profile ? NPU_COMPILE_PROFILE : 0,
+	};
+	struct context c = { .use_json = opt->json };
+	struct npu_program *program;
+	struct npu_error err;
+	unsigned int i;
+	uint32_t size;
+	int code;
+
+	if (opt->nargs != 1)
+		return fail(EXIT_USAGE, "dis takes one file; see 'npuctl --help'");
+	if (opt->stream)
+		return dis_stream(opt);
+	if (npu_program_load(opt->args[0], &options, &program, &err))
+		return fail(EXIT_MODEL, "%s: %s", opt->args[0], err.text);
+	c.program = program;
+	c.data = npu_program_stream(program, &size);
+	c.size = size;
+	if (c.use_json) {
+		json_open(&c.json, NULL, '{');
+		json_string(&c.json, "model", opt->args[0]);
+		json_open(&c.json, "bases", '[');
+	}
+	for (i = 0; i < npu_program_bases(program); i++)
+		print_base(&c, i);
+	if (c.use_json)
+		json_close(&c.json, ']');
+	code = print_commands(&c);
+	if (c.use_json)
+		json_close(&c.json, '}');
+	npu_program_destroy(program);
+	return code;
+}

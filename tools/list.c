@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: MIT
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "npuctl.h"
+
+static const char * const features[] = {
+	"mac", "pool", "eltwise", "requant", "lut", "softmax", "copy",
+};
+
+#define NFEATURES (sizeof(features) / sizeof(features[0]))
+
+static void print_text(unsigned int index, const struct npu_device_id *id,
+		       const struct drm_npu_device_info *info, const struct npu_error *err)
+{
+	unsigned int i;
+
+	printf("%u: %s, driver %s", index, id->path, id->driver[0] ? id->driver : "unknown");
+	if (id->version[0] || id->version[1] || id->version[2])
+		printf(" %d.%d.%d", id->version[0], id->version[1], id->version[2]);
+	putchar('\n');
+	if (!info) {
+		printf("   %s\n", err->text);
+		return;
+	}
+	printf("   hardware   %u.%u, commands %u.%u (", info->hw_version >> 16,
+	       info->hw_version & 0xffff, info->isa_version >> 16, info->isa_version & 0xffff);
+	for (i = 0; i < NFEATURES; i++)
+		if (info->isa_features >> i & 1)
+			printf("%s%s", i ? " " : "", features[i]);
+	printf(")\n");
+	printf("   cores      %u, %u MACs per cycle each, %u.%03u MHz\n", info->cores,
+	       info->macs_per_cycle, info->clock_khz / 1000, info->clock_khz % 1000);
+	printf("   queues     %u in hardware, %u jobs each, hang after %u ms\n", info->slots,
+	       info->ring_jobs, info->hang_timeout_ms);
+	printf("   addresses  %u bits, pages of", info->va_bits);
+	for (i = 0; i < 64; i++) {
+		if (!(info->page_sizes >> i & 1))
+			continue;
+		if (i < 20)
+			printf(" %llu KiB", 1ull << i >> 10);
+		else
+			printf(" %llu MiB", 1ull << i >> 20);
+	}
+	printf("\n   a command  up to 2^%u MACs, 2^%u bytes\n", info->macs_max_order,
+	       info->bytes_max_order);
+}
+
+static void print_json(struct json *j, unsigned int index, const struct npu_device_id *id,
+		       const struct drm_npu_device_info *info, const struct npu_error *err)
+{
+	unsigned int i;
+
+	json_open(j, NULL, '{');
+	json_number(j, "index", "%u", index);
+	json_string(j, "path", id->path);
+	json_string(j, "driver", id->driver);
+	json_number(j, "driver_version", "\"%d.%d.%d\"", id->version[0], id->version[1],
+		    id->version[2]);
+	if (!info) {
+		json_string(j, "error", err->text);
+		json_close(j, '}');
+		return;
+	}
+	json_number(j, "hw_version", "\"%u.%u\"", info->hw_version >> 16,
+		    info->hw_version & 0xffff);
+	json_number(j, "isa_version", "\"%u.%u\"", info->isa_version >> 16,
+		    info->isa_version & 0xffff);
+	json_open(j, "features", '[');
+	for (i = 0; i < NFEATURES; i++)
+		if (info->isa_features >> i & 1)
+			json_string(j, NULL, features[i]);
+	json_close(j, ']');
+	json_number(j, "cores", "%u", info->cores);
+	json_number(j, "slots", "%u", info->slots);
+	json_number(j, "ring_jobs", "%u", info->ring_jobs);
+	json_number(j, "clock_hz", "%llu", info->clock_khz * 1000ull);
+	json_number(j, "macs_per_cycle", "%u", info->macs_per_cycle);
+	json_number(j, "va_bits", "%u", info->va_bits);
+	json_number(j, "page_sizes", "%llu", (unsigned long long)info->page_sizes);
+	json_number(j, "layouts", "%u", info->layouts);
+	json_number(j, "macs_max_order", "%u", info->macs_max_order);
+	json_number(j, "bytes_max_order", "%u", info->bytes_max_order);
+	json_number(j, "hang_timeout_ms", "%u", info->hang_timeout_ms);
+	json_close(j, '}');
+}
+
+int cmd_list(const struct options *opt)
+{
+	struct npu_device_id ids[64];
+	struct npu_error err = { 0 };
+	struct npu_device *dev;
+	struct json json = { 0 };
+	int n, i, ret, code = EXIT_OK;
+
+	if (opt->nargs)
+		return fail(EXIT_USAGE, "list takes no argument '%s'", opt->args[0]);
+	n = npu_device_list(ids, 64);
+	if (n < 0)
+		return fail(EXIT_RUN, "%s", strerror(-n));
+	if (n > 64)
+		n = 64;
+	if (opt->json) {
+		json_open(&json, NULL, '{');
+		json_open(&json, "devices", '[');
+	}
+	for (i = 0; i < n; i++) {
+		ret = npu_device_open(ids[i].path, &dev, &err);
+		if (ret)
+			code = ret == -EACCES ? EXIT_PERMISSION : EXIT_RUN;
+		if (opt->json)
+			print_json(&json, (unsigned int)i, &ids[i],
+				   ret ? NULL : npu_device_info(dev), &err);
+		else
+			print_text((unsigned int)i, &ids[i], ret ? NULL : npu_device_info(dev),
+				   &err);
+		if (!ret)
+			npu_device_close(dev);
+	}
+	if (opt->json) {
+		json_close(&json, ']');
+		json_close(&json, '}');
+	}
+	if (n)
+		return code;
+	npu_device_open(NULL, &dev, &err);
+	return fail(EXIT_NO_DEVICE, "%s", err.text);
+}

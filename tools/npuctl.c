@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: MIT
+/* npuctl: the NPU from the command line. */
+#include <errno.h>
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "npuctl.h"
+
+static void usage(FILE *out)
+{
+	fputs("npuctl - the NPU from the command line\n"
+	      "\n"
+	      "npuctl [OPTION...] list\n"
+	      "	devices, their drivers and capabilities\n"
+	      "npuctl [OPTION...] run MODEL INPUT...\n"
+	      "	run a TensorFlow Lite model on images (PGM, PPM) or raw tensors\n"
+	      "npuctl [OPTION...] run --batch FILE MODEL\n"
+	      "	run a model on each image of a raw file\n"
+	      "npuctl [OPTION...] dis FILE\n"
+	      "	compile a model and show its commands; needs no device\n"
+	      "\n"
+	      "  -d, --device DEV      index or path (default: $NPU_DEVICE, else the first)\n"
+	      "  -j, --json            machine-readable output\n"
+	      "  -h, --help            this text\n"
+	      "      --version         version\n"
+	      "run:\n"
+	      "  -r, --repeat N        run each input N times, show times\n"
+	      "  -p, --profile         counters of each operator, of the last run\n"
+	      "  -t, --top N           show the N best classes (default 3)\n"
+	      "  -l, --labels FILE     names of the classes, one per line\n"
+	      "  -o, --raw FILE        write raw outputs, one after another; - is stdout\n"
+	      "  -b, --batch FILE      raw inputs, one after another\n"
+	      "  -e, --expect FILE     with --batch: right classes, one per line; shows accuracy\n"
+	      "      --priority LEVEL  low, normal, high or realtime\n"
+	      "dis:\n"
+	      "  -s, --stream          FILE is a bare command stream\n"
+	      "  -p, --profile         with the time stamps of a profile\n"
+	      "\n"
+	      "Exit codes: 0 good, 1 run failed, 2 usage, 3 no device, 4 no permission,\n"
+	      "5 model damaged or not supported, 6 input does not fit.\n", out);
+}
+
+int fail(enum exit_code code, const char *fmt, ...)
+{
+	va_list args;
+
+	fputs("npuctl: ", stderr);
+	va_start(args, fmt);
+	vfprintf(stderr, fmt, args);
+	va_end(args);
+	fputc('\n', stderr);
+	return code;
+}
+
+int open_device(const struct options *opt, struct npu_device **dev)
+{
+	struct npu_error err;
+	int ret = npu_device_open(opt->device, dev, &err);
+
+	if (!ret)
+		return EXIT_OK;
+	return fail(ret == -ENODEV ? EXIT_NO_DEVICE : ret == -EACCES ? EXIT_PERMISSION : EXIT_RUN,
+		    "%s", err.text);
+}
+
+static bool parse_number(const char *text, unsigned long *value)
+{
+	char *end;
+
+	errno = 0;
+	*value = strtoul(text, &end, 10);
+	return !errno && *text >= '0' && *text <= '9' && !*end && *value;
+}
+
+static bool parse_priority(const char *text, enum drm_npu_priority *priority)
+{
+	static const char * const names[] = { "low", "normal", "high", "realtime" };
+	unsigned int i;
+
+	for (i = 0; i < 4; i++) {
+		if (!strcmp(text, names[i])) {
+			*priority = i;
+			return true;
+		}
+	}
+	return false;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option longs[] = {
+		{ "device", required_argument, NULL, 'd' },
+		{ "json", no_argument, NULL, 'j' },
+		{ "help", no_argument, NULL, 'h' },
+		{ "version", no_argument, NULL, 'V' },
+		{ "repeat", required_argument, NULL, 'r' },
+		{ "profile", no_argument, NULL, 'p' },
+		{ "top", required_argument, NULL, 't' },
+		{ "labels", required_argument, NULL, 'l' },
+		{ "raw", required_argument, NULL, 'o' },
+		{ "batch", required_argument, NULL, 'b' },
+		{ "expect", required_argument, NULL, 'e' },
+		{ "priority", required_argument, NULL, 'P' },
+		{ "stream", no_argument, NULL, 's' },
+		{ 0 }
+	};
+	static const struct {
+		const char *name;
+		int (*run)(const struct options *opt);
+	} commands[] = { { "list", cmd_list }, { "run", cmd_run }, { "dis", cmd_dis } };
+	struct options opt = { .repeat = 1, .top = 3, .priority = DRM_NPU_PRIORITY_NORMAL };
+	unsigned int i;
+	int c, ret;
+
+	while ((c = getopt_long(argc, argv, "d:jhr:pt:l:o:b:e:s", longs, NULL)) != -1) {
+		switch (c) {
+		case 'd':
+			opt.device = optarg;
+			break;
+		case 'j':
+			opt.json = true;
+			break;
+		case 'h':
+			usage(stdout);
+			return EXIT_OK;
+		case 'V':
+			puts("npuctl " NPU_VERSION_STRING);
+			return EXIT_OK;
+		case 'r':
+			if (!parse_number(optarg, &opt.repeat))
+				return fail(EXIT_USAGE, "--repeat: '%s' is no number", optarg);
+			break;
+		case 'p':
+			opt.profile = true;
+			break;
+		case 't':
+			if (!parse_number(optarg, &opt.top))
+				return fail(EXIT_USAGE, "--top: '%s' is no number", optarg);
+			break;
+		case 'l':
+			opt.labels = optarg;
+			break;
+		case 'o':
+			opt.raw = optarg;
+			break;
+		case 'b':
+			opt.batch = optarg;
+			break;
+		case 'e':
+			opt.expect = optarg;
+			break;
+		case 'P':
+			if (!parse_priority(optarg, &opt.priority))
+				return fail(EXIT_USAGE,
+					    "--priority: '%s' is not low, normal, high or realtime",
+					    optarg);
+			break;
+		case 's':
+			opt.stream = true;
+			break;
+		default:
+			return fail(EXIT_USAGE, "see 'npuctl --help'");
+		}
+	}
+	if (optind == argc) {
+		usage(stderr);
+		return EXIT_USAGE;
+	}
+	opt.args = argv + optind + 1;
+	opt.nargs = argc - optind - 1;
+	for (i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+		if (strcmp(argv[optind], commands[i].name))
+			continue;
+		ret = commands[i].run(&opt);
+		if (fflush(stdout) && !ret)
+			ret = fail(EXIT_RUN, "standard output: %s", strerror(errno));
+		return ret;
+	}
+	return fail(EXIT_USAGE, "there is no command '%s'; see 'npuctl --help'", argv[optind]);
+}

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef NPUCTL_H
+#define NPUCTL_H
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <npu.h>
+
+/* Exit codes; the manual page and usage() have them as well. */
+enum exit_code {
+	EXIT_OK		= 0,
+	EXIT_RUN	= 1,	/* a job or a system call failed */
+	EXIT_USAGE	= 2,
+	EXIT_NO_DEVICE	= 3,
+	EXIT_PERMISSION	= 4,
+	EXIT_MODEL	= 5,	/* cannot be read, is damaged or not supported */
+	EXIT_INPUT	= 6,	/* image, raw file or labels do not fit */
+};
+
+/**
+ * struct options - command line
+ * @device: --device, NULL = default
+ * @json: --json
+ * @profile: --profile
+ * @stream: --stream
+ * @repeat: --repeat
+ * @top: --top
+ * @raw: --raw
+ * @labels: --labels
+ * @batch: --batch
+ * @expect: --expect
+ * @priority: --priority
+ * @args: what is no option
+ * @nargs: entries of @args
+ */
+struct options {
+	const char *device;
+	bool json;
+	bool profile;
+	bool stream;
+	unsigned long repeat;
+	unsigned long top;
+	const char *raw;
+	const char *labels;
+	const char *batch;
+	const char *expect;
+	enum drm_npu_priority priority;
+	char **args;
+	int nargs;
+};
+
+/** fail() - "npuctl: text" to stderr; returns @code */
+int fail(enum exit_code code, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/** open_device() - the device of the command line, or an exit code */
+int open_device(const struct options *opt, struct npu_device **dev);
+
+int cmd_list(const struct options *opt);
+int cmd_run(const struct options *opt);
+int cmd_dis(const struct options *opt);
+
+/* ---- json.c: writes to stdout ---- */
+
+struct json {
+	unsigned int depth;
+	bool first;
+};
+
+/* @key is NULL in arrays and at the top. */
+void json_open(struct json *j, const char *key, char bracket);
+void json_close(struct json *j, char bracket);
+void json_string(struct json *j, const char *key, const char *value);
+void json_number(struct json *j, const char *key, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* ---- input.c ---- */
+
+/**
+ * read_file() - whole file in memory
+ * @path: file
+ * @size: out: bytes
+ *
+ * Return: to be freed, with a zero behind it; NULL after a message.
+ */
+void *read_file(const char *path, size_t *size);
+
+/**
+ * read_input() - PGM, PPM or raw file as values of a tensor
+ * @path: file
+ * @info: of the model's input
+ * @data: room for its size
+ *
+ * Return: exit code, after a message.
+ */
+int read_input(const char *path, const struct npu_tensor_info *info, void *data);
+
+/** read_lines() - lines of a text file; the array and its first entry are to be freed */
+char **read_lines(const char *path, size_t *count);
+
+#endif /* NPUCTL_H */

@@ -1,0 +1,504 @@
+// SPDX-License-Identifier: MIT
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "npuctl.h"
+
+/**
+ * struct runner - a model that runs on inputs of the command line
+ * @opt: command line
+ * @dev: device
+ * @model: model
+ * @session: session
+ * @program: of @model
+ * @in: values of an input, as large as the largest
+ * @out: values of an output, as large as the largest
+ * @raw: file for outputs, or NULL
+ * @labels: names of classes, or NULL
+ * @nlabels: entries of @labels
+ * @json: output
+ * @runs: how many were timed
+ * @ns_sum: of their times
+ * @ns_min: shortest
+ * @ns_max: longest
+ */
+struct runner {
+	const struct options *opt;
+	struct npu_device *dev;
+	struct npu_model *model;
+	struct npu_session *session;
+	const struct npu_program *program;
+	void *in;
+	void *out;
+	FILE *raw;
+	char **labels;
+	size_t nlabels;
+	struct json json;
+	uint64_t runs;
+	int64_t ns_sum;
+	int64_t ns_min;
+	int64_t ns_max;
+};
+
+/* ---- Values ---- */
+
+static double value_at(const struct npu_tensor_info *info, const void *data, size_t i)
+{
+	double q;
+
+	switch (info->type) {
+	case NPU_TYPE_F32:
+		return ((const float *)data)[i];
+	case NPU_TYPE_U8:
+	case NPU_TYPE_BOOL:
+		q = ((const uint8_t *)data)[i];
+		break;
+	case NPU_TYPE_S8:
+		q = ((const int8_t *)data)[i];
+		break;
+	case NPU_TYPE_S16:
+		q = ((const int16_t *)data)[i];
+		break;
+	case NPU_TYPE_S32:
+		q = ((const int32_t *)data)[i];
+		break;
+	default:
+		q = (double)((const int64_t *)data)[i];
+	}
+	return info->scale > 0 ? info->scale * (q - info->zero_point) : q;
+}
+
+static size_t elements(const struct npu_tensor_info *info)
+{
+	size_t n = 1;
+	unsigned int i;
+
+	for (i = 0; i < info->rank; i++)
+		n *= info->dim[i];
+	return n;
+}
+
+/* The best class that is worse than @than (rank order), or -1. */
+static long next_class(const struct npu_tensor_info *info, const void *data, long than)
+{
+	size_t n = elements(info), i;
+	double limit = than < 0 ? 0 : value_at(info, data, (size_t)than), value, best_value = 0;
+	long best = -1;
+
+	for (i = 0; i < n; i++) {
+		value = value_at(info, data, i);
+		if (than >= 0 && (value > limit || (value == limit && (long)i <= than)))
+			continue;
+		if (best < 0 || value > best_value) {
+			best = (long)i;
+			best_value = value;
+		}
+	}
+	return best;
+}
+
+static void print_top(struct runner *r, const struct npu_tensor_info *info)
+{
+	const char *label;
+	unsigned long i;
+	long class = -1;
+
+	if (r->opt->json)
+		json_open(&r->json, "top", '[');
+	for (i = 0; i < r->opt->top; i++) {
+		class = next_class(info, r->out, class);
+		if (class < 0)
+			break;
+		label = (size_t)class < r->nlabels ? r->labels[class] : NULL;
+		if (r->opt->json) {
+			json_open(&r->json, NULL, '{');
+			json_number(&r->json, "class", "%ld", class);
+			if (label)
+				json_string(&r->json, "label", label);
+			json_number(&r->json, "score", "%.6g",
+				    value_at(info, r->out, (size_t)class));
+			json_close(&r->json, '}');
+		} else {
+			printf("  %5ld  %9.6f%s%s\n", class,
+			       value_at(info, r->out, (size_t)class), label ? "  " : "",
+			       label ? label : "");
+		}
+	}
+	if (r->opt->json)
+		json_close(&r->json, ']');
+}
+
+/* ---- Runs ---- */
+
+static int session_failed(int ret, const struct npu_error *err)
+{
+	return fail(ret == -ENODEV ? EXIT_NO_DEVICE : EXIT_RUN, "%s", err->text);
+}
+
+static int run_once(struct runner *r)
+{
+	int64_t start = npu_deadline(0), ns;
+	struct npu_error err;
+	int ret = npu_session_run(r->session, &err);
+
+	if (ret)
+		return session_failed(ret, &err);
+	ns = npu_deadline(0) - start;
+	if (!r->runs || ns < r->ns_min)
+		r->ns_min = ns;
+	if (ns > r->ns_max)
+		r->ns_max = ns;
+	r->ns_sum += ns;
+	r->runs++;
+	return EXIT_OK;
+}
+
+static int write_raw(struct runner *r, size_t size)
+{
+	if (r->raw && fwrite(r->out, 1, size, r->raw) != size)
+		return fail(EXIT_RUN, "%s: %s", r->opt->raw, strerror(errno));
+	return EXIT_OK;
+}
+
+/* Read output @i into r->out and write it to the raw file. */
+static int take_output(struct runner *r, unsigned int i)
+{
+	const struct npu_tensor_info *info = npu_program_output(r->program, i);
+	struct npu_error err;
+	int ret = npu_session_read(r->session, i, r->out, info->size, &err);
+
+	return ret ? session_failed(ret, &err) : write_raw(r, info->size);
+}
+
+/* One run on as many files as the model has inputs. */
+static int run_files(struct runner *r, char **files)
+{
+	const struct npu_tensor_info *info;
+	struct npu_error err;
+	unsigned long n;
+	unsigned int i;
+	int ret = EXIT_OK;
+
+	for (i = 0; i < npu_program_inputs(r->program); i++) {
+		info = npu_program_input(r->program, i);
+		ret = read_input(files[i], info, r->in);
+		if (ret)
+			return ret;
+		ret = npu_session_write(r->session, i, r->in, info->size, &err);
+		if (ret)
+			return session_failed(ret, &err);
+	}
+	for (n = 0; n < r->opt->repeat && !ret; n++)
+		ret = run_once(r);
+	if (ret)
+		return ret;
+	if (r->opt->json) {
+		json_open(&r->json, NULL, '{');
+		json_string(&r->json, "input", files[0]);
+		json_open(&r->json, "outputs", '[');
+	} else {
+		printf("%s\n", files[0]);
+	}
+	for (i = 0; i < npu_program_outputs(r->program) && !ret; i++) {
+		info = npu_program_output(r->program, i);
+		ret = take_output(r, i);
+		if (ret)
+			break;
+		if (r->opt->json) {
+			json_open(&r->json, NULL, '{');
+			json_string(&r->json, "name", info->name);
+		} else if (npu_program_outputs(r->program) > 1) {
+			printf(" %s\n", info->name);
+		}
+		print_top(r, info);
+		if (r->opt->json)
+			json_close(&r->json, '}');
+	}
+	if (r->opt->json) {
+		json_close(&r->json, ']');
+		json_close(&r->json, '}');
+	}
+	return ret;
+}
+
+static int run_all_files(struct runner *r)
+{
+	int inputs = (int)npu_program_inputs(r->program), i, ret = EXIT_OK;
+
+	if (r->opt->nargs < 2 || (r->opt->nargs - 1) % inputs)
+		return fail(EXIT_USAGE, "%s takes %d input files per run, %d are given",
+			    r->opt->args[0], inputs, r->opt->nargs - 1);
+	if (r->opt->json)
+		json_open(&r->json, "runs", '[');
+	for (i = 1; i < r->opt->nargs && !ret; i += inputs)
+		ret = run_files(r, r->opt->args + i);
+	if (r->opt->json)
+		json_close(&r->json, ']');
+	return ret;
+}
+
+/* ---- Batches ---- */
+
+static void print_accuracy(struct runner *r, size_t right, size_t count)
+{
+	double accuracy = 100.0 * (double)right / (double)count;
+
+	if (r->opt->json) {
+		json_number(&r->json, "accuracy", "%.4f", accuracy / 100);
+		json_number(&r->json, "right", "%zu", right);
+		json_number(&r->json, "count", "%zu", count);
+	} else {
+		printf("accuracy: %.2f %% (%zu of %zu)\n", accuracy, right, count);
+	}
+}
+
+static int run_images(struct runner *r, const char *images, size_t count, char **expect)
+{
+	const struct npu_tensor_info *in = npu_program_input(r->program, 0);
+	const struct npu_tensor_info *out = npu_program_output(r->program, 0);
+	size_t i, right = 0;
+	struct npu_error err;
+	unsigned long n;
+	char *end;
+	long want;
+	int ret;
+
+	for (i = 0; i < count; i++) {
+		ret = npu_session_write(r->session, 0, images + i * in->size, in->size, &err);
+		if (ret)
+			return session_failed(ret, &err);
+		for (n = 0, ret = EXIT_OK; n < r->opt->repeat && !ret; n++)
+			ret = run_once(r);
+		if (!ret)
+			ret = take_output(r, 0);
+		if (ret)
+			return ret;
+		if (!expect)
+			continue;
+		want = strtol(expect[i], &end, 10);
+		if (end == expect[i] || *end)
+			return fail(EXIT_INPUT, "%s: line %zu: '%s' is no class number",
+				    r->opt->expect, i + 1, expect[i]);
+		right += next_class(out, r->out, -1) == want;
+	}
+	if (expect)
+		print_accuracy(r, right, count);
+	else if (r->opt->json)
+		json_number(&r->json, "count", "%zu", count);
+	else
+		printf("%zu runs\n", count);
+	return EXIT_OK;
+}
+
+static int run_batch(struct runner *r)
+{
+	const struct npu_tensor_info *in = npu_program_input(r->program, 0);
+	size_t size, count, lines = 0;
+	char **expect = NULL, *images;
+	int ret = EXIT_INPUT;
+
+	if (npu_program_inputs(r->program) != 1 || npu_program_outputs(r->program) != 1)
+		return fail(EXIT_USAGE, "--batch needs a model with one input and one output");
+	if (r->opt->nargs != 1)
+		return fail(EXIT_USAGE, "with --batch there are no input files beside '%s'",
+			    r->opt->batch);
+	images = read_file(r->opt->batch, &size);
+	if (!images)
+		return EXIT_INPUT;
+	count = size / in->size;
+	if (!count || size % in->size) {
+		fail(EXIT_INPUT, "%s: %zu bytes are no multiple of %llu, the size of input '%s'",
+		     r->opt->batch, size, (unsigned long long)in->size, in->name);
+		goto out;
+	}
+	if (r->opt->expect) {
+		expect = read_lines(r->opt->expect, &lines);
+		if (!expect)
+			goto out;
+		if (lines != count) {
+			fail(EXIT_INPUT, "%s has %zu lines, %s has %zu images", r->opt->expect,
+			     lines, r->opt->batch, count);
+			goto out;
+		}
+	}
+	ret = run_images(r, images, count, expect);
+out:
+	if (expect)
+		free(expect[0]);
+	free(expect);
+	free(images);
+	return ret;
+}
+
+/* ---- Times and counters ---- */
+
+static void print_times(struct runner *r)
+{
+	double mean = (double)r->ns_sum / (double)r->runs;
+
+	if (r->opt->json) {
+		json_open(&r->json, "time_ns", '{');
+		json_number(&r->json, "runs", "%" PRIu64, r->runs);
+		json_number(&r->json, "min", "%" PRId64, r->ns_min);
+		json_number(&r->json, "mean", "%.0f", mean);
+		json_number(&r->json, "max", "%" PRId64, r->ns_max);
+		json_close(&r->json, '}');
+	} else {
+		printf("%" PRIu64 " runs: %.1f us mean, %.1f min, %.1f max, %.1f per second\n",
+		       r->runs, mean / 1e3, (double)r->ns_min / 1e3, (double)r->ns_max / 1e3,
+		       1e9 / mean);
+	}
+}
+
+static void print_op(struct runner *r, const char *index, const char *name, const char *output,
+		     const struct npu_timestamp *t, uint64_t total)
+{
+	double share = total ? (double)t->cycles / (double)total : 0;
+
+	if (r->opt->json) {
+		json_open(&r->json, NULL, '{');
+		json_string(&r->json, "operator", name);
+		json_string(&r->json, "output", output);
+		json_number(&r->json, "time_ns", "%" PRIu64, (uint64_t)t->time);
+		json_number(&r->json, "cycles", "%" PRIu64, (uint64_t)t->cycles);
+		json_number(&r->json, "macs", "%" PRIu64, (uint64_t)t->macs);
+		json_number(&r->json, "bytes", "%" PRIu64, (uint64_t)t->bytes);
+		json_number(&r->json, "share", "%.4f", share);
+		json_close(&r->json, '}');
+	} else {
+		printf("%5s  %-18.18s %-22.22s %12" PRIu64 " %12" PRIu64 " %12" PRIu64 " %10.1f %6.1f %%\n",
+		       index, name, output, (uint64_t)t->cycles, (uint64_t)t->macs,
+		       (uint64_t)t->bytes, (double)t->time / 1e3, 100 * share);
+	}
+}
+
+static int print_profile(struct runner *r)
+{
+	unsigned int n = npu_program_ops(r->program), i;
+	struct npu_timestamp *t = calloc(n + 1, sizeof(*t)), total = { 0 };
+	const struct npu_op_info *op;
+	char index[16];
+	int ret;
+
+	if (!t)
+		return fail(EXIT_RUN, "out of memory");
+	ret = npu_session_profile(r->session, t, n);
+	if (ret < 0) {
+		free(t);
+		return fail(EXIT_RUN, "reading the counters: %s", strerror(-ret));
+	}
+	for (i = 0; i < n; i++) {
+		total.cycles += t[i].cycles;
+		total.macs += t[i].macs;
+		total.bytes += t[i].bytes;
+		total.time += t[i].time;
+	}
+	if (r->opt->json)
+		json_open(&r->json, "profile", '[');
+	else
+		printf("\n%5s  %-18s %-22s %12s %12s %12s %10s %8s\n", "index", "operator",
+		       "output", "cycles", "MACs", "bytes", "us", "share");
+	for (i = 0; i < n; i++) {
+		op = npu_program_op(r->program, i);
+		snprintf(index, sizeof(index), "%u", op->index);
+		print_op(r, index, op->name, op->output, &t[i], total.cycles);
+	}
+	if (r->opt->json)
+		json_close(&r->json, ']');
+	else
+		print_op(r, "", "total", "", &total, total.cycles);
+	free(t);
+	return EXIT_OK;
+}
+
+/* ---- The command ---- */
+
+static int prepare(struct runner *r)
+{
+	const struct options *opt = r->opt;
+	size_t in = 1, out = 1;
+	struct npu_error err;
+	unsigned int i;
+	int ret;
+
+	ret = open_device(opt, &r->dev);
+	if (ret)
+		return ret;
+	ret = npu_model_load(r->dev, opt->args[0], opt->profile ? NPU_COMPILE_PROFILE : 0,
+			     &r->model, &err);
+	if (ret)
+		return fail(EXIT_MODEL, "%s: %s", opt->args[0], err.text);
+	r->program = npu_model_program(r->model);
+	ret = npu_session_create(r->model, opt->priority, &r->session, &err);
+	if (ret)
+		return fail(ret == -EACCES ? EXIT_PERMISSION : EXIT_RUN, "%s", err.text);
+	for (i = 0; i < npu_program_inputs(r->program); i++)
+		if (npu_program_input(r->program, i)->size > in)
+			in = npu_program_input(r->program, i)->size;
+	for (i = 0; i < npu_program_outputs(r->program); i++)
+		if (npu_program_output(r->program, i)->size > out)
+			out = npu_program_output(r->program, i)->size;
+	r->in = calloc(1, in);
+	r->out = calloc(1, out);
+	if (!r->in || !r->out)
+		return fail(EXIT_RUN, "out of memory");
+	if (opt->labels) {
+		r->labels = read_lines(opt->labels, &r->nlabels);
+		if (!r->labels)
+			return EXIT_INPUT;
+	}
+	if (opt->raw) {
+		r->raw = strcmp(opt->raw, "-") ? fopen(opt->raw, "wbe") : stdout;
+		if (!r->raw)
+			return fail(EXIT_RUN, "%s: %s", opt->raw, strerror(errno));
+	}
+	return EXIT_OK;
+}
+
+static void release(struct runner *r)
+{
+	npu_session_destroy(r->session);
+	npu_model_destroy(r->model);
+	npu_device_close(r->dev);
+	if (r->labels)
+		free(r->labels[0]);
+	free(r->labels);
+	free(r->in);
+	free(r->out);
+}
+
+int cmd_run(const struct options *opt)
+{
+	struct runner r = { .opt = opt };
+	int ret;
+
+	if (opt->nargs < 1)
+		return fail(EXIT_USAGE, "run needs a model; see 'npuctl --help'");
+	if (opt->nargs < 2 && !opt->batch)
+		return fail(EXIT_USAGE, "run needs input files or --batch; see 'npuctl --help'");
+	if (opt->expect && !opt->batch)
+		return fail(EXIT_USAGE, "--expect needs --batch");
+	if (opt->raw && !strcmp(opt->raw, "-") && opt->json)
+		return fail(EXIT_USAGE, "--raw - and --json both write to standard output");
+	ret = prepare(&r);
+	if (!ret && opt->json) {
+		json_open(&r.json, NULL, '{');
+		json_string(&r.json, "device", npu_device_path(r.dev));
+		json_string(&r.json, "model", opt->args[0]);
+	}
+	if (!ret) {
+		ret = opt->batch ? run_batch(&r) : run_all_files(&r);
+		if (!ret && (opt->json || opt->repeat > 1 || opt->batch))
+			print_times(&r);
+		if (!ret && opt->profile)
+			ret = print_profile(&r);
+		if (opt->json && r.json.depth == 1)
+			json_close(&r.json, '}');
+	}
+	if (r.raw && r.raw != stdout && fclose(r.raw) && !ret)
+		ret = fail(EXIT_RUN, "%s: %s", opt->raw, strerror(errno));
+	release(&r);
+	return ret;
+}

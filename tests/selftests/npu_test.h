@@ -1,0 +1,631 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the tests of the driver share: thin wrappers of the ioctls (they return
+ * 0 or a negative errno), small command streams, emulated devices by configfs.
+ *
+ * The tests speak the user API directly; libnpu has tests of its own.
+ */
+#ifndef _NPU_TEST_H_
+#define _NPU_TEST_H_
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <linux/dma-buf.h>
+#include <linux/sync_file.h>
+#include <xf86drm.h>
+
+#include <drm/npu_accel.h>
+#include <drm/npu_isa.h>
+
+#include "kselftest_harness.h"
+
+#define PAGE		4096ul
+#define MIB		(1ul << 20)
+#define BLOCK		(2 * MIB)
+#define SECOND		1000000000ll
+/* Generous: nothing but a hang takes so long. */
+#define LONG		(60 * SECOND)
+
+/* The enumeration of npu_regs.h, as struct drm_npu_fault documents it. */
+enum {
+	FAULT_NONE, FAULT_ILLEGAL, FAULT_BOUNDS, FAULT_TRANSLATION, FAULT_PERMISSION,
+	FAULT_WALK, FAULT_BUS, FAULT_ABORTED, FAULT_DESCRIPTOR,
+};
+
+enum { ACCESS_NONE, ACCESS_READ, ACCESS_WRITE, ACCESS_FETCH };
+
+static inline int call(int fd, unsigned long request, void *arg)
+{
+	return drmIoctl(fd, request, arg) ? -errno : 0;
+}
+
+static inline int64_t now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * SECOND + ts.tv_nsec;
+}
+
+static inline void sleep_ms(unsigned int ms)
+{
+	usleep(ms * 1000);
+}
+
+/* ---- Devices -------------------------------------------------------------------- */
+
+static inline int device_open_index(int index)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/dev/accel/accel%d", index);
+	return open(path, O_RDWR | O_CLOEXEC);
+}
+
+static inline int device_open(void)
+{
+	return device_open_index(0);
+}
+
+static inline int write_file(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	ssize_t n;
+	int ret;
+
+	if (fd < 0)
+		return -errno;
+	n = write(fd, text, strlen(text));
+	ret = n < 0 ? -errno : 0;
+	close(fd);
+	return ret;
+}
+
+static inline int read_file(const char *path, char *text, size_t size)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n;
+	int ret;
+
+	if (fd < 0)
+		return -errno;
+	n = read(fd, text, size - 1);
+	ret = n < 0 ? -errno : 0;
+	if (n >= 0)
+		text[n] = 0;
+	close(fd);
+	return ret;
+}
+
+#define EMU_ROOT "/sys/kernel/config/npu_emu"
+
+/* An emulated device of a test's own: other tests do not feel its faults. */
+struct emu {
+	char name[32];
+	int index;	/* of /dev/accel/accelN */
+};
+
+static inline int emu_write(const struct emu *emu, const char *file, const char *value)
+{
+	char path[256];
+
+	snprintf(path, sizeof(path), EMU_ROOT "/%s/%s", emu->name, file);
+	return write_file(path, value);
+}
+
+static inline int emu_write_number(const struct emu *emu, const char *file, unsigned long value)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "%lu", value);
+	return emu_write(emu, file, text);
+}
+
+static inline int emu_read(const struct emu *emu, const char *file, char *text, size_t size)
+{
+	char path[256];
+
+	snprintf(path, sizeof(path), EMU_ROOT "/%s/%s", emu->name, file);
+	return read_file(path, text, size);
+}
+
+static inline long emu_bus_errors(const struct emu *emu)
+{
+	char text[32] = "";
+
+	return emu_read(emu, "bus_errors", text, sizeof(text)) ? -1 : atol(text);
+}
+
+/* The number of the accel node that belongs to a configfs item. */
+static inline int emu_find_index(const struct emu *emu)
+{
+	char device[64], path[256];
+	struct stat st;
+	int i;
+
+	if (emu_read(emu, "device", device, sizeof(device)))
+		return -1;
+	device[strcspn(device, "\n")] = 0;
+	for (i = 0; i < 64; i++) {
+		snprintf(path, sizeof(path), "/sys/devices/platform/%s/accel/accel%d", device, i);
+		if (!stat(path, &st))
+			return i;
+	}
+	return -1;
+}
+
+static inline int emu_make(struct emu *emu)
+{
+	static int counter;
+	char path[128];
+
+	snprintf(emu->name, sizeof(emu->name), "test-%d-%d", getpid(), counter++);
+	snprintf(path, sizeof(path), EMU_ROOT "/%s", emu->name);
+	emu->index = -1;
+	return mkdir(path, 0755) ? -errno : 0;
+}
+
+static inline int emu_plug(struct emu *emu)
+{
+	int ret = emu_write(emu, "enabled", "1");
+
+	if (!ret)
+		emu->index = emu_find_index(emu);
+	return ret ? ret : emu->index < 0 ? -ENODEV : 0;
+}
+
+static inline int emu_create(struct emu *emu, unsigned int cores, unsigned int slots)
+{
+	int ret = emu_make(emu);
+
+	if (!ret)
+		ret = emu_write_number(emu, "cores", cores);
+	if (!ret)
+		ret = emu_write_number(emu, "slots", slots);
+	return ret ? ret : emu_plug(emu);
+}
+
+static inline int emu_unplug(struct emu *emu)
+{
+	return emu_write(emu, "enabled", "0");
+}
+
+static inline int emu_remove(struct emu *emu)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), EMU_ROOT "/%s", emu->name);
+	return rmdir(path) ? -errno : 0;
+}
+
+/* ---- Objects --------------------------------------------------------------------- */
+
+static inline int bo_create_flags(int fd, uint64_t size, uint32_t flags, uint32_t vm,
+				  uint32_t *handle)
+{
+	struct drm_npu_bo_create args = { .size = size, .flags = flags, .vm_id = vm };
+	int ret = call(fd, DRM_IOCTL_NPU_BO_CREATE, &args);
+
+	*handle = args.handle;
+	return ret;
+}
+
+static inline uint32_t bo_create(int fd, uint64_t size)
+{
+	uint32_t handle;
+
+	return bo_create_flags(fd, size, 0, 0, &handle) ? 0 : handle;
+}
+
+static inline int bo_close(int fd, uint32_t handle)
+{
+	return drmCloseBufferHandle(fd, handle) ? -errno : 0;
+}
+
+static inline void *bo_map(int fd, uint32_t handle, uint64_t size)
+{
+	struct drm_npu_bo_mmap_offset args = { .handle = handle };
+
+	if (call(fd, DRM_IOCTL_NPU_BO_MMAP_OFFSET, &args))
+		return MAP_FAILED;
+	return mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, args.offset);
+}
+
+static inline uint32_t vm_create(int fd)
+{
+	struct drm_npu_vm_create args = {};
+
+	return call(fd, DRM_IOCTL_NPU_VM_CREATE, &args) ? 0 : args.vm_id;
+}
+
+static inline int vm_destroy(int fd, uint32_t vm)
+{
+	struct drm_npu_vm_destroy args = { .vm_id = vm };
+
+	return call(fd, DRM_IOCTL_NPU_VM_DESTROY, &args);
+}
+
+static inline int vm_bind_ops(int fd, uint32_t vm, struct drm_npu_vm_bind_op *ops, uint32_t count)
+{
+	struct drm_npu_vm_bind args = {
+		.vm_id = vm,
+		.ops = { .stride = sizeof(*ops), .count = count, .ptr = (uintptr_t)ops },
+	};
+
+	return call(fd, DRM_IOCTL_NPU_VM_BIND, &args);
+}
+
+static inline int vm_map_flags(int fd, uint32_t vm, uint32_t bo, uint64_t va, uint64_t size,
+			       uint64_t offset, uint32_t flags)
+{
+	struct drm_npu_vm_bind_op op = {
+		.type = DRM_NPU_VM_BIND_MAP, .flags = flags, .handle = bo,
+		.va = va, .size = size, .offset = offset,
+	};
+
+	return vm_bind_ops(fd, vm, &op, 1);
+}
+
+static inline int vm_map(int fd, uint32_t vm, uint32_t bo, uint64_t va, uint64_t size)
+{
+	return vm_map_flags(fd, vm, bo, va, size, 0, 0);
+}
+
+static inline int vm_unmap(int fd, uint32_t vm, uint64_t va, uint64_t size)
+{
+	struct drm_npu_vm_bind_op op = { .type = DRM_NPU_VM_BIND_UNMAP, .va = va, .size = size };
+
+	return vm_bind_ops(fd, vm, &op, 1);
+}
+
+static inline int vm_state(int fd, uint32_t vm, struct drm_npu_vm_get_state *state)
+{
+	*state = (struct drm_npu_vm_get_state) { .vm_id = vm };
+	return call(fd, DRM_IOCTL_NPU_VM_GET_STATE, state);
+}
+
+static inline int queue_create_full(int fd, uint32_t vm, uint32_t priority, uint32_t hang_ms,
+				    uint32_t *queue)
+{
+	struct drm_npu_queue_create args = {
+		.vm_id = vm, .priority = priority, .hang_timeout_ms = hang_ms,
+	};
+	int ret = call(fd, DRM_IOCTL_NPU_QUEUE_CREATE, &args);
+
+	*queue = args.queue_id;
+	return ret;
+}
+
+static inline uint32_t queue_create(int fd, uint32_t vm)
+{
+	uint32_t queue;
+
+	return queue_create_full(fd, vm, DRM_NPU_PRIORITY_NORMAL, 0, &queue) ? 0 : queue;
+}
+
+static inline int queue_destroy(int fd, uint32_t queue)
+{
+	struct drm_npu_queue_destroy args = { .queue_id = queue };
+
+	return call(fd, DRM_IOCTL_NPU_QUEUE_DESTROY, &args);
+}
+
+static inline int queue_state(int fd, uint32_t queue, struct drm_npu_queue_get_state *state)
+{
+	*state = (struct drm_npu_queue_get_state) { .queue_id = queue };
+	return call(fd, DRM_IOCTL_NPU_QUEUE_GET_STATE, state);
+}
+
+/* ---- Submission ------------------------------------------------------------------- */
+
+static inline struct drm_npu_sync sync_wait(uint32_t syncobj, uint64_t point)
+{
+	return (struct drm_npu_sync) {
+		.type = point ? DRM_NPU_SYNC_TIMELINE : DRM_NPU_SYNC_BINARY,
+		.handle = syncobj, .point = point,
+	};
+}
+
+static inline struct drm_npu_sync sync_signal(uint32_t syncobj, uint64_t point)
+{
+	struct drm_npu_sync sync = sync_wait(syncobj, point);
+
+	sync.flags = DRM_NPU_SYNC_SIGNAL;
+	return sync;
+}
+
+static inline int submit(int fd, uint32_t queue, struct drm_npu_job *jobs, uint32_t count,
+			 struct drm_npu_sync *syncs, uint32_t sync_count)
+{
+	struct drm_npu_submit args = {
+		.queue_id = queue,
+		.jobs = { .stride = sizeof(*jobs), .count = count, .ptr = (uintptr_t)jobs },
+		.syncs = { .stride = sizeof(*syncs), .count = sync_count,
+			   .ptr = (uintptr_t)syncs },
+	};
+
+	return call(fd, DRM_IOCTL_NPU_SUBMIT, &args);
+}
+
+/* One job that signals a binary syncobj. */
+static inline int submit_one(int fd, uint32_t queue, struct drm_npu_job job, uint32_t syncobj)
+{
+	struct drm_npu_sync sync = sync_signal(syncobj, 0);
+
+	return submit(fd, queue, &job, 1, &sync, 1);
+}
+
+static inline uint32_t syncobj_create(int fd)
+{
+	uint32_t handle;
+
+	return drmSyncobjCreate(fd, 0, &handle) ? 0 : handle;
+}
+
+static inline int syncobj_wait(int fd, uint32_t syncobj, int64_t timeout_ns)
+{
+	return drmSyncobjWait(fd, &syncobj, 1, now_ns() + timeout_ns, 0, NULL);
+}
+
+static inline int sync_file_wait(int sync_file, int timeout_ms)
+{
+	struct pollfd pfd = { .fd = sync_file, .events = POLLIN };
+
+	return poll(&pfd, 1, timeout_ms) == 1 ? 0 : -ETIME;
+}
+
+/* 1: signalled well, 0: not signalled, negative: the error of the fence. */
+static inline int sync_file_status(int sync_file)
+{
+	struct sync_file_info info = {};
+
+	return ioctl(sync_file, SYNC_IOC_FILE_INFO, &info) ? -errno : info.status;
+}
+
+static inline int syncobj_export(int fd, uint32_t syncobj)
+{
+	int sync_file;
+
+	return drmSyncobjExportSyncFile(fd, syncobj, &sync_file) ? -1 : sync_file;
+}
+
+/* Waits for the job behind a binary syncobj; 1 or the error of its fence. */
+static inline int job_result(int fd, uint32_t syncobj)
+{
+	int sync_file = syncobj_export(fd, syncobj);
+	int status;
+
+	if (sync_file < 0)
+		return -EBADF;
+	status = sync_file_wait(sync_file, LONG / 1000000) ? -ETIMEDOUT :
+		 sync_file_status(sync_file);
+	close(sync_file);
+	return status;
+}
+
+/* ---- Command streams ---------------------------------------------------------------- */
+
+/*
+ * A context of the simplest kind: one buffer at VA, its first half for streams
+ * and base tables, its second half for data.
+ */
+#define CTX_VA		0x10000000ul
+#define CTX_SIZE	(512 * 1024ul)
+#define CTX_TABLE	(CTX_SIZE / 2 - PAGE)
+#define CTX_DATA	(CTX_SIZE / 2)
+#define CTX_DATA_SIZE	(CTX_SIZE - CTX_DATA)
+
+struct ctx {
+	int fd;
+	uint32_t vm;
+	uint32_t bo;
+	uint32_t queue;
+	uint32_t syncobj;
+	uint8_t *mem;
+};
+
+static inline struct npu_base *ctx_bases(struct ctx *ctx)
+{
+	return (struct npu_base *)(ctx->mem + CTX_TABLE);
+}
+
+static inline int8_t *ctx_data(struct ctx *ctx)
+{
+	return (int8_t *)ctx->mem + CTX_DATA;
+}
+
+/* Base 0 is the data, writable. */
+static inline int ctx_init_full(struct ctx *ctx, int fd, uint32_t priority, uint32_t hang_ms)
+{
+	*ctx = (struct ctx) { .fd = fd };
+	ctx->vm = vm_create(fd);
+	ctx->bo = bo_create(fd, CTX_SIZE);
+	ctx->syncobj = syncobj_create(fd);
+	if (!ctx->vm || !ctx->bo || !ctx->syncobj)
+		return -ENODEV;
+	ctx->mem = bo_map(fd, ctx->bo, CTX_SIZE);
+	if (ctx->mem == MAP_FAILED)
+		return -ENOMEM;
+	if (vm_map(fd, ctx->vm, ctx->bo, CTX_VA, CTX_SIZE))
+		return -EFAULT;
+	ctx_bases(ctx)[0] = (struct npu_base) {
+		.va = CTX_VA + CTX_DATA, .size = CTX_DATA_SIZE, .flags = NPU_BASE_WRITE,
+	};
+	return queue_create_full(fd, ctx->vm, priority, hang_ms, &ctx->queue);
+}
+
+static inline int ctx_init(struct ctx *ctx, int fd)
+{
+	return ctx_init_full(ctx, fd, DRM_NPU_PRIORITY_NORMAL, 0);
+}
+
+/* Begins a stream at an offset of the context's buffer. */
+static inline struct npu_stream_header *stream_begin(struct ctx *ctx, size_t offset)
+{
+	struct npu_stream_header *header = (void *)(ctx->mem + offset);
+
+	*header = (struct npu_stream_header) {
+		.magic = NPU_ISA_MAGIC, .major = NPU_ISA_MAJOR, .minor = NPU_ISA_MINOR,
+		.size = sizeof(*header),
+	};
+	return header;
+}
+
+static inline void *stream_add(struct npu_stream_header *header, const void *cmd)
+{
+	uint32_t size = ((const struct npu_cmd *)cmd)->size;
+	void *to = (uint8_t *)header + header->size;
+
+	memcpy(to, cmd, size);
+	header->size += size;
+	return to;
+}
+
+static inline void stream_add_nop(struct npu_stream_header *header)
+{
+	struct npu_cmd_nop nop = { .cmd = { NPU_OP_NOP, 0, sizeof(nop) } };
+
+	stream_add(header, &nop);
+}
+
+static inline struct npu_tensor tensor_1d(uint8_t type, uint8_t base, int64_t offset, uint32_t n)
+{
+	return (struct npu_tensor) {
+		.type = type, .rank = 1, .base = base, .offset = offset, .dim = { n },
+		.stride = { type == NPU_TYPE_S32 ? 4 : 1 },
+	};
+}
+
+/* Copies bytes: from and to are base and offset. */
+static inline void stream_add_copy(struct npu_stream_header *header, int from_base, int64_t from,
+				   int to_base, int64_t to, uint32_t n)
+{
+	struct npu_cmd_copy copy = {
+		.cmd = { NPU_OP_COPY, 0, sizeof(copy) },
+		.in = tensor_1d(NPU_TYPE_S8, from_base, from, n),
+		.out = tensor_1d(NPU_TYPE_S8, to_base, to, n),
+	};
+
+	stream_add(header, &copy);
+}
+
+static inline void stream_add_timestamp(struct npu_stream_header *header, int base, int64_t offset)
+{
+	struct npu_cmd_timestamp timestamp = {
+		.cmd = { NPU_OP_TIMESTAMP, 0, sizeof(timestamp) },
+		.out = { .base = base, .offset = offset },
+	};
+
+	stream_add(header, &timestamp);
+}
+
+/* Maximum of two arrays: an operation that depends on both. */
+static inline void stream_add_max(struct npu_stream_header *header, int64_t a, int64_t b,
+				  int64_t out, uint32_t n)
+{
+	struct npu_cmd_eltwise max = {
+		.cmd = { NPU_OP_ELTWISE, 0, sizeof(max) },
+		.a = tensor_1d(NPU_TYPE_S8, 0, a, n),
+		.b = tensor_1d(NPU_TYPE_S8, 0, b, n),
+		.out = tensor_1d(NPU_TYPE_S8, 0, out, n),
+		.op = NPU_ELTWISE_MAX, .clamp_min = -128, .clamp_max = 127,
+	};
+
+	stream_add(header, &max);
+}
+
+/*
+ * Commands that keep a core busy: each copies 64 KiB transposed byte by byte,
+ * some milliseconds of work in an emulated machine.
+ */
+static inline void stream_add_work(struct npu_stream_header *header, unsigned int count)
+{
+	struct npu_cmd_copy copy = {
+		.cmd = { NPU_OP_COPY, 0, sizeof(copy) },
+		.in = { .type = NPU_TYPE_S8, .rank = 2, .dim = { 256, 256 }, .stride = { 1, 256 } },
+		.out = { .type = NPU_TYPE_S8, .rank = 2, .offset = 65536, .dim = { 256, 256 },
+			 .stride = { 256, 1 } },
+	};
+
+	while (count--)
+		stream_add(header, &copy);
+}
+
+static inline struct drm_npu_job stream_job(struct ctx *ctx, struct npu_stream_header *header,
+					    uint32_t bases)
+{
+	return (struct drm_npu_job) {
+		.stream_va = CTX_VA + ((uint8_t *)header - ctx->mem),
+		.stream_size = header->size,
+		.bases_va = bases ? CTX_VA + CTX_TABLE : 0,
+		.bases = bases,
+	};
+}
+
+/* Runs a stream and returns the result of its fence: 1 or an error. */
+static inline int stream_run(struct ctx *ctx, struct npu_stream_header *header, uint32_t bases)
+{
+	int ret = submit_one(ctx->fd, ctx->queue, stream_job(ctx, header, bases), ctx->syncobj);
+
+	return ret ? ret : job_result(ctx->fd, ctx->syncobj);
+}
+
+/* A job that does nothing on the device. */
+static inline struct drm_npu_job empty_job(void)
+{
+	return (struct drm_npu_job) {};
+}
+
+/* A job of the given number of work commands; 0 is forever long in a test. */
+#define WORK_LONG	1000u
+
+static inline struct drm_npu_job work_job(struct ctx *ctx, unsigned int count)
+{
+	struct npu_stream_header *header = stream_begin(ctx, 0);
+
+	stream_add_work(header, count);
+	return stream_job(ctx, header, 1);
+}
+
+/* Does the device still work for somebody who comes new? */
+static inline bool device_works(int fd)
+{
+	struct npu_stream_header *header;
+	struct ctx ctx;
+	bool works;
+
+	if (ctx_init(&ctx, fd))
+		return false;
+	memset(ctx_data(&ctx), 0x5a, 64);
+	header = stream_begin(&ctx, 0);
+	stream_add_copy(header, 0, 0, 0, 128, 64);
+	works = stream_run(&ctx, header, 1) == 1 &&
+		!memcmp(ctx_data(&ctx), ctx_data(&ctx) + 128, 64);
+	munmap(ctx.mem, CTX_SIZE);
+	queue_destroy(fd, ctx.queue);
+	vm_destroy(fd, ctx.vm);
+	bo_close(fd, ctx.bo);
+	drmSyncobjDestroy(fd, ctx.syncobj);
+	return works;
+}
+
+#endif /* _NPU_TEST_H_ */

@@ -121,7 +121,8 @@ static int npu_walk(struct npu_core *core, u64 va, enum npu_access access, u64 *
 	struct npu_model *model = core->model;
 	u64 table = core->root;
 	u32 level = NPU_PT_LEVELS;
-	u64 index, pte;
+	u64 pte = 0;
+	u64 index;
 	__le64 *entry;
 
 	while (level--) {

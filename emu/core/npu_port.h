@@ -91,8 +91,15 @@ static inline __le64 cpu_to_le64(u64 x)
 #define check_add_overflow(a, b, d)	__builtin_add_overflow((a), (b), (d))
 #define check_mul_overflow(a, b, d)	__builtin_mul_overflow((a), (b), (d))
 
-#define min_t(t, a, b)		((t)(a) < (t)(b) ? (t)(a) : (t)(b))
-#define max_t(t, a, b)		((t)(a) > (t)(b) ? (t)(a) : (t)(b))
+/* As in the kernel, each argument is evaluated once. */
+#define NPU_MIN(t, a, b, x, y)	({ t x = (a); t y = (b); x < y ? x : y; })
+#define NPU_MAX(t, a, b, x, y)	({ t x = (a); t y = (b); x > y ? x : y; })
+#define NPU_UNIQUE(name, n)	NPU_PASTE(name, n)
+#define NPU_PASTE(name, n)	name ## n
+#define min_t(t, a, b)		NPU_MIN(t, a, b, NPU_UNIQUE(npu_x, __COUNTER__), \
+					NPU_UNIQUE(npu_y, __COUNTER__))
+#define max_t(t, a, b)		NPU_MAX(t, a, b, NPU_UNIQUE(npu_x, __COUNTER__), \
+					NPU_UNIQUE(npu_y, __COUNTER__))
 #define clamp_t(t, x, lo, hi)	min_t(t, max_t(t, x, lo), hi)
 
 #define ARRAY_SIZE(a)		(sizeof(a) / sizeof((a)[0]))

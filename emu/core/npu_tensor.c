@@ -371,14 +371,14 @@ static bool npu_same_place(const struct npu_operand *a, const struct npu_operand
 static bool npu_overlaps(struct npu_core *core)
 {
 	struct npu_command *cmd = &core->cmd;
-	const struct npu_operand *out = &cmd->t[cmd->operands - 1];
-	const struct npu_operand *t;
+	const struct npu_operand *out, *t;
 	const struct npu_array *a;
 	u64 low, high, from, to;
 	u32 i;
 
 	if (!cmd->operands)
 		return false;
+	out = &cmd->t[cmd->operands - 1];
 	low = out->va + (u64)(out->low - out->offset);
 	high = out->va + (u64)(out->high - out->offset);
 	for (i = 0; i + 1 < cmd->operands; i++) {

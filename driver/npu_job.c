@@ -240,15 +240,20 @@ static int npu_submit_add_jobs(struct npu_submit *submit, const struct drm_npu_j
 static int npu_submit_add_sync(struct npu_submit *submit, struct npu_submit_sync *sync,
 			       const struct drm_npu_sync *args)
 {
+	struct dma_fence *fence;
 	int ret;
 
 	ret = npu_sync_check(args);
 	if (ret)
 		return ret;
 
-	if (!(args->flags & DRM_NPU_SYNC_SIGNAL))
-		return drm_syncobj_find_fence(submit->file, args->handle, args->point, 0,
-					      &sync->fence);
+	if (!(args->flags & DRM_NPU_SYNC_SIGNAL)) {
+		/* Leaves a stale pointer behind when it fails. */
+		ret = drm_syncobj_find_fence(submit->file, args->handle, args->point, 0, &fence);
+		if (!ret)
+			sync->fence = fence;
+		return ret;
+	}
 
 	sync->syncobj = drm_syncobj_find(submit->file, args->handle);
 	if (!sync->syncobj)

@@ -16,71 +16,45 @@
 
 #define OPERAND(cmd, field, role, types, min, max) \
 	{ #field, offsetof(struct cmd, field), types, NPU_##role, min, max }
+#define CMD(text, op, type, feat, ...) \
+	{ .name = text, .opcode = NPU_OP_##op, .size = sizeof(struct type), \
+	  .feature = NPU_ISA_FEATURE_##feat, ##__VA_ARGS__ }
+#define REQUANT(type)	.requant = offsetof(struct type, requant)
+#define OPERANDS(n, ...) .noperands = n, .operand = { __VA_ARGS__ }
+#define UNARY(type, types, min, max) \
+	OPERANDS(2, OPERAND(type, in, IN, types, min, max), OPERAND(type, out, OUT, types, min, max))
+#define CONV_OPERANDS REQUANT(npu_cmd_conv), \
+	OPERANDS(3, OPERAND(npu_cmd_conv, in, IN, T_ACT, 4, 4), \
+		 OPERAND(npu_cmd_conv, weight, IN, T_8, 4, 4), \
+		 OPERAND(npu_cmd_conv, out, OUT, T_INT, 4, 4))
 
 static const struct npu_cmd_desc descs[] = {
 	{ .name = "nop", .opcode = NPU_OP_NOP, .size = sizeof(struct npu_cmd_nop) },
 	{ .name = "timestamp", .opcode = NPU_OP_TIMESTAMP,
 	  .size = sizeof(struct npu_cmd_timestamp) },
-	{ .name = "conv2d", .opcode = NPU_OP_CONV2D, .size = sizeof(struct npu_cmd_conv),
-	  .feature = NPU_ISA_FEATURE_MAC, .requant = offsetof(struct npu_cmd_conv, requant),
-	  .noperands = 3, .operand = {
-		OPERAND(npu_cmd_conv, in, IN, T_ACT, 4, 4),
-		OPERAND(npu_cmd_conv, weight, IN, T_8, 4, 4),
-		OPERAND(npu_cmd_conv, out, OUT, T_INT, 4, 4) } },
-	{ .name = "depthwise", .opcode = NPU_OP_DEPTHWISE, .size = sizeof(struct npu_cmd_conv),
-	  .feature = NPU_ISA_FEATURE_MAC, .requant = offsetof(struct npu_cmd_conv, requant),
-	  .noperands = 3, .operand = {
-		OPERAND(npu_cmd_conv, in, IN, T_ACT, 4, 4),
-		OPERAND(npu_cmd_conv, weight, IN, T_8, 4, 4),
-		OPERAND(npu_cmd_conv, out, OUT, T_INT, 4, 4) } },
-	{ .name = "matmul", .opcode = NPU_OP_MATMUL, .size = sizeof(struct npu_cmd_matmul),
-	  .feature = NPU_ISA_FEATURE_MAC, .requant = offsetof(struct npu_cmd_matmul, requant),
-	  .noperands = 3, .operand = {
-		OPERAND(npu_cmd_matmul, a, IN, T_ACT, 2, 6),
-		OPERAND(npu_cmd_matmul, b, IN, T_8, 2, 6),
-		OPERAND(npu_cmd_matmul, out, OUT, T_INT, 2, 6) } },
-	{ .name = "pool", .opcode = NPU_OP_POOL, .size = sizeof(struct npu_cmd_pool),
-	  .feature = NPU_ISA_FEATURE_POOL, .noperands = 2, .operand = {
-		OPERAND(npu_cmd_pool, in, IN, T_ACT, 4, 4),
-		OPERAND(npu_cmd_pool, out, OUT, T_ACT, 4, 4) } },
-	{ .name = "reduce", .opcode = NPU_OP_REDUCE, .size = sizeof(struct npu_cmd_reduce),
-	  .feature = NPU_ISA_FEATURE_POOL, .noperands = 2, .operand = {
-		OPERAND(npu_cmd_reduce, in, IN, T_ACT, 0, 6),
-		OPERAND(npu_cmd_reduce, out, OUT, T_ACT, 0, 6) } },
-	{ .name = "eltwise", .opcode = NPU_OP_ELTWISE, .size = sizeof(struct npu_cmd_eltwise),
-	  .feature = NPU_ISA_FEATURE_ELTWISE, .inplace = true, .noperands = 3, .operand = {
-		OPERAND(npu_cmd_eltwise, a, IN, T_INT, 0, 6),
-		OPERAND(npu_cmd_eltwise, b, IN, T_INT, 0, 6),
-		OPERAND(npu_cmd_eltwise, out, OUT, T_INT, 0, 6) } },
-	{ .name = "requant", .opcode = NPU_OP_REQUANT, .size = sizeof(struct npu_cmd_requant),
-	  .feature = NPU_ISA_FEATURE_REQUANT, .inplace = true, .noperands = 2, .operand = {
-		OPERAND(npu_cmd_requant, in, IN, T_INT, 0, 6),
-		OPERAND(npu_cmd_requant, out, OUT, T_INT, 0, 6) } },
-	{ .name = "lut", .opcode = NPU_OP_LUT, .size = sizeof(struct npu_cmd_lut),
-	  .feature = NPU_ISA_FEATURE_LUT, .inplace = true, .noperands = 2, .operand = {
-		OPERAND(npu_cmd_lut, in, IN, T_8, 0, 6),
-		OPERAND(npu_cmd_lut, out, OUT, T_8, 0, 6) } },
-	{ .name = "softmax", .opcode = NPU_OP_SOFTMAX, .size = sizeof(struct npu_cmd_softmax),
-	  .feature = NPU_ISA_FEATURE_SOFTMAX, .inplace = true, .noperands = 2, .operand = {
-		OPERAND(npu_cmd_softmax, in, IN, T_8, 1, 6),
-		OPERAND(npu_cmd_softmax, out, OUT, T_8, 1, 6) } },
-	{ .name = "copy", .opcode = NPU_OP_COPY, .size = sizeof(struct npu_cmd_copy),
-	  .feature = NPU_ISA_FEATURE_COPY, .noperands = 2, .operand = {
-		OPERAND(npu_cmd_copy, in, IN, T_ANY, 0, 6),
-		OPERAND(npu_cmd_copy, out, OUT, T_ANY, 0, 6) } },
-	{ .name = "pad", .opcode = NPU_OP_PAD, .size = sizeof(struct npu_cmd_pad),
-	  .feature = NPU_ISA_FEATURE_COPY, .noperands = 2, .operand = {
-		OPERAND(npu_cmd_pad, in, IN, T_ANY, 0, 6),
-		OPERAND(npu_cmd_pad, out, OUT, T_ANY, 0, 6) } },
-	{ .name = "resize", .opcode = NPU_OP_RESIZE, .size = sizeof(struct npu_cmd_resize),
-	  .feature = NPU_ISA_FEATURE_COPY, .noperands = 2, .operand = {
-		OPERAND(npu_cmd_resize, in, IN, T_ANY, 4, 4),
-		OPERAND(npu_cmd_resize, out, OUT, T_ANY, 4, 4) } },
+	CMD("conv2d", CONV2D, npu_cmd_conv, MAC, CONV_OPERANDS),
+	CMD("depthwise", DEPTHWISE, npu_cmd_conv, MAC, CONV_OPERANDS),
+	CMD("matmul", MATMUL, npu_cmd_matmul, MAC, REQUANT(npu_cmd_matmul),
+	    OPERANDS(3, OPERAND(npu_cmd_matmul, a, IN, T_ACT, 2, 6),
+		     OPERAND(npu_cmd_matmul, b, IN, T_8, 2, 6),
+		     OPERAND(npu_cmd_matmul, out, OUT, T_INT, 2, 6))),
+	CMD("pool", POOL, npu_cmd_pool, POOL, UNARY(npu_cmd_pool, T_ACT, 4, 4)),
+	CMD("reduce", REDUCE, npu_cmd_reduce, POOL, UNARY(npu_cmd_reduce, T_ACT, 0, 6)),
+	CMD("eltwise", ELTWISE, npu_cmd_eltwise, ELTWISE, .inplace = true,
+	    OPERANDS(3, OPERAND(npu_cmd_eltwise, a, IN, T_INT, 0, 6),
+		     OPERAND(npu_cmd_eltwise, b, IN, T_INT, 0, 6),
+		     OPERAND(npu_cmd_eltwise, out, OUT, T_INT, 0, 6))),
+	CMD("requant", REQUANT, npu_cmd_requant, REQUANT, .inplace = true,
+	    UNARY(npu_cmd_requant, T_INT, 0, 6)),
+	CMD("lut", LUT, npu_cmd_lut, LUT, .inplace = true, UNARY(npu_cmd_lut, T_8, 0, 6)),
+	CMD("softmax", SOFTMAX, npu_cmd_softmax, SOFTMAX, .inplace = true,
+	    UNARY(npu_cmd_softmax, T_8, 0, 6)),
+	CMD("copy", COPY, npu_cmd_copy, COPY, UNARY(npu_cmd_copy, T_ANY, 0, 6)),
+	CMD("pad", PAD, npu_cmd_pad, COPY, UNARY(npu_cmd_pad, T_ANY, 0, 6)),
+	CMD("resize", RESIZE, npu_cmd_resize, COPY, UNARY(npu_cmd_resize, T_ANY, 4, 4)),
 };
 
-#define FEATURES_ALL (NPU_ISA_FEATURE_MAC | NPU_ISA_FEATURE_POOL | NPU_ISA_FEATURE_ELTWISE | \
-		      NPU_ISA_FEATURE_REQUANT | NPU_ISA_FEATURE_LUT | NPU_ISA_FEATURE_SOFTMAX | \
-		      NPU_ISA_FEATURE_COPY)
+#define FEATURES_ALL	(NPU_ISA_FEATURE_COPY * 2 - 1)
 
 const struct npu_cmd_desc *npu_cmd_desc(unsigned int opcode)
 {
@@ -140,720 +114,740 @@ NPU_API const char *npu_illegal_name(enum npu_illegal detail)
 	return detail < ARRAY_SIZE(names) ? names[detail] : "unknown reason";
 }
 
-/* Refuse a command; the text is "command: field: reason". */
-static int __attribute__((format(printf, 3, 4)))
-refuse(const struct npu_check *check, enum npu_illegal detail, const char *fmt, ...)
+/* Largest numbers of the hardware specification. */
+#define SIZE_LIMIT	0x7fffffffu	/* one dimension */
+#define WINDOW_LIMIT	0xffffu		/* window, stride, dilation, padding */
+#define TERMS_LIMIT	(1u << 20)	/* what makes up one result */
+
+/* One condition: false after the text "command: field: reason" if it does not hold. */
+static bool __attribute__((format(printf, 4, 5)))
+must(const struct npu_check *check, bool good, enum npu_illegal detail, const char *fmt, ...)
 {
+	struct npu_error *err = check->err;
 	va_list args;
+	int n = 0;
 
-	if (check->err) {
-		check->err->detail = detail;
-		va_start(args, fmt);
-		vsnprintf(check->err->text, sizeof(check->err->text), fmt, args);
-		va_end(args);
-	}
-	return -EINVAL;
+	if (good || !err)
+		return good;
+	if (check->desc)
+		n = snprintf(err->text, sizeof(err->text), "%s: ", check->desc->name);
+	va_start(args, fmt);
+	vsnprintf(err->text + n, sizeof(err->text) - (size_t)n, fmt, args);
+	va_end(args);
+	err->detail = detail;
+	return false;
 }
 
-#define REFUSE(detail, fmt, ...) \
-	refuse(check, NPU_ILLEGAL_##detail, "%s: " fmt, desc->name, ##__VA_ARGS__)
+#define MUST(good, detail, ...)	must(check, good, NPU_ILLEGAL_##detail, __VA_ARGS__)
 
-/* ---- Reserved fields ---- */
+/* ---- Parts of a command ---- */
 
-static bool all_zero(const void *data, size_t size)
+static const struct npu_tensor *tensor(const struct npu_check *check, unsigned int i)
 {
-	const char *p = data;
-
-	while (size--)
-		if (*p++)
-			return false;
-	return true;
+	return npu_cmd_tensor(check->cmd, check->desc, i);
 }
 
-static int check_reserved(const struct npu_check *check, const struct npu_cmd_desc *desc,
-			  const void *cmd)
+/* An array without shape. */
+struct array {
+	const char *name;
+	const struct npu_ref *ref;
+	uint64_t size;
+	unsigned int align;
+};
+
+static unsigned int get_arrays(const struct npu_cmd_desc *desc, const void *cmd,
+			       struct array array[2])
 {
-	static const struct {
-		uint16_t opcode;
-		uint16_t at;
-	} word[] = {
-		{ NPU_OP_CONV2D, offsetof(struct npu_cmd_conv, reserved) },
-		{ NPU_OP_DEPTHWISE, offsetof(struct npu_cmd_conv, reserved) },
-		{ NPU_OP_POOL, offsetof(struct npu_cmd_pool, reserved) },
-		{ NPU_OP_SOFTMAX, offsetof(struct npu_cmd_softmax, reserved) },
-		{ NPU_OP_PAD, offsetof(struct npu_cmd_pad, reserved) },
-		{ NPU_OP_RESIZE, offsetof(struct npu_cmd_resize, reserved) },
-	};
 	const struct npu_requant *rq = npu_cmd_requant(cmd, desc);
-	const struct npu_ref *ref = NULL;
+	const struct npu_tensor *out;
+	unsigned int n = 0;
+	uint64_t channels;
+
+	if (desc->opcode == NPU_OP_TIMESTAMP)
+		array[n++] = (struct array) { "out", &((const struct npu_cmd_timestamp *)cmd)->out,
+					      sizeof(struct npu_timestamp), 8 };
+	if (desc->opcode == NPU_OP_LUT)
+		array[n++] = (struct array) { "table", &((const struct npu_cmd_lut *)cmd)->table,
+					      256, 1 };
+	if (!rq)
+		return n;
+	out = npu_cmd_tensor(cmd, desc, 2);
+	channels = out->dim[out->rank - 1];
+	if (rq->rounding != NPU_ROUND_NONE && rq->count)
+		array[n++] = (struct array) { "requant.scale", &rq->scale,
+			(rq->count < channels ? rq->count : channels) * sizeof(struct npu_scale), 4 };
+	if (rq->bias_type != NPU_TYPE_NONE)
+		array[n++] = (struct array) { "requant.bias", &rq->bias, channels * 4, 4 };
+	return n;
+}
+
+static bool is_minmax(const struct npu_check *check)
+{
+	return check->desc->opcode == NPU_OP_ELTWISE &&
+	       ((const struct npu_cmd_eltwise *)check->cmd)->op >= NPU_ELTWISE_MIN;
+}
+
+/* First and last byte of what a tensor touches; false on overflow. */
+static bool extent(const struct npu_tensor *t, int64_t *first, int64_t *last)
+{
+	int64_t reach;
 	unsigned int i;
 
-	for (i = 0; i < ARRAY_SIZE(word); i++)
-		if (word[i].opcode == desc->opcode &&
-		    !all_zero((const char *)cmd + word[i].at, sizeof(__le32)))
-			return REFUSE(RESERVED, "reserved is not zero");
-	if (rq && (rq->reserved0 || rq->reserved1 ||
-		   !all_zero(rq->scale.reserved, sizeof(rq->scale.reserved)) ||
-		   !all_zero(rq->bias.reserved, sizeof(rq->bias.reserved))))
-		return REFUSE(RESERVED, "requant: a reserved field is not zero");
-	if (desc->opcode == NPU_OP_TIMESTAMP)
-		ref = &((const struct npu_cmd_timestamp *)cmd)->out;
-	else if (desc->opcode == NPU_OP_LUT)
-		ref = &((const struct npu_cmd_lut *)cmd)->table;
-	if (ref && !all_zero(ref->reserved, sizeof(ref->reserved)))
-		return REFUSE(RESERVED, "%s.reserved is not zero",
-			      desc->opcode == NPU_OP_LUT ? "table" : "out");
-	return 0;
+	*first = (int64_t)t->offset;
+	*last = *first;
+	for (i = 0; i < t->rank; i++) {
+		if (__builtin_mul_overflow((int64_t)t->stride[i], (int64_t)t->dim[i] - 1, &reach) ||
+		    __builtin_add_overflow(reach < 0 ? *first : *last, reach,
+					   reach < 0 ? first : last))
+			return false;
+	}
+	return !__builtin_add_overflow(*last, npu_type_size(t->type) - 1, last);
 }
 
-/* ---- Modes, layouts, types ---- */
+/* ---- The passes, in the order of enum npu_illegal ---- */
 
-static int check_mode(const struct npu_check *check, const struct npu_cmd_desc *desc,
-		      const void *cmd)
+static bool is_zero(const struct npu_ref *ref)
 {
-	const struct npu_requant *rq = npu_cmd_requant(cmd, desc);
+	static const struct npu_ref zero;
+
+	return !memcmp(ref->reserved, zero.reserved, sizeof(zero.reserved));
+}
+
+static bool check_reserved(const struct npu_check *check)
+{
+	const struct npu_requant *rq = npu_cmd_requant(check->cmd, check->desc);
+	const void *cmd = check->cmd;
+	bool good = true;
+
+	switch (check->desc->opcode) {
+	case NPU_OP_TIMESTAMP:
+		good = is_zero(&((const struct npu_cmd_timestamp *)cmd)->out);
+		break;
+	case NPU_OP_CONV2D:
+	case NPU_OP_DEPTHWISE:
+		good = !((const struct npu_cmd_conv *)cmd)->reserved;
+		break;
+	case NPU_OP_POOL:
+		good = !((const struct npu_cmd_pool *)cmd)->reserved;
+		break;
+	case NPU_OP_LUT:
+		good = is_zero(&((const struct npu_cmd_lut *)cmd)->table);
+		break;
+	case NPU_OP_SOFTMAX:
+		good = !((const struct npu_cmd_softmax *)cmd)->reserved;
+		break;
+	case NPU_OP_PAD:
+		good = !((const struct npu_cmd_pad *)cmd)->reserved;
+		break;
+	case NPU_OP_RESIZE:
+		good = !((const struct npu_cmd_resize *)cmd)->reserved;
+		break;
+	}
+	if (rq)
+		good &= !rq->reserved0 && !rq->reserved1 && is_zero(&rq->scale) &&
+			is_zero(&rq->bias);
+	return MUST(good, RESERVED, "a reserved field is not zero");
+}
+
+static bool check_mode(const struct npu_check *check)
+{
+	const struct npu_requant *rq = npu_cmd_requant(check->cmd, check->desc);
+	const void *cmd = check->cmd;
 	unsigned int i, mode = 0, most = 0;
-	const char *name = "mode";
+	bool good = true;
 
-	for (i = 0; i < desc->noperands; i++)
-		if (npu_cmd_tensor(cmd, desc, i)->layout != NPU_LAYOUT_LINEAR)
-			return REFUSE(MODE, "%s.layout: %u is unknown", desc->operand[i].name,
-				      npu_cmd_tensor(cmd, desc, i)->layout);
-	if (rq && rq->rounding != NPU_ROUND_NONE && rq->rounding != NPU_ROUND_DOUBLE)
-		return REFUSE(MODE, "requant.rounding: %u is unknown", rq->rounding);
-
-	switch (desc->opcode) {
+	for (i = 0; i < check->desc->noperands && good; i++)
+		good = MUST(tensor(check, i)->layout == NPU_LAYOUT_LINEAR, MODE,
+			    "%s.layout: %u is unknown", check->desc->operand[i].name,
+			    tensor(check, i)->layout);
+	switch (check->desc->opcode) {
 	case NPU_OP_POOL:
 		mode = ((const struct npu_cmd_pool *)cmd)->mode;
 		most = NPU_POOL_AVERAGE;
 		break;
 	case NPU_OP_REDUCE:
 		mode = ((const struct npu_cmd_reduce *)cmd)->mode;
-		most = NPU_REDUCE_MEAN;
 		break;
 	case NPU_OP_ELTWISE:
 		mode = ((const struct npu_cmd_eltwise *)cmd)->op;
 		most = NPU_ELTWISE_MAX;
-		name = "op";
 		break;
 	case NPU_OP_PAD:
 		mode = ((const struct npu_cmd_pad *)cmd)->mode;
-		most = NPU_PAD_CONSTANT;
 		break;
 	case NPU_OP_RESIZE:
 		mode = ((const struct npu_cmd_resize *)cmd)->mode;
-		most = NPU_RESIZE_NEAREST;
 		break;
 	}
-	if (mode > most)
-		return REFUSE(MODE, "%s: %u is unknown", name, mode);
-	return 0;
+	return good && MUST(mode <= most, MODE, "mode: %u is unknown", mode) &&
+	       MUST(!rq || rq->rounding == NPU_ROUND_NONE || rq->rounding == NPU_ROUND_DOUBLE,
+		    MODE, "requant.rounding: %u is unknown", rq ? rq->rounding : 0);
 }
 
-static bool is_minmax(const struct npu_cmd_desc *desc, const void *cmd)
+static bool check_type(const struct npu_check *check)
 {
-	return desc->opcode == NPU_OP_ELTWISE &&
-	       ((const struct npu_cmd_eltwise *)cmd)->op >= NPU_ELTWISE_MIN;
-}
+	const struct npu_cmd_desc *desc = check->desc;
+	const struct npu_requant *rq = npu_cmd_requant(check->cmd, desc);
+	unsigned int i, type, accepted, want;
 
-static int check_type(const struct npu_check *check, const struct npu_cmd_desc *desc,
-		      const void *cmd)
-{
-	const struct npu_requant *rq = npu_cmd_requant(cmd, desc);
-	unsigned int i, type, want, accepted;
-
+	want = desc->noperands ? tensor(check, 0)->type : 0;
 	for (i = 0; i < desc->noperands; i++) {
-		type = npu_cmd_tensor(cmd, desc, i)->type;
+		type = tensor(check, i)->type;
 		accepted = desc->operand[i].types;
-		if (desc->opcode == NPU_OP_ELTWISE && !is_minmax(desc, cmd))
+		if (desc->opcode == NPU_OP_ELTWISE && !is_minmax(check))
 			accepted &= ~T(S32);
-		if (type >= ARRAY_SIZE(types) || !(accepted & 1u << type))
-			return REFUSE(TYPE, "%s.type: %s is not accepted here",
-				      desc->operand[i].name, npu_type_name(type));
-	}
-	if (rq && rq->bias_type != NPU_TYPE_NONE && rq->bias_type != NPU_TYPE_S32)
-		return REFUSE(TYPE, "requant.bias_type: %s is not accepted",
-			      npu_type_name(rq->bias_type));
-
-	/* Requantisation and tables change the type, weights have their own. */
-	if (desc->opcode == NPU_OP_REQUANT || desc->opcode == NPU_OP_LUT)
-		return 0;
-	want = desc->noperands ? npu_cmd_tensor(cmd, desc, 0)->type : 0;
-	for (i = 1; i < desc->noperands; i++) {
-		if (rq && i == 1)
+		if (!MUST(type < ARRAY_SIZE(types) && accepted >> type & 1, TYPE,
+			  "%s.type: %s is not accepted here", desc->operand[i].name,
+			  npu_type_name(type)))
+			return false;
+		/* Requantisation and tables change the type, weights have their own. */
+		if (desc->opcode == NPU_OP_REQUANT || desc->opcode == NPU_OP_LUT || (rq && i == 1))
 			continue;
-		if (rq && rq->rounding == NPU_ROUND_NONE)
+		if (rq && rq->rounding == NPU_ROUND_NONE && i == 2)
 			want = NPU_TYPE_S32;
-		if (npu_cmd_tensor(cmd, desc, i)->type != want)
-			return REFUSE(TYPE, "%s.type: must be %s, not %s", desc->operand[i].name,
-				      npu_type_name(want),
-				      npu_type_name(npu_cmd_tensor(cmd, desc, i)->type));
-	}
-	return 0;
-}
-
-/* ---- Shapes ---- */
-
-/* First byte and end of what a tensor touches; false on overflow. */
-static bool extent(const struct npu_tensor *t, int64_t *first, int64_t *end)
-{
-	int64_t reach;
-	unsigned int i;
-
-	*first = t->offset;
-	if (__builtin_add_overflow(t->offset, (int64_t)npu_type_size(t->type), end))
-		return false;
-	for (i = 0; i < t->rank; i++) {
-		if (__builtin_mul_overflow((int64_t)t->stride[i], (int64_t)t->dim[i] - 1, &reach) ||
-		    __builtin_add_overflow(reach < 0 ? *first : *end, reach,
-					   reach < 0 ? first : end))
+		if (!MUST(type == want, TYPE, "%s.type: must be %s, not %s", desc->operand[i].name,
+			  npu_type_name(want), npu_type_name(type)))
 			return false;
 	}
 	return true;
 }
 
-static int check_tensor_shape(const struct npu_check *check, const struct npu_cmd_desc *desc,
-			      const void *cmd, unsigned int which)
+/* No two elements of an output share a byte: strides grow over what they step across. */
+static bool is_disjoint(const struct npu_tensor *t)
 {
-	const struct npu_tensor *t = npu_cmd_tensor(cmd, desc, which);
-	const struct npu_operand *op = &desc->operand[which];
-	int64_t size = npu_type_size(t->type), first, end;
-	unsigned int i;
+	uint64_t reach = npu_type_size(t->type), step, least;
+	unsigned int done = 0, best, i, k;
 
-	if (t->rank < op->rank_min || t->rank > op->rank_max)
-		return REFUSE(SHAPE, "%s.rank: %u is not in %u to %u", op->name, t->rank,
-			      op->rank_min, op->rank_max);
-	for (i = 0; i < NPU_ISA_MAX_RANK; i++) {
-		if (i >= t->rank && (t->dim[i] || t->stride[i]))
-			return REFUSE(SHAPE, "%s.dim[%u] or stride[%u] is not zero beyond rank %u",
-				      op->name, i, i, t->rank);
-		if (i >= t->rank)
-			continue;
-		if (!t->dim[i])
-			return REFUSE(SHAPE, "%s.dim[%u] is zero", op->name, i);
-		if ((int64_t)t->stride[i] % size)
-			return REFUSE(SHAPE, "%s.stride[%u]: %" PRId64 " is no multiple of %u",
-				      op->name, i, (int64_t)t->stride[i], (unsigned int)size);
-		if (op->role == NPU_OUT && !t->stride[i] && t->dim[i] > 1)
-			return REFUSE(SHAPE, "%s.stride[%u]: only inputs broadcast", op->name, i);
+	for (k = 0; k < t->rank; k++) {
+		best = NPU_ISA_MAX_RANK;
+		least = UINT64_MAX;
+		for (i = 0; i < t->rank; i++) {
+			step = (int64_t)t->stride[i] < 0 ? -t->stride[i] : t->stride[i];
+			if (!(done >> i & 1) && t->dim[i] > 1 && step <= least) {
+				least = step;
+				best = i;
+			}
+		}
+		if (best == NPU_ISA_MAX_RANK)
+			break;
+		if (least < reach)
+			return false;
+		reach += least * (t->dim[best] - 1);
+		done |= 1u << best;
 	}
-	if (!extent(t, &first, &end))
-		return REFUSE(SHAPE, "%s: reaches beyond 64 bits", op->name);
-	return 0;
+	return true;
 }
 
-/* Sizes of window, stride, dilation and padding of one direction. */
+static bool check_tensor(const struct npu_check *check, unsigned int which)
+{
+	const struct npu_operand *op = &check->desc->operand[which];
+	const struct npu_tensor *t = tensor(check, which);
+	int64_t size = npu_type_size(t->type), first, last;
+	bool good;
+	unsigned int i;
+
+	good = MUST(t->rank >= op->rank_min && t->rank <= op->rank_max, SHAPE,
+		    "%s.rank: %u is not in %u to %u", op->name, t->rank, op->rank_min,
+		    op->rank_max) &&
+	       MUST((int64_t)t->offset % size == 0, SHAPE, "%s.offset: no multiple of %d", op->name,
+		    (int)size);
+	for (i = 0; i < NPU_ISA_MAX_RANK && good; i++) {
+		if (i < t->rank)
+			good = MUST(t->dim[i] && t->dim[i] <= SIZE_LIMIT, SHAPE,
+				    "%s.dim[%u]: %u", op->name, i, t->dim[i]) &&
+			       MUST((int64_t)t->stride[i] % size == 0, SHAPE,
+				    "%s.stride[%u]: no multiple of %d", op->name, i, (int)size);
+		else
+			good = MUST(!t->dim[i] && !t->stride[i], SHAPE,
+				    "%s.dim[%u] and stride[%u]: not zero beyond the rank",
+				    op->name, i, i);
+	}
+	return good && MUST(extent(t, &first, &last), SHAPE, "%s: beyond 64 bits", op->name) &&
+	       MUST(op->role == NPU_IN || is_disjoint(t), SHAPE,
+		    "%s.stride: elements of an output share bytes", op->name);
+}
+
+/* Window, stride, dilation and padding along one direction. */
 struct window {
 	uint32_t in, out, size, stride, dilation, before, after;
 };
 
-static int check_window(const struct npu_check *check, const struct npu_cmd_desc *desc,
-			const char *axis, const struct window *w)
+static bool check_window(const struct npu_check *check, const struct window *w)
 {
-	uint64_t size, padded = (uint64_t)w->in + w->before + w->after;
+	uint64_t reach = (uint64_t)(w->out - 1) * w->stride +
+			 ((uint64_t)w->size - 1) * w->dilation + 1;
+	uint64_t padded = (uint64_t)w->in + w->before + w->after;
 
-	if (!w->size || !w->stride || !w->dilation)
-		return REFUSE(SHAPE, "%s: window, stride or dilation is zero", axis);
-	size = (uint64_t)w->dilation * (w->size - 1) + 1;
-	if (size > padded)
-		return REFUSE(SHAPE, "%s: window of %" PRIu64 " is larger than the padded input of %" PRIu64,
-			      axis, size, padded);
-	if (w->out != (padded - size) / w->stride + 1)
-		return REFUSE(SHAPE, "%s: out has %u, window and padding give %" PRIu64, axis,
-			      w->out, (padded - size) / w->stride + 1);
-	return 0;
+	return MUST(w->size && w->size <= WINDOW_LIMIT, SHAPE, "window: %u", w->size) &&
+	       MUST(w->stride && w->stride <= WINDOW_LIMIT, SHAPE, "stride: %u", w->stride) &&
+	       MUST(w->dilation && w->dilation <= WINDOW_LIMIT, SHAPE, "dilation: %u",
+		    w->dilation) &&
+	       MUST(w->before <= WINDOW_LIMIT && w->after <= WINDOW_LIMIT, SHAPE, "pad: %u, %u",
+		    w->before, w->after) &&
+	       MUST(reach <= padded, SHAPE,
+		    "out: %u results reach over %" PRIu64 " of %" PRIu64 " padded elements",
+		    w->out, reach, padded);
 }
 
-static int check_conv_shape(const struct npu_check *check, const struct npu_cmd_desc *desc,
-			    const struct npu_cmd_conv *c)
+static bool check_conv(const struct npu_check *check)
 {
-	bool depthwise = desc->opcode == NPU_OP_DEPTHWISE;
-	uint32_t channels = c->in.dim[3], out = c->out.dim[3];
-	int ret = 0;
+	const struct npu_cmd_conv *c = check->cmd;
+	uint32_t in = c->in.dim[3], out = c->out.dim[3];
+	bool good;
 	unsigned int i;
 
-	if (c->out.dim[0] != c->in.dim[0])
-		return REFUSE(SHAPE, "out.dim[0]: %u, in has %u", c->out.dim[0], c->in.dim[0]);
-	for (i = 0; i < 2 && !ret; i++) {
-		struct window w = {
-			.in = c->in.dim[1 + i],
-			.out = c->out.dim[1 + i],
-			.size = c->weight.dim[1 + i],
-			.stride = c->stride[i],
+	good = MUST(c->out.dim[0] == c->in.dim[0], SHAPE, "in and out have %u and %u images",
+		    c->in.dim[0], c->out.dim[0]);
+	if (check->desc->opcode == NPU_OP_DEPTHWISE)
+		good = good && MUST(!c->groups, SHAPE, "groups: %u, must be 0", c->groups) &&
+		       MUST(c->weight.dim[0] == 1 && c->weight.dim[3] == out, SHAPE,
+			    "weight: must be [1, rows, columns, %u]", out) &&
+		       MUST(out % in == 0, SHAPE, "out.dim[3]: %u is no multiple of %u", out, in);
+	else
+		good = good && MUST(c->groups && in % c->groups == 0 && out % c->groups == 0,
+				    SHAPE, "groups: %u does not divide %u and %u", c->groups, in,
+				    out) &&
+		       MUST(c->weight.dim[0] == out && c->weight.dim[3] == in / c->groups, SHAPE,
+			    "weight: must be [%u, rows, columns, %u]", out, in / c->groups);
+	for (i = 0; i < 2 && good; i++)
+		good = check_window(check, &(struct window) {
+			.in = c->in.dim[1 + i], .out = c->out.dim[1 + i],
+			.size = c->weight.dim[1 + i], .stride = c->stride[i],
 			.dilation = c->dilation[i],
-			.before = c->pad[2 * i],
-			.after = c->pad[2 * i + 1],
-		};
+			.before = c->pad[2 * i], .after = c->pad[2 * i + 1] });
+	return good;
+}
 
-		ret = check_window(check, desc, i ? "columns" : "rows", &w);
+static bool check_matmul(const struct npu_check *check)
+{
+	const struct npu_cmd_matmul *c = check->cmd;
+	unsigned int outer = c->out.rank - 2u, i;
+	bool good;
+
+	good = MUST(c->a.rank == c->out.rank && c->b.rank == c->out.rank, SHAPE,
+		    "the ranks of a, b and out differ");
+	for (i = 0; i < outer && good; i++)
+		good = MUST(c->a.dim[i] == c->out.dim[i] && c->b.dim[i] == c->out.dim[i], SHAPE,
+			    "dim[%u] of a, b and out differ", i);
+	return good && MUST(c->a.dim[outer] == c->out.dim[outer] &&
+			    c->b.dim[outer] == c->out.dim[outer + 1] &&
+			    c->a.dim[outer + 1] == c->b.dim[outer + 1], SHAPE,
+			    "a, b and out are not [M, K], [N, K] and [M, N]");
+}
+
+static bool check_images(const struct npu_check *check)
+{
+	const struct npu_tensor *in = tensor(check, 0), *out = tensor(check, 1);
+
+	return MUST(in->dim[0] == out->dim[0] && in->dim[3] == out->dim[3], SHAPE,
+		    "images or channels of in and out differ");
+}
+
+static bool check_pool(const struct npu_check *check)
+{
+	const struct npu_cmd_pool *c = check->cmd;
+	bool good = check_images(check);
+	unsigned int i;
+
+	for (i = 0; i < 2 && good; i++)
+		good = MUST(c->pad[2 * i] < c->window[i] && c->pad[2 * i + 1] < c->window[i],
+			    SHAPE, "pad: must be smaller than the window") &&
+		       check_window(check, &(struct window) {
+			.in = c->in.dim[1 + i], .out = c->out.dim[1 + i],
+			.size = c->window[i], .stride = c->stride[i], .dilation = 1,
+			.before = c->pad[2 * i], .after = c->pad[2 * i + 1] });
+	return good;
+}
+
+static bool check_reduce(const struct npu_check *check)
+{
+	const struct npu_cmd_reduce *c = check->cmd;
+	bool good;
+	unsigned int i;
+
+	good = MUST(c->in.rank == c->out.rank, SHAPE, "the ranks of in and out differ") &&
+	       MUST(!(c->axes >> c->in.rank), SHAPE, "axes: 0x%x has more than %u dimensions",
+		    c->axes, c->in.rank);
+	for (i = 0; i < c->in.rank && good; i++)
+		good = MUST(c->out.dim[i] == (c->axes >> i & 1 ? 1 : c->in.dim[i]), SHAPE,
+			    "out.dim[%u]: %u does not fit", i, c->out.dim[i]);
+	return good;
+}
+
+static bool check_pad(const struct npu_check *check)
+{
+	const struct npu_cmd_pad *c = check->cmd;
+	bool good = MUST(c->in.rank == c->out.rank, SHAPE, "the ranks of in and out differ");
+	unsigned int i;
+
+	for (i = 0; i < NPU_ISA_MAX_RANK && good; i++)
+		good = MUST((uint64_t)c->before[i] + c->in.dim[i] <= c->out.dim[i], SHAPE,
+			    "out.dim[%u]: smaller than before + in", i);
+	return good;
+}
+
+static bool check_resize(const struct npu_check *check)
+{
+	const struct npu_cmd_resize *c = check->cmd;
+	bool good = check_images(check);
+	unsigned int i;
+
+	for (i = 0; i < 2 && good; i++)
+		good = MUST(c->axis[i].num <= SIZE_LIMIT && c->axis[i].den &&
+			    c->axis[i].den <= SIZE_LIMIT, SHAPE, "axis[%u]: num or den", i);
+	return good;
+}
+
+static bool check_same(const struct npu_check *check)
+{
+	const struct npu_tensor *t;
+	bool good = true;
+	unsigned int i;
+
+	for (i = 1; i < check->desc->noperands && good; i++) {
+		t = tensor(check, i);
+		good = MUST(t->rank == tensor(check, 0)->rank &&
+			    !memcmp(t->dim, tensor(check, 0)->dim, sizeof(t->dim)), SHAPE,
+			    "%s and %s differ in size", check->desc->operand[0].name,
+			    check->desc->operand[i].name);
 	}
-	if (ret)
-		return ret;
-	if (depthwise) {
-		if (c->groups)
-			return REFUSE(SHAPE, "groups: %u, must be 0", c->groups);
-		if (c->weight.dim[0] != 1 || c->weight.dim[3] != out)
-			return REFUSE(SHAPE, "weight: must be [1, rows, columns, %u]", out);
-		if (out % channels)
-			return REFUSE(SHAPE, "out.dim[3]: %u is no multiple of the %u of in", out,
-				      channels);
-		return 0;
-	}
-	if (!c->groups || channels % c->groups || out % c->groups)
-		return REFUSE(SHAPE, "groups: %u does not divide %u inputs and %u outputs",
-			      c->groups, channels, out);
-	if (c->weight.dim[0] != out || c->weight.dim[3] != channels / c->groups)
-		return REFUSE(SHAPE, "weight: must be [%u, rows, columns, %u]", out,
-			      channels / c->groups);
-	return 0;
+	return good;
 }
 
-static int check_matmul_shape(const struct npu_check *check, const struct npu_cmd_desc *desc,
-			      const struct npu_cmd_matmul *c)
+static bool check_shape(const struct npu_check *check)
 {
-	unsigned int rank = c->out.rank, i;
+	struct array array[2];
+	unsigned int n, i;
+	bool good = true;
+	int64_t last;
 
-	if (c->a.rank != rank || c->b.rank != rank)
-		return REFUSE(SHAPE, "the ranks of a, b and out differ");
-	for (i = 0; i + 2 < rank; i++)
-		if (c->a.dim[i] != c->out.dim[i] || c->b.dim[i] != c->out.dim[i])
-			return REFUSE(SHAPE, "dim[%u] of a, b and out differ", i);
-	if (c->a.dim[rank - 2] != c->out.dim[rank - 2] ||
-	    c->b.dim[rank - 2] != c->out.dim[rank - 1] || c->a.dim[rank - 1] != c->b.dim[rank - 1])
-		return REFUSE(SHAPE, "a, b and out are not [M, K], [N, K] and [M, N]");
-	return 0;
-}
-
-static int check_pool_shape(const struct npu_check *check, const struct npu_cmd_desc *desc,
-			    const struct npu_cmd_pool *c)
-{
-	int ret = 0;
-	unsigned int i;
-
-	if (c->in.dim[0] != c->out.dim[0] || c->in.dim[3] != c->out.dim[3])
-		return REFUSE(SHAPE, "images or channels of in and out differ");
-	for (i = 0; i < 2 && !ret; i++) {
-		struct window w = {
-			.in = c->in.dim[1 + i],
-			.out = c->out.dim[1 + i],
-			.size = c->window[i],
-			.stride = c->stride[i],
-			.dilation = 1,
-			.before = c->pad[2 * i],
-			.after = c->pad[2 * i + 1],
-		};
-
-		if (w.before >= w.size || w.after >= w.size)
-			return REFUSE(SHAPE, "pad: must be smaller than the window");
-		ret = check_window(check, desc, i ? "columns" : "rows", &w);
-	}
-	return ret;
-}
-
-static int check_reduce_shape(const struct npu_check *check, const struct npu_cmd_desc *desc,
-			      const struct npu_cmd_reduce *c)
-{
-	unsigned int i;
-
-	if (c->in.rank != c->out.rank)
-		return REFUSE(SHAPE, "the ranks of in and out differ");
-	if (c->axes >> c->in.rank)
-		return REFUSE(SHAPE, "axes: 0x%x has dimensions beyond rank %u", c->axes,
-			      c->in.rank);
-	for (i = 0; i < c->in.rank; i++)
-		if (c->out.dim[i] != (c->axes & 1u << i ? 1 : c->in.dim[i]))
-			return REFUSE(SHAPE, "out.dim[%u]: %u does not fit", i, c->out.dim[i]);
-	return 0;
-}
-
-static int check_pad_shape(const struct npu_check *check, const struct npu_cmd_desc *desc,
-			   const struct npu_cmd_pad *c)
-{
-	unsigned int i;
-
-	if (c->in.rank != c->out.rank)
-		return REFUSE(SHAPE, "the ranks of in and out differ");
-	for (i = 0; i < NPU_ISA_MAX_RANK; i++)
-		if ((uint64_t)c->before[i] + c->in.dim[i] > c->out.dim[i])
-			return REFUSE(SHAPE, "out.dim[%u]: smaller than before + in", i);
-	return 0;
-}
-
-static int check_resize_shape(const struct npu_check *check, const struct npu_cmd_desc *desc,
-			      const struct npu_cmd_resize *c)
-{
-	unsigned int i;
-
-	if (c->in.dim[0] != c->out.dim[0] || c->in.dim[3] != c->out.dim[3])
-		return REFUSE(SHAPE, "images or channels of in and out differ");
-	for (i = 0; i < 2; i++)
-		if (c->axis[i].num > INT32_MAX || !c->axis[i].den || c->axis[i].den > INT32_MAX)
-			return REFUSE(SHAPE, "axis[%u]: num or den is out of range", i);
-	return 0;
-}
-
-static int check_same_shape(const struct npu_check *check, const struct npu_cmd_desc *desc,
-			    const void *cmd)
-{
-	const struct npu_tensor *first = npu_cmd_tensor(cmd, desc, 0), *t;
-	unsigned int i;
-
-	for (i = 1; i < desc->noperands; i++) {
-		t = npu_cmd_tensor(cmd, desc, i);
-		if (t->rank != first->rank || memcmp(t->dim, first->dim, sizeof(t->dim)))
-			return REFUSE(SHAPE, "%s and %s differ in size", desc->operand[0].name,
-				      desc->operand[i].name);
-	}
-	return 0;
-}
-
-static int check_shape(const struct npu_check *check, const struct npu_cmd_desc *desc,
-		       const void *cmd)
-{
-	unsigned int i;
-	int ret;
-
-	for (i = 0; i < desc->noperands; i++) {
-		ret = check_tensor_shape(check, desc, cmd, i);
-		if (ret)
-			return ret;
-	}
-	switch (desc->opcode) {
+	for (i = 0; i < check->desc->noperands && good; i++)
+		good = check_tensor(check, i);
+	if (!good)
+		return false;
+	switch (check->desc->opcode) {
 	case NPU_OP_CONV2D:
 	case NPU_OP_DEPTHWISE:
-		return check_conv_shape(check, desc, cmd);
+		good = check_conv(check);
+		break;
 	case NPU_OP_MATMUL:
-		return check_matmul_shape(check, desc, cmd);
+		good = check_matmul(check);
+		break;
 	case NPU_OP_POOL:
-		return check_pool_shape(check, desc, cmd);
+		good = check_pool(check);
+		break;
 	case NPU_OP_REDUCE:
-		return check_reduce_shape(check, desc, cmd);
+		good = check_reduce(check);
+		break;
 	case NPU_OP_PAD:
-		return check_pad_shape(check, desc, cmd);
+		good = check_pad(check);
+		break;
 	case NPU_OP_RESIZE:
-		return check_resize_shape(check, desc, cmd);
+		good = check_resize(check);
+		break;
 	default:
-		return check_same_shape(check, desc, cmd);
+		good = check_same(check);
 	}
+	n = get_arrays(check->desc, check->cmd, array);
+	for (i = 0; i < n && good; i++)
+		good = MUST((int64_t)array[i].ref->offset % array[i].align == 0 &&
+			    !__builtin_add_overflow((int64_t)array[i].ref->offset,
+						    (int64_t)array[i].size - 1, &last), SHAPE,
+			    "%s.offset: no multiple of %u, or too large", array[i].name,
+			    array[i].align);
+	return good;
 }
 
-/* ---- Quantisation ---- */
-
-static bool in_type(enum npu_type type, int64_t value)
+static bool fits(unsigned int type, int64_t value)
 {
 	return value >= types[type].min && value <= types[type].max;
 }
 
-static int check_clamp(const struct npu_check *check, const struct npu_cmd_desc *desc,
-		       enum npu_type type, uint32_t min, uint32_t max)
+static bool check_clamp(const struct npu_check *check, unsigned int type, uint32_t min,
+			uint32_t max)
 {
-	if ((int32_t)min > (int32_t)max || !in_type(type, (int32_t)min) ||
-	    !in_type(type, (int32_t)max))
-		return REFUSE(QUANT, "clamp_min, clamp_max: %d to %d is no range of %s",
-			      (int32_t)min, (int32_t)max, npu_type_name(type));
-	return 0;
+	return MUST((int32_t)min <= (int32_t)max && fits(type, (int32_t)min) &&
+		    fits(type, (int32_t)max), QUANT, "clamp_min, clamp_max: %d, %d is no range of %s",
+		    (int32_t)min, (int32_t)max, npu_type_name(type));
 }
 
-static int check_scale(const struct npu_check *check, const struct npu_cmd_desc *desc,
-		       const char *name, const struct npu_scale *scale)
+static bool check_scale(const struct npu_check *check, const char *name,
+			const struct npu_scale *scale)
 {
-	int32_t shift = (int32_t)scale->shift;
-
-	if (shift < -31 || shift > 31)
-		return REFUSE(QUANT, "%s.shift: %d is not in -31 to 31", name, shift);
-	return 0;
+	return MUST((int32_t)scale->shift >= -31 && (int32_t)scale->shift <= 31, QUANT,
+		    "%s.shift: %d is not in -31 to 31", name, (int32_t)scale->shift);
 }
 
-static int check_requant(const struct npu_check *check, const struct npu_cmd_desc *desc,
-			 const void *cmd)
+static bool check_requant(const struct npu_check *check, const struct npu_requant *rq)
 {
-	const struct npu_requant *rq = npu_cmd_requant(cmd, desc);
-	const struct npu_tensor *weight = npu_cmd_tensor(cmd, desc, 1);
-	const struct npu_tensor *out = npu_cmd_tensor(cmd, desc, 2);
+	const struct npu_tensor *weight = tensor(check, 1), *out = tensor(check, 2);
+	uint32_t channels = out->dim[out->rank - 1];
+	bool scaled = rq->rounding != NPU_ROUND_NONE;
 
-	if (weight->zero_point)
-		return REFUSE(QUANT, "%s.zero_point: belongs into requant.weight_zero_point",
-			      desc->operand[1].name);
-	if (!in_type(weight->type, (int32_t)rq->weight_zero_point))
-		return REFUSE(QUANT, "requant.weight_zero_point: %d is no %s",
-			      (int32_t)rq->weight_zero_point, npu_type_name(weight->type));
-	if (rq->axis != out->rank - 1)
-		return REFUSE(QUANT, "requant.axis: %u, must be %u", rq->axis, out->rank - 1);
-	if (rq->rounding == NPU_ROUND_NONE ? rq->count != 0 :
-	    rq->count != 1 && rq->count != out->dim[rq->axis])
-		return REFUSE(QUANT, "requant.count: %u does not fit", rq->count);
-	if (rq->rounding == NPU_ROUND_NONE && out->zero_point)
-		return REFUSE(QUANT, "out.zero_point: must be 0 without scaling");
-	return check_clamp(check, desc, out->type, rq->clamp_min, rq->clamp_max);
+	return MUST(rq->bias_type == NPU_TYPE_NONE ? !rq->bias.base && !rq->bias.offset :
+		    rq->bias_type == NPU_TYPE_S32, QUANT,
+		    "requant.bias: is not s32, or is not zero though there is none") &&
+	       MUST(rq->axis == out->rank - 1, QUANT, "requant.axis: %u, must be %u", rq->axis,
+		    out->rank - 1u) &&
+	       MUST(scaled || (!rq->scale.base && !rq->scale.offset), QUANT,
+		    "requant.scale: is not zero though there is none") &&
+	       MUST(scaled ? rq->count == 1 || rq->count == channels : !rq->count, QUANT,
+		    "requant.count: %u does not fit", rq->count) &&
+	       MUST(!weight->zero_point, QUANT, "%s.zero_point: belongs into the requant block",
+		    check->desc->operand[1].name) &&
+	       MUST(fits(weight->type, (int32_t)rq->weight_zero_point), QUANT,
+		    "requant.weight_zero_point: %d", (int32_t)rq->weight_zero_point) &&
+	       check_clamp(check, out->type, rq->clamp_min, rq->clamp_max);
 }
 
-static int check_eltwise(const struct npu_check *check, const struct npu_cmd_desc *desc,
-			 const struct npu_cmd_eltwise *c)
+static bool check_eltwise(const struct npu_check *check, const struct npu_cmd_eltwise *c)
 {
 	static const struct npu_scale zero;
-	bool mul = c->op == NPU_ELTWISE_MUL, minmax = is_minmax(desc, c);
-	int ret = 0;
+	bool scaled = c->op <= NPU_ELTWISE_SUB;
 
-	if (c->left_shift > 20)
-		return REFUSE(QUANT, "left_shift: %u is not in 0 to 20", c->left_shift);
-	if ((mul || minmax) &&
-	    (c->left_shift || memcmp(&c->scale_a, &zero, sizeof(zero)) ||
-	     memcmp(&c->scale_b, &zero, sizeof(zero))))
-		return REFUSE(QUANT, "left_shift, scale_a and scale_b: must be zero here");
-	if (minmax && memcmp(&c->scale_out, &zero, sizeof(zero)))
-		return REFUSE(QUANT, "scale_out: must be zero here");
-	if (minmax && (c->a.zero_point != c->out.zero_point ||
-		       c->b.zero_point != c->out.zero_point))
-		return REFUSE(QUANT, "the zero points of a, b and out differ");
-	ret = check_scale(check, desc, "scale_a", &c->scale_a);
-	if (!ret)
-		ret = check_scale(check, desc, "scale_b", &c->scale_b);
-	if (!ret)
-		ret = check_scale(check, desc, "scale_out", &c->scale_out);
-	return ret ? ret : check_clamp(check, desc, c->out.type, c->clamp_min, c->clamp_max);
+	return check_scale(check, "scale_a", &c->scale_a) &&
+	       check_scale(check, "scale_b", &c->scale_b) &&
+	       check_scale(check, "scale_out", &c->scale_out) &&
+	       MUST(c->left_shift <= 20, QUANT, "left_shift: %u is not in 0 to 20",
+		    c->left_shift) &&
+	       MUST(scaled || (!c->left_shift && !memcmp(&c->scale_a, &zero, sizeof(zero)) &&
+			       !memcmp(&c->scale_b, &zero, sizeof(zero))), QUANT,
+		    "left_shift, scale_a and scale_b: must be zero here") &&
+	       MUST(!is_minmax(check) || !memcmp(&c->scale_out, &zero, sizeof(zero)), QUANT,
+		    "scale_out: must be zero here") &&
+	       MUST(!is_minmax(check) || (c->a.zero_point == c->out.zero_point &&
+					  c->b.zero_point == c->out.zero_point), QUANT,
+		    "the zero points of a, b and out differ") &&
+	       check_clamp(check, c->out.type, c->clamp_min, c->clamp_max);
 }
 
-static int check_softmax(const struct npu_check *check, const struct npu_cmd_desc *desc,
-			 const struct npu_cmd_softmax *c)
+static bool check_quant(const struct npu_check *check)
 {
-	if ((int32_t)c->out.zero_point != types[c->out.type].min)
-		return REFUSE(QUANT, "out.zero_point: must be %d", (int)types[c->out.type].min);
-	if ((int32_t)c->beta.shift < 0)
-		return REFUSE(QUANT, "beta.shift: %d is negative", (int32_t)c->beta.shift);
-	if ((int32_t)c->diff_min > 0)
-		return REFUSE(QUANT, "diff_min: %d is positive", (int32_t)c->diff_min);
-	return check_scale(check, desc, "beta", &c->beta);
-}
-
-static int check_quant(const struct npu_check *check, const struct npu_cmd_desc *desc,
-		       const void *cmd)
-{
-	const struct npu_cmd_requant *requant = cmd;
-	const struct npu_cmd_reduce *reduce = cmd;
-	const struct npu_cmd_pool *pool = cmd;
-	const struct npu_cmd_pad *pad = cmd;
+	const struct npu_cmd_softmax *softmax = check->cmd;
+	const struct npu_cmd_requant *requant = check->cmd;
+	const struct npu_cmd_reduce *reduce = check->cmd;
+	const struct npu_cmd_pool *pool = check->cmd;
+	const struct npu_cmd_pad *pad = check->cmd;
 	const struct npu_tensor *t;
 	unsigned int i;
-	int ret;
 
-	for (i = 0; i < desc->noperands; i++) {
-		t = npu_cmd_tensor(cmd, desc, i);
-		if (!in_type(t->type, (int32_t)t->zero_point))
-			return REFUSE(QUANT, "%s.zero_point: %d is no %s", desc->operand[i].name,
-				      (int32_t)t->zero_point, npu_type_name(t->type));
+	for (i = 0; i < check->desc->noperands; i++) {
+		t = tensor(check, i);
+		if (!MUST(!t->zero_point || (T_8 >> t->type & 1 &&
+					     fits(t->type, (int32_t)t->zero_point)), QUANT,
+			  "%s.zero_point: %d is none of %s", check->desc->operand[i].name,
+			  (int32_t)t->zero_point, npu_type_name(t->type)))
+			return false;
 	}
-	if (desc->requant)
-		return check_requant(check, desc, cmd);
-	switch (desc->opcode) {
+	if (check->desc->requant)
+		return check_requant(check, npu_cmd_requant(check->cmd, check->desc));
+	switch (check->desc->opcode) {
 	case NPU_OP_POOL:
-		if (pool->in.zero_point != pool->out.zero_point)
-			return REFUSE(QUANT, "the zero points of in and out differ");
-		return check_clamp(check, desc, pool->out.type, pool->clamp_min, pool->clamp_max);
+		return MUST(pool->in.zero_point == pool->out.zero_point, QUANT,
+			    "the zero points of in and out differ") &&
+		       check_clamp(check, pool->out.type, pool->clamp_min, pool->clamp_max);
 	case NPU_OP_REDUCE:
-		ret = check_scale(check, desc, "scale", &reduce->scale);
-		return ret ? ret : check_clamp(check, desc, reduce->out.type, reduce->clamp_min,
-					       reduce->clamp_max);
+		return check_scale(check, "scale", &reduce->scale) &&
+		       check_clamp(check, reduce->out.type, reduce->clamp_min, reduce->clamp_max);
 	case NPU_OP_ELTWISE:
-		return check_eltwise(check, desc, cmd);
+		return check_eltwise(check, check->cmd);
 	case NPU_OP_REQUANT:
-		ret = check_scale(check, desc, "scale", &requant->scale);
-		return ret ? ret : check_clamp(check, desc, requant->out.type, requant->clamp_min,
-					       requant->clamp_max);
+		return check_scale(check, "scale", &requant->scale) &&
+		       check_clamp(check, requant->out.type, requant->clamp_min,
+				   requant->clamp_max);
 	case NPU_OP_SOFTMAX:
-		return check_softmax(check, desc, cmd);
+		return MUST((int32_t)softmax->out.zero_point == types[softmax->out.type].min,
+			    QUANT, "out.zero_point: must be %d",
+			    (int)types[softmax->out.type].min) &&
+		       MUST((int32_t)softmax->beta.shift >= 0, QUANT, "beta.shift: is negative") &&
+		       MUST((int32_t)softmax->diff_min <= 0, QUANT, "diff_min: is positive") &&
+		       check_scale(check, "beta", &softmax->beta);
 	case NPU_OP_PAD:
-		if (!in_type(pad->out.type, (int64_t)pad->value))
-			return REFUSE(QUANT, "value: %" PRId64 " is no %s", (int64_t)pad->value,
-				      npu_type_name(pad->out.type));
+		return MUST(fits(pad->out.type, (int64_t)pad->value), QUANT,
+			    "value: %" PRId64 " is no %s", (int64_t)pad->value,
+			    npu_type_name(pad->out.type));
 	}
-	return 0;
+	return true;
 }
 
-/* ---- Bases, overlap, limits ---- */
-
-static int check_base(const struct npu_check *check, const struct npu_cmd_desc *desc,
-		      const char *name, unsigned int base)
+static bool check_base(const struct npu_check *check, const char *name, unsigned int base,
+		       unsigned int align)
 {
-	unsigned int most = check->bases ? check->nbases : NPU_ISA_MAX_BASES;
+	unsigned int count = check->bases ? check->nbases : NPU_ISA_MAX_BASES;
 
-	if (base >= most)
-		return REFUSE(BASE, "%s.base: %u is not in 0 to %d", name, base, (int)most - 1);
-	return 0;
+	return MUST(base < count, BASE, "%s.base: %u, there are %u", name, base, count) &&
+	       MUST(!check->bases || check->bases[base].va % align == 0, BASE,
+		    "%s.base: address of base %u is no multiple of %u", name, base, align);
 }
 
-static int check_bounds(const struct npu_check *check, const struct npu_cmd_desc *desc,
-			const char *name, unsigned int base, int64_t first, int64_t end,
-			enum npu_role role)
+/* What this refuses is a fault of its own, no illegal command. */
+static bool check_bounds(const struct npu_check *check, const char *name, unsigned int base,
+			 int64_t first, int64_t last, bool write)
 {
-	if (!check->bases)
-		return 0;
-	if (role == NPU_OUT && !(check->bases[base].flags & NPU_BASE_WRITE))
-		return npu_fail(check->err, -EFAULT, "%s: %s: base %u is read only", desc->name,
-				name, base);
-	if (first < 0 || (uint64_t)end > check->bases[base].size)
-		return npu_fail(check->err, -EFAULT,
-				"%s: %s: bytes %" PRId64 " to %" PRId64 " of base %u, which has %" PRIu64,
-				desc->name, name, first, end, base,
-				(uint64_t)check->bases[base].size);
-	return 0;
+	const struct npu_base *b = check->bases ? &check->bases[base] : NULL;
+
+	if (!b)
+		return true;
+	return MUST(first >= 0 && (uint64_t)last < b->size, NONE,
+		    "%s: bytes %" PRId64 " to %" PRId64 " of base %u, which has %" PRIu64, name,
+		    first, last, base, (uint64_t)b->size) &&
+	       MUST(!write || b->flags & NPU_BASE_WRITE, NONE, "%s: base %u is read only", name,
+		    base);
 }
 
-/* An array without shape: its base, and where it lies. */
-struct array {
-	const char *name;
-	const struct npu_ref *ref;
-	uint64_t size;
-	enum npu_role role;
-};
-
-static unsigned int arrays(const struct npu_cmd_desc *desc, const void *cmd, struct array array[2])
+static bool check_memory(const struct npu_check *check)
 {
-	const struct npu_requant *rq = npu_cmd_requant(cmd, desc);
-	const struct npu_tensor *out;
-	unsigned int n = 0;
-
-	if (desc->opcode == NPU_OP_TIMESTAMP)
-		array[n++] = (struct array) { "out", &((const struct npu_cmd_timestamp *)cmd)->out,
-					      sizeof(struct npu_timestamp), NPU_OUT };
-	if (desc->opcode == NPU_OP_LUT)
-		array[n++] = (struct array) { "table", &((const struct npu_cmd_lut *)cmd)->table,
-					      256, NPU_IN };
-	if (!rq)
-		return n;
-	out = npu_cmd_tensor(cmd, desc, 2);
-	if (rq->count)
-		array[n++] = (struct array) { "requant.scale", &rq->scale,
-					      sizeof(struct npu_scale) * (uint64_t)rq->count,
-					      NPU_IN };
-	if (rq->bias_type)
-		array[n++] = (struct array) { "requant.bias", &rq->bias,
-					      4 * (uint64_t)out->dim[out->rank - 1], NPU_IN };
-	return n;
-}
-
-static int check_memory(const struct npu_check *check, const struct npu_cmd_desc *desc,
-			const void *cmd)
-{
-	struct array array[2];
-	unsigned int n = arrays(desc, cmd, array), i;
+	const struct npu_operand *op = check->desc->operand;
+	unsigned int n = check->desc->noperands, m, i;
 	const struct npu_tensor *t;
-	int64_t first, end;
-	int ret;
+	struct array array[2];
+	int64_t first, last;
+	bool good = true;
 
-	for (i = 0; i < desc->noperands; i++) {
-		ret = check_base(check, desc, desc->operand[i].name,
-				 npu_cmd_tensor(cmd, desc, i)->base);
-		if (ret)
-			return ret;
+	m = get_arrays(check->desc, check->cmd, array);
+	for (i = 0; i < n && good; i++)
+		good = check_base(check, op[i].name, tensor(check, i)->base,
+				  npu_type_size(tensor(check, i)->type));
+	for (i = 0; i < m && good; i++)
+		good = check_base(check, array[i].name, array[i].ref->base, array[i].align);
+	for (i = 0; i < n && good; i++) {
+		t = tensor(check, i);
+		extent(t, &first, &last);
+		good = check_bounds(check, op[i].name, t->base, first, last, op[i].role == NPU_OUT);
 	}
-	for (i = 0; i < n; i++) {
-		ret = check_base(check, desc, array[i].name, array[i].ref->base);
-		if (ret)
-			return ret;
-	}
-	for (i = 0; i < desc->noperands; i++) {
-		t = npu_cmd_tensor(cmd, desc, i);
-		extent(t, &first, &end);
-		ret = check_bounds(check, desc, desc->operand[i].name, t->base, first, end,
-				   desc->operand[i].role);
-		if (ret)
-			return ret;
-	}
-	for (i = 0; i < n; i++) {
+	for (i = 0; i < m && good; i++) {
 		first = (int64_t)array[i].ref->offset;
-		if (__builtin_add_overflow(first, (int64_t)array[i].size, &end))
-			end = INT64_MAX;
-		ret = check_bounds(check, desc, array[i].name, array[i].ref->base, first, end,
-				   array[i].role);
-		if (ret)
-			return ret;
+		good = check_bounds(check, array[i].name, array[i].ref->base, first,
+				    first + (int64_t)array[i].size - 1,
+				    check->desc->opcode == NPU_OP_TIMESTAMP);
 	}
-	return 0;
+	return good;
 }
 
-/* Without a base table only what shares a base can be compared. */
-static int check_overlap(const struct npu_check *check, const struct npu_cmd_desc *desc,
-			 const void *cmd)
+static bool same_place(const struct npu_tensor *a, const struct npu_tensor *b)
 {
-	const struct npu_tensor *out, *in;
-	int64_t first, end, out_first, out_end;
 	unsigned int i;
 
-	if (!desc->noperands)
-		return 0;
-	out = npu_cmd_tensor(cmd, desc, desc->noperands - 1u);
-	extent(out, &out_first, &out_end);
-	for (i = 0; i < desc->noperands - 1u; i++) {
-		in = npu_cmd_tensor(cmd, desc, i);
-		extent(in, &first, &end);
-		if (in->base != out->base || end <= out_first || out_end <= first)
-			continue;
-		if (desc->inplace && in->offset == out->offset &&
-		    npu_type_size(in->type) == npu_type_size(out->type) &&
-		    !memcmp(in->stride, out->stride, sizeof(in->stride)))
-			continue;
-		return REFUSE(OVERLAP, "%s and out overlap", desc->operand[i].name);
+	if (a->offset != b->offset || npu_type_size(a->type) != npu_type_size(b->type))
+		return false;
+	for (i = 0; i < a->rank; i++)
+		if (a->dim[i] > 1 && a->stride[i] != b->stride[i])
+			return false;
+	return true;
+}
+
+/* Without addresses only what shares a base can be compared. */
+static bool check_overlap(const struct npu_check *check)
+{
+	unsigned int result = check->desc->noperands - 1u, n, i;
+	const struct npu_tensor *out, *in;
+	int64_t first, last, from, to;
+	struct array array[2];
+	bool good = true;
+
+	if (!check->desc->noperands)
+		return true;
+	out = tensor(check, result);
+	extent(out, &first, &last);
+	for (i = 0; i < result && good; i++) {
+		in = tensor(check, i);
+		extent(in, &from, &to);
+		good = MUST(in->base != out->base || to < first || last < from ||
+			    (check->desc->inplace && same_place(in, out)), OVERLAP,
+			    "%s and out overlap", check->desc->operand[i].name);
 	}
-	return 0;
+	n = get_arrays(check->desc, check->cmd, array);
+	for (i = 0; i < n && good; i++) {
+		from = (int64_t)array[i].ref->offset;
+		good = MUST(array[i].ref->base != out->base ||
+			    from + (int64_t)array[i].size <= first || last < from, OVERLAP,
+			    "%s and out overlap", array[i].name);
+	}
+	return good;
 }
 
-static void mul_saturate(uint64_t *product, uint64_t factor)
+static uint64_t mul_saturate(uint64_t a, uint64_t b)
 {
-	if (__builtin_mul_overflow(*product, factor, product))
-		*product = UINT64_MAX;
+	uint64_t product;
+
+	return __builtin_mul_overflow(a, b, &product) ? UINT64_MAX : product;
 }
 
-static uint64_t tensor_bytes(const struct npu_tensor *t)
+static uint64_t elements(const struct npu_tensor *t)
 {
-	uint64_t bytes = npu_type_size(t->type);
+	uint64_t n = 1;
 	unsigned int i;
 
 	for (i = 0; i < t->rank; i++)
-		mul_saturate(&bytes, t->dim[i]);
-	return bytes;
+		n = mul_saturate(n, t->dim[i]);
+	return n;
 }
 
-void npu_cmd_work(const void *cmd, const struct npu_cmd_desc *desc, uint64_t *macs,
-		  uint64_t *bytes)
+void npu_cmd_work(const void *cmd, const struct npu_cmd_desc *desc, struct npu_work *work)
 {
-	const struct npu_tensor *weight;
-	unsigned int i;
+	const struct npu_cmd_reduce *reduce = cmd;
+	const struct npu_cmd_pool *pool = cmd;
+	const struct npu_tensor *t, *out;
+	struct array array[2];
+	unsigned int n, i;
+	uint64_t bytes;
 
-	*macs = 0;
-	*bytes = 0;
+	*work = (struct npu_work) { .terms = 1 };
 	for (i = 0; i < desc->noperands; i++) {
-		if (__builtin_add_overflow(*bytes, tensor_bytes(npu_cmd_tensor(cmd, desc, i)),
-					   bytes))
-			*bytes = UINT64_MAX;
+		t = npu_cmd_tensor(cmd, desc, i);
+		bytes = mul_saturate(elements(t), npu_type_size(t->type));
+		if (__builtin_add_overflow(work->bytes, bytes, &work->bytes))
+			work->bytes = UINT64_MAX;
 	}
-	if (!desc->requant)
+	n = get_arrays(desc, cmd, array);
+	for (i = 0; i < n; i++)
+		if (__builtin_add_overflow(work->bytes, array[i].size, &work->bytes))
+			work->bytes = UINT64_MAX;
+	if (!desc->noperands)
 		return;
-	/* One result takes as many MACs as there are weights per output channel. */
-	weight = npu_cmd_tensor(cmd, desc, 1);
-	*macs = tensor_bytes(npu_cmd_tensor(cmd, desc, 2)) /
-		npu_type_size(npu_cmd_tensor(cmd, desc, 2)->type);
-	if (desc->opcode == NPU_OP_MATMUL) {
-		mul_saturate(macs, weight->dim[weight->rank - 1]);
+	t = npu_cmd_tensor(cmd, desc, desc->requant ? 1 : 0);
+	out = npu_cmd_tensor(cmd, desc, desc->noperands - 1u);
+	switch (desc->opcode) {
+	case NPU_OP_CONV2D:
+		work->terms = mul_saturate((uint64_t)t->dim[1] * t->dim[2], t->dim[3]);
+		break;
+	case NPU_OP_DEPTHWISE:
+		work->terms = (uint64_t)t->dim[1] * t->dim[2];
+		break;
+	case NPU_OP_MATMUL:
+		work->terms = t->dim[t->rank - 1];
+		break;
+	case NPU_OP_POOL:
+		work->terms = (uint64_t)pool->window[0] * pool->window[1];
+		break;
+	case NPU_OP_REDUCE:
+		for (i = 0; i < t->rank; i++)
+			if (reduce->axes >> i & 1)
+				work->terms = mul_saturate(work->terms, t->dim[i]);
+		break;
+	case NPU_OP_SOFTMAX:
+		work->terms = t->rank ? t->dim[t->rank - 1] : 1;
+		work->macs = elements(t);
+		return;
+	default:
 		return;
 	}
-	mul_saturate(macs, (uint64_t)weight->dim[1] * weight->dim[2]);
-	if (desc->opcode == NPU_OP_CONV2D)
-		mul_saturate(macs, weight->dim[3]);
+	work->macs = mul_saturate(elements(out), work->terms);
 }
 
-static int check_limit(const struct npu_check *check, const struct npu_cmd_desc *desc,
-		       const void *cmd)
+static bool check_limit(const struct npu_check *check)
 {
-	uint64_t macs, bytes;
+	struct npu_work work;
 
-	npu_cmd_work(cmd, desc, &macs, &bytes);
-	if (macs > check->macs)
-		return REFUSE(LIMIT, "%" PRIu64 " MACs, the device does %" PRIu64 " per command",
-			      macs, check->macs);
-	if (bytes > check->bytes)
-		return REFUSE(LIMIT, "%" PRIu64 " bytes, the device moves %" PRIu64 " per command",
-			      bytes, check->bytes);
-	return 0;
+	npu_cmd_work(check->cmd, check->desc, &work);
+	return MUST(work.macs <= check->macs, LIMIT,
+		    "%" PRIu64 " MACs, the device does %" PRIu64 " per command", work.macs,
+		    check->macs) &&
+	       MUST(work.bytes <= check->bytes, LIMIT,
+		    "%" PRIu64 " bytes, the device moves %" PRIu64 " per command", work.bytes,
+		    check->bytes) &&
+	       MUST(work.terms <= TERMS_LIMIT, LIMIT, "%" PRIu64 " terms per result, the most is %u",
+		    work.terms, TERMS_LIMIT);
 }
 
 /* ---- Commands and streams ---- */
@@ -878,53 +872,45 @@ void npu_check_init(struct npu_check *check, const struct drm_npu_device_info *l
 
 int npu_check_cmd(struct npu_check *check, const void *cmd)
 {
-	static int (* const pass[])(const struct npu_check *check, const struct npu_cmd_desc *desc,
-				    const void *cmd) = {
-		check_reserved, check_mode, check_type, check_shape, check_quant, check_memory,
-		check_overlap, check_limit,
-	};
-	const struct npu_cmd *header = cmd;
-	const struct npu_cmd_desc *desc = npu_cmd_desc(header->opcode);
-	unsigned int i;
-	int ret = 0;
+	const struct npu_cmd *head = cmd;
+	bool good;
 
-	if (!desc)
-		return refuse(check, NPU_ILLEGAL_OPCODE, "opcode: 0x%x is unknown",
-			      header->opcode);
-	if (header->size != desc->size)
-		return REFUSE(SIZE, "size: %u, must be %u", header->size, desc->size);
-	if (header->flags)
-		return REFUSE(FLAGS, "flags: 0x%x is unknown", header->flags);
-	if (desc->feature & ~check->features)
-		return REFUSE(FEATURE, "the device does not have this command");
-	for (i = 0; i < ARRAY_SIZE(pass) && !ret; i++)
-		ret = pass[i](check, desc, cmd);
-	return ret;
+	check->cmd = cmd;
+	check->desc = npu_cmd_desc(head->opcode);
+	if (check->err)
+		check->err->detail = 0;
+	good = MUST(check->desc, OPCODE, "opcode: 0x%x is unknown", head->opcode) &&
+	       MUST(head->size == check->desc->size, SIZE, "size: %u, must be %u", head->size,
+		    check->desc->size) &&
+	       MUST(!head->flags, FLAGS, "flags: 0x%x is unknown", head->flags) &&
+	       MUST(!(check->desc->feature & ~check->features), FEATURE,
+		    "the device does not have this command") &&
+	       check_reserved(check) && check_mode(check) && check_type(check) &&
+	       check_shape(check) && check_quant(check);
+	if (!good)
+		return -EINVAL;
+	if (!check_memory(check))
+		return !check->err || check->err->detail ? -EINVAL : -EFAULT;
+	return check_overlap(check) && check_limit(check) ? 0 : -EINVAL;
 }
 
-static int check_header(struct npu_check *check, const void *data, size_t size)
+static bool check_header(struct npu_check *check, const void *data, size_t size)
 {
-	struct npu_stream_header header;
+	struct npu_stream_header h = { 0 };
 
-	if (size < sizeof(header) || size % NPU_ISA_ALIGN || size > NPU_ISA_MAX_STREAM_SIZE)
-		return refuse(check, NPU_ILLEGAL_SIZE, "a stream cannot have %zu bytes", size);
-	memcpy(&header, data, sizeof(header));
-	if (header.magic != NPU_ISA_MAGIC)
-		return refuse(check, NPU_ILLEGAL_MAGIC, "magic: 0x%x, no command stream",
-			      header.magic);
-	if (header.major != NPU_ISA_MAJOR || header.minor > NPU_ISA_MINOR)
-		return refuse(check, NPU_ILLEGAL_VERSION, "version: %u.%u, known is %u.%u",
-			      header.major, header.minor, NPU_ISA_MAJOR, NPU_ISA_MINOR);
-	if (header.features & ~check->features)
-		return refuse(check, NPU_ILLEGAL_FEATURE,
-			      "features: 0x%" PRIx64 " is more than the device has",
-			      (uint64_t)header.features);
-	if (header.size != size)
-		return refuse(check, NPU_ILLEGAL_SIZE, "size: %u, but there are %zu bytes",
-			      header.size, size);
-	if (header.reserved0 || header.reserved1)
-		return refuse(check, NPU_ILLEGAL_RESERVED, "a reserved field is not zero");
-	return 0;
+	if (size >= sizeof(h))
+		memcpy(&h, data, sizeof(h));
+	return MUST(size >= sizeof(h) && size % NPU_ISA_ALIGN == 0 &&
+		    size <= NPU_ISA_MAX_STREAM_SIZE, SIZE, "a stream cannot have %zu bytes",
+		    size) &&
+	       MUST(h.magic == NPU_ISA_MAGIC, MAGIC, "magic: 0x%x, no command stream", h.magic) &&
+	       MUST(h.major == NPU_ISA_MAJOR && h.minor <= NPU_ISA_MINOR, VERSION,
+		    "version: %u.%u, known is %u.%u", h.major, h.minor, NPU_ISA_MAJOR,
+		    NPU_ISA_MINOR) &&
+	       MUST(!(h.features & ~check->features), FEATURE,
+		    "features: 0x%" PRIx64 " is more than there are", (uint64_t)h.features) &&
+	       MUST(h.size == size, SIZE, "size: %u, but there are %zu bytes", h.size, size) &&
+	       MUST(!h.reserved0 && !h.reserved1, RESERVED, "a reserved field is not zero");
 }
 
 NPU_API int npu_stream_check(const void *data, size_t size, const struct npu_base *bases,
@@ -936,29 +922,32 @@ NPU_API int npu_stream_check(const void *data, size_t size, const struct npu_bas
 		uint64_t align;
 		char bytes[NPU_ISA_MAX_CMD_SIZE];
 	} cmd;
-	struct npu_check check;
-	size_t at;
+	struct npu_error ignored;
+	struct npu_check c, *check = &c;
+	size_t at = sizeof(struct npu_stream_header);
 	int ret;
 
-	npu_check_init(&check, limits, err);
-	check.bases = bases;
-	check.nbases = nbases;
-	if (err)
-		memset(err, 0, sizeof(*err));
-	ret = check_header(&check, data, size);
-	for (at = sizeof(struct npu_stream_header); !ret && at < size; at += cmd.head.size) {
+	if (!err)
+		err = &ignored;
+	memset(err, 0, sizeof(*err));
+	npu_check_init(check, limits, err);
+	check->bases = bases;
+	check->nbases = nbases;
+	if (!check_header(check, data, size))
+		return -EINVAL;
+	for (ret = 0; !ret && at < size; at += cmd.head.size) {
+		err->offset = (uint32_t)at;
 		memset(&cmd, 0, sizeof(cmd));
 		memcpy(&cmd.head, (const char *)data + at, sizeof(cmd.head));
-		if (cmd.head.size < sizeof(cmd.head) || cmd.head.size % NPU_ISA_ALIGN ||
-		    cmd.head.size > sizeof(cmd) || cmd.head.size > size - at) {
-			ret = refuse(&check, NPU_ILLEGAL_SIZE, "size: %u is no size of a command",
-				     cmd.head.size);
-		} else {
-			memcpy(&cmd, (const char *)data + at, cmd.head.size);
-			ret = npu_check_cmd(&check, &cmd);
-		}
-		if (ret && err)
-			err->offset = (uint32_t)at;
+		check->desc = NULL;
+		if (!MUST(cmd.head.size >= sizeof(cmd.head) && cmd.head.size <= sizeof(cmd) &&
+			  cmd.head.size % NPU_ISA_ALIGN == 0 && cmd.head.size <= size - at, SIZE,
+			  "size: %u is no size of a command", cmd.head.size))
+			return -EINVAL;
+		memcpy(&cmd, (const char *)data + at, cmd.head.size);
+		ret = npu_check_cmd(check, &cmd);
 	}
+	if (!ret)
+		err->offset = 0;
 	return ret;
 }

@@ -95,7 +95,7 @@ static void put_pairs(struct text *t, const __le32 *stride, const __le32 *pad)
 		put(t, " pad(%u,%u,%u,%u)", pad[0], pad[1], pad[2], pad[3]);
 }
 
-const char *npu_eltwise_name(unsigned int op)
+static const char *eltwise_name(unsigned int op)
 {
 	static const char * const names[] = { "add", "sub", "mul", "min", "max" };
 
@@ -140,7 +140,7 @@ static void put_options(struct text *t, const void *cmd, unsigned int opcode)
 		put_clamp(t, reduce->clamp_min, reduce->clamp_max);
 		break;
 	case NPU_OP_ELTWISE:
-		put(t, " %s", npu_eltwise_name(eltwise->op));
+		put(t, " %s", eltwise_name(eltwise->op));
 		if (eltwise->op <= NPU_ELTWISE_SUB) {
 			put(t, " left %u", eltwise->left_shift);
 			put_scale(t, "scale_a", &eltwise->scale_a);

@@ -199,6 +199,8 @@ static inline struct npu_requant *npu_cmd_requant(const void *cmd, const struct 
  * @bytes: most bytes per command
  * @features: of the device
  * @err: out: text
+ * @desc: command that is being checked
+ * @cmd: command that is being checked
  */
 struct npu_check {
 	const struct npu_base *bases;
@@ -207,18 +209,25 @@ struct npu_check {
 	uint64_t bytes;
 	uint64_t features;
 	struct npu_error *err;
+	const struct npu_cmd_desc *desc;
+	const void *cmd;
 };
 
 void npu_check_init(struct npu_check *check, const struct drm_npu_device_info *limits,
 		    struct npu_error *err);
 int npu_check_cmd(struct npu_check *check, const void *cmd);
 
-/** npu_cmd_work() - MACs and bytes of a command whose shape is correct; saturate */
-void npu_cmd_work(const void *cmd, const struct npu_cmd_desc *desc, uint64_t *macs,
-		  uint64_t *bytes);
+/* Work of a command, as the device counts it: in all, and terms of one result. */
+struct npu_work {
+	uint64_t macs;
+	uint64_t bytes;
+	uint64_t terms;
+};
+
+/** npu_cmd_work() - of a command whose shape is correct; saturates */
+void npu_cmd_work(const void *cmd, const struct npu_cmd_desc *desc, struct npu_work *work);
 
 int64_t npu_type_min(enum npu_type type);
 int64_t npu_type_max(enum npu_type type);
-const char *npu_eltwise_name(unsigned int op);
 
 #endif /* NPU_INTERNAL_H */

@@ -119,14 +119,14 @@ int split_emit(struct compile *c, const void *data, struct npu_error *err)
 {
 	const struct npu_cmd_desc *desc = npu_cmd_desc(((const struct npu_cmd *)data)->opcode);
 	const struct npu_tensor *out;
-	uint64_t macs, bytes;
+	struct npu_work work;
 	union command half;
 	uint32_t most = 1, from;
 	unsigned int dim = 0, i;
 	int ret;
 
-	npu_cmd_work(data, desc, &macs, &bytes);
-	if (macs <= c->limits.macs && bytes <= c->limits.bytes)
+	npu_cmd_work(data, desc, &work);
+	if (work.macs <= c->limits.macs && work.bytes <= c->limits.bytes)
 		return npu_stream_add(c->program->stream, data, err);
 	memcpy(&half, data, desc->size);
 	out = npu_cmd_tensor(data, desc, desc->noperands - 1u);

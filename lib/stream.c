@@ -57,10 +57,8 @@ NPU_API int npu_stream_add(struct npu_stream *stream, const void *cmd, struct np
 	int ret;
 
 	if (!desc) {
-		npu_fail(err, 0, "opcode: 0x%x is unknown", ((const struct npu_cmd *)cmd)->opcode);
-		if (err)
-			err->detail = NPU_ILLEGAL_OPCODE;
-		return -EINVAL;
+		stream->check.err = err;
+		return npu_check_cmd(&stream->check, cmd);
 	}
 	if (stream->size + desc->size > NPU_ISA_MAX_STREAM_SIZE)
 		return npu_fail(err, -E2BIG, "the stream is longer than %u MiB; split it",

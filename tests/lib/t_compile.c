@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: MIT
+/*
+ * What the compiler makes of models, apart from the numbers (t_device has
+ * those):
+ *
+ *	t_compile DIRECTORY
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <npu.h>
+
+#include "tap.h"
+
+static char *load(const char *dir, const char *name, size_t *size)
+{
+	char path[512];
+	char *data;
+	FILE *f;
+	long n;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	f = fopen(path, "rb");
+	if (!f || fseek(f, 0, SEEK_END) || (n = ftell(f)) < 0) {
+		printf("Bail out! cannot read %s\n", path);
+		exit(1);
+	}
+	rewind(f);
+	data = calloc(1, (size_t)n + 1);
+	*size = fread(data, 1, (size_t)n, f);
+	fclose(f);
+	return data;
+}
+
+static bool same_program(const struct npu_program *a, const struct npu_program *b)
+{
+	uint32_t size_a, size_b, flags;
+	uint64_t const_a, const_b;
+	const void *x = npu_program_stream(a, &size_a), *y = npu_program_stream(b, &size_b);
+	const void *p = npu_program_constants(a, &const_a), *q = npu_program_constants(b, &const_b);
+
+	return size_a == size_b && const_a == const_b && !memcmp(x, y, size_a) &&
+	       !memcmp(p, q, const_a) && npu_program_base(a, NPU_BASE_ARENA, &flags) ==
+	       npu_program_base(b, NPU_BASE_ARENA, &flags);
+}
+
+static void test_digits(const char *dir)
+{
+	struct npu_compile_options options = { .flags = NPU_COMPILE_PROFILE };
+	struct npu_program *a = NULL, *b = NULL, *c = NULL;
+	const struct npu_tensor_info *in, *out;
+	struct npu_error err = { 0 };
+	size_t size;
+	char *file = load(dir, "digits.tflite", &size), *moved = malloc(size + 8), path[512];
+	uint32_t flags;
+
+	ok(!npu_program_compile(file, size, NULL, &a, &err), "digits compiles (%s)", err.text);
+	in = npu_program_input(a, 0);
+	out = npu_program_output(a, 0);
+	ok(npu_program_inputs(a) == 1 && !npu_program_input(a, 1) && !strcmp(in->name, "image") &&
+	   in->type == NPU_TYPE_S8 && in->device_type == NPU_TYPE_S8 && in->rank == 4 &&
+	   in->dim[1] == 8 && in->size == 64 && in->base == 2 && in->zero_point == -128,
+	   "its input");
+	ok(npu_program_outputs(a) == 1 && !strcmp(out->name, "class") && out->rank == 2 &&
+	   out->size == 10 && out->base == 3 && out->scale == 1.0f / 256, "its output");
+	ok(npu_program_ops(a) == 9 && !strcmp(npu_program_op(a, 0)->name, "CONV_2D") &&
+	   npu_program_op(a, 6)->commands == 0 && !npu_program_op(a, 9), "its operators");
+	ok(npu_program_bases(a) == 4 && npu_program_base(a, 0, &flags) && !flags,
+	   "its constants are read only");
+	/* The largest two that are needed at one time: depthwise 1024, pointwise 2048. */
+	ok(npu_program_base(a, NPU_BASE_ARENA, &flags) == 3072 && flags == NPU_BASE_WRITE,
+	   "its arena has the least size");
+	memcpy(moved + 8, file, size);
+	ok(!npu_program_compile(moved + 8, size, NULL, &b, NULL) && same_program(a, b),
+	   "another run gives the same bytes");
+	ok(!npu_program_compile(file, size, &options, &c, NULL) && npu_program_bases(c) == 5 &&
+	   npu_program_base(c, 4, &flags) == 10 * sizeof(struct npu_timestamp),
+	   "with time stamps it has one more base");
+	npu_program_destroy(b);
+	npu_program_destroy(c);
+	options.flags = 2;
+	ok(npu_program_compile(file, size, &options, &b, &err) == -EINVAL, "unknown flag: %s",
+	   err.text);
+	snprintf(path, sizeof(path), "%s/digits.tflite", dir);
+	ok(!npu_program_load(path, NULL, &b, &err) && same_program(a, b), "from a path");
+	npu_program_destroy(b);
+	ok(npu_program_load("/nonexistent.tflite", NULL, &b, &err) == -ENOENT &&
+	   strstr(err.text, "/nonexistent.tflite"), "no file: %s", err.text);
+	ok(npu_program_load(dir, NULL, &b, &err) == -EBADMSG, "a directory: %s", err.text);
+	ok(npu_program_compile("", 0, NULL, &b, &err) == -EBADMSG, "an empty file: %s", err.text);
+	ok(npu_program_compile("hello, world", 12, NULL, &b, &err) == -EBADMSG, "a text: %s",
+	   err.text);
+	npu_program_destroy(a);
+	npu_program_destroy(NULL);
+	free(file);
+	free(moved);
+}
+
+static int is_bad(const struct dirent *entry)
+{
+	return strlen(entry->d_name) > 4 && !strcmp(strrchr(entry->d_name, '.') ?
+						    strrchr(entry->d_name, '.') : "", ".bad");
+}
+
+static void test_refusals(const char *dir)
+{
+	struct npu_program *program;
+	struct dirent **entries;
+	struct npu_error err;
+	char name[256], *file, *want;
+	int n = scandir(dir, &entries, is_bad, alphasort), i, ret;
+	size_t size, length;
+
+	for (i = 0; i < n; i++) {
+		snprintf(name, sizeof(name), "%s", entries[i]->d_name);
+		file = load(dir, name, &size);
+		strcpy(strrchr(name, '.'), ".want");
+		want = load(dir, name, &length);
+		memset(&err, 0, sizeof(err));
+		program = NULL;
+		ret = npu_program_compile(file, size, NULL, &program, &err);
+		ok((ret == -EOPNOTSUPP || ret == -EBADMSG) && strstr(err.text, want), "%.*s: %s",
+		   (int)strcspn(name, "."), name, err.text);
+		npu_program_destroy(program);
+		free(entries[i]);
+		free(file);
+		free(want);
+	}
+	ok(n > 20, "%d models that must be refused", n);
+	free(entries);
+}
+
+int main(int argc, char **argv)
+{
+	if (argc < 2)
+		return 2;
+	test_digits(argv[1]);
+	test_refusals(argv[1]);
+	return tap_done();
+}

@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Compiled models run on the device model in this process, and every output
+ * byte is compared with the reference:
+ *
+ *	t_device MODEL...
+ *
+ * For MODEL.tflite, MODEL.in are inputs and MODEL.out what npu-reference made
+ * of them. Each model runs as it is, with a time stamp around each operator,
+ * and split into small commands.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include <npu.h>
+
+#include "host.h"
+#include "tap.h"
+
+static void *load(const char *base, const char *suffix, size_t *size)
+{
+	char path[512];
+	char *data;
+	FILE *f;
+	long n;
+
+	snprintf(path, sizeof(path), "%s%s", base, suffix);
+	f = fopen(path, "rb");
+	if (!f || fseek(f, 0, SEEK_END) || (n = ftell(f)) < 0) {
+		printf("Bail out! cannot read %s\n", path);
+		exit(1);
+	}
+	rewind(f);
+	data = malloc((size_t)n + 1);
+	*size = fread(data, 1, (size_t)n, f);
+	fclose(f);
+	return data;
+}
+
+/* Device values of float32 inputs, and back: what libnpu does at the edges. */
+static void to_device(const struct npu_tensor_info *info, const char *from, char *to)
+{
+	const float *f = (const float *)from;
+	uint64_t i;
+
+	if (info->type != NPU_TYPE_F32) {
+		memcpy(to, from, info->size);
+		return;
+	}
+	for (i = 0; i < info->device_size; i++) {
+		double q = (double)__builtin_roundf(f[i] / info->scale) + info->zero_point;
+
+		to[i] = (char)(q < -128 ? -128 : q > 127 ? 127 : q);
+	}
+}
+
+static void from_device(const struct npu_tensor_info *info, const char *from, char *to)
+{
+	float *f = (float *)to;
+	uint64_t i;
+
+	if (info->type != NPU_TYPE_F32) {
+		memcpy(to, from, info->size);
+		return;
+	}
+	for (i = 0; i < info->device_size; i++)
+		f[i] = (float)((double)info->scale * ((signed char)from[i] - info->zero_point));
+}
+
+struct machine {
+	struct host *host;
+	struct host_space *space;
+	struct npu_base bases[NPU_ISA_MAX_BASES];
+};
+
+static void power_on(struct machine *m, const struct npu_program *program)
+{
+	unsigned int n = npu_program_bases(program), i;
+	const void *constants;
+	uint64_t size;
+	uint32_t flags;
+
+	memset(m, 0, sizeof(*m));
+	m->host = host_new(NULL);
+	m->space = host_space_new(m->host, 1);
+	host_enable(m->host, 6);
+	for (i = 0; i < n; i++) {
+		size = npu_program_base(program, i, &flags);
+		m->bases[i].size = size;
+		m->bases[i].flags = flags;
+		m->bases[i].va = host_alloc(m->space, size ? size : 1,
+					    flags & NPU_BASE_WRITE ? HOST_RW : HOST_R);
+	}
+	constants = npu_program_constants(program, &size);
+	if (size)
+		host_write(m->space, m->bases[NPU_BASE_CONSTANTS].va, constants, size);
+}
+
+/* Run on all inputs; returns the outputs or NULL. */
+static char *run_program(const struct npu_program *program, const char *in, size_t in_size,
+			 size_t *out_size)
+{
+	const struct npu_tensor_info *info;
+	struct host_result result;
+	struct machine m;
+	uint32_t stream_size;
+	const void *stream = npu_program_stream(program, &stream_size);
+	size_t at = 0, one = 0, bytes = 0, done = 0;
+	char *out, *buffer;
+	unsigned int i;
+
+	for (i = 0; (info = npu_program_input(program, i)); i++)
+		one += info->size;
+	for (i = 0; (info = npu_program_output(program, i)); i++)
+		bytes += info->size;
+	*out_size = in_size / one * bytes;
+	out = calloc(1, *out_size + 1);
+	buffer = calloc(1, one + bytes + 4096);
+	power_on(&m, program);
+	while (at + one <= in_size) {
+		for (i = 0; (info = npu_program_input(program, i)); i++) {
+			to_device(info, in + at, buffer);
+			host_write(m.space, m.bases[info->base].va, buffer, info->device_size);
+			at += info->size;
+		}
+		if (host_run(m.space, stream, stream_size, m.bases, npu_program_bases(program),
+			     &result)) {
+			note("fault %u, detail %u, offset 0x%llx", result.fault, result.detail,
+			     (unsigned long long)result.offset);
+			free(out);
+			out = NULL;
+			break;
+		}
+		for (i = 0; (info = npu_program_output(program, i)); i++) {
+			host_read(m.space, m.bases[info->base].va, buffer, info->device_size);
+			from_device(info, buffer, out + done);
+			done += info->size;
+		}
+	}
+	host_space_free(m.space);
+	if (host_free(m.host)) {
+		note("the device model misused its memory");
+		free(out);
+		out = NULL;
+	}
+	free(buffer);
+	return out;
+}
+
+static void test_model(const char *base, const char *how,
+		       const struct npu_compile_options *options)
+{
+	size_t file_size, in_size, want_size, out_size = 0, i, wrong = 0;
+	char *file = load(base, ".tflite", &file_size), *in = load(base, ".in", &in_size);
+	char *want = load(base, ".out", &want_size), *out = NULL;
+	const char *name = strrchr(base, '/');
+	struct npu_program *program = NULL;
+	struct npu_error err;
+	int ret = npu_program_compile(file, file_size, options, &program, &err);
+
+	if (ret)
+		note("%d: %s", ret, err.text);
+	else
+		out = run_program(program, in, in_size, &out_size);
+	for (i = 0; out && i < want_size; i++)
+		wrong += i >= out_size || out[i] != want[i];
+	if (wrong)
+		note("%zu of %zu bytes differ", wrong, want_size);
+	ok(out && !wrong && out_size == want_size, "%s %s: %zu bytes equal the reference",
+	   name ? name + 1 : base, how, want_size);
+	npu_program_destroy(program);
+	free(file);
+	free(in);
+	free(want);
+	free(out);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct npu_compile_options profile = { .flags = NPU_COMPILE_PROFILE };
+	static const struct npu_compile_options split = { .macs_max_order = 11,
+							  .bytes_max_order = 13 };
+	int i;
+
+	for (i = 1; i < argc; i++) {
+		test_model(argv[i], "as it is", NULL);
+		test_model(argv[i], "with time stamps", &profile);
+		/* Padded dimensions and single results cannot be split. */
+		if (!strstr(argv[i], "network") && !strstr(argv[i], "digits") &&
+		    !strstr(argv[i], "pad"))
+			test_model(argv[i], "in small commands", &split);
+	}
+	return tap_done();
+}

@@ -637,7 +637,7 @@ static void host_recover(struct host_queue *q)
 	while ((host_state(q) & NPU_SLOT_STATE) == NPU_SLOT_BOUND)
 		usleep(10);
 	host_command(q, NPU_SLOT_UNBIND);
-	c->fault_status = 0;
+	memset(&c->fault_status, 0, sizeof(*c) - offsetof(struct npu_context, fault_status));
 	c->sequence = cpu_to_le64(q->sequence);
 	c->read_index = c->write_index;
 	host_bind(q, q->slot);

@@ -176,7 +176,7 @@ static inline int emu_find_index(const struct emu *emu)
 static inline int emu_make(struct emu *emu)
 {
 	static int counter;
-	char path[128];
+	char path[256];
 
 	snprintf(emu->name, sizeof(emu->name), "test-%d-%d", getpid(), counter++);
 	snprintf(path, sizeof(path), EMU_ROOT "/%s", emu->name);
@@ -211,7 +211,7 @@ static inline int emu_unplug(struct emu *emu)
 
 static inline int emu_remove(struct emu *emu)
 {
-	char path[128];
+	char path[256];
 
 	snprintf(path, sizeof(path), EMU_ROOT "/%s", emu->name);
 	return rmdir(path) ? -errno : 0;

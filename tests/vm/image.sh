@@ -14,7 +14,7 @@ busybox=$(unpacked busybox-static)
 extra=(configfs vgem)
 
 rm -rf "$root"
-mkdir -p "$root"/{bin,sbin,etc,proc,sys,dev,tmp,tests,lib/modules/"$release"}
+mkdir -p "$root"/{bin,sbin,etc,proc,sys,dev,tmp,lib/modules/"$release"}
 
 add_module() {	# name: copies a stock module and all that it depends on
 	local name=${1//-/_} file dep
@@ -46,13 +46,17 @@ depmod -b "$root" "$release"
 
 cp "$busybox/bin/busybox" "$root/bin/"
 cp "$TOP/tests/vm/init" "$root/init"
-ln -s /bin/npuctl "$root/bin/npu" 2>/dev/null || true
 
 # Programs: NAME=PATH pairs or folders of programs, as the Makefile lists them.
 for item in ${NPU_IMAGE_FILES:-}; do
-	dest=$root/${item%%=*}
-	mkdir -p "$(dirname "$dest")"
-	cp -r "${item#*=}" "$dest"
+	from=${item#*=} dest=$root/${item%%=*}
+	if [ -d "$from" ]; then
+		mkdir -p "$dest"
+		cp -r "$from/." "$dest"
+	else
+		mkdir -p "$(dirname "$dest")"
+		cp "$from" "$dest"
+	fi
 done
 
 (cd "$root" && find . | cpio --quiet -o -H newc -R 0:0) >"$BUILD/vm/initrd.tmp"

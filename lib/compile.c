@@ -11,16 +11,38 @@
 #define DEFAULT_MACS_ORDER	34
 #define DEFAULT_BYTES_ORDER	32
 
-int op_fail(const struct op *op, int code, const char *fmt, ...)
+static bool vfail(struct compile *c, int code, const struct op *op, const char *fmt, va_list args)
 {
 	char text[200];
+
+	vsnprintf(text, sizeof(text), fmt, args);
+	if (op)
+		npu_fail(c->err, code, "operator %u, %.*s: %s", op->index, op->tfl.name_len,
+			 op->tfl.name, text);
+	else
+		npu_fail(c->err, code, "%s", text);
+	c->error = code;
+	return false;
+}
+
+bool compile_fail(struct compile *c, int code, const char *fmt, ...)
+{
 	va_list args;
 
 	va_start(args, fmt);
-	vsnprintf(text, sizeof(text), fmt, args);
+	vfail(c, code, NULL, fmt, args);
 	va_end(args);
-	return npu_fail(op->c->err, code, "operator %u, %.*s: %s", op->index, op->tfl.name_len,
-			op->tfl.name, text);
+	return false;
+}
+
+bool op_fail(const struct op *op, int code, const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	vfail(op->c, code, op, fmt, args);
+	va_end(args);
+	return false;
 }
 
 struct value *op_input(const struct op *op, unsigned int i)
@@ -35,6 +57,20 @@ struct value *op_output(const struct op *op)
 	return &op->c->values[fb_i32_at(&op->tfl.outputs, 0)];
 }
 
+/* Inputs first, then outputs. */
+static uint32_t count_io(const struct compile *c)
+{
+	return c->model.inputs.count + c->model.outputs.count;
+}
+
+static int32_t graph_io(const struct compile *c, uint32_t i)
+{
+	uint32_t inputs = c->model.inputs.count;
+
+	return i < inputs ? fb_i32_at(&c->model.inputs, i) :
+			    fb_i32_at(&c->model.outputs, i - inputs);
+}
+
 static char *copy_name(const struct fb_vector *name)
 {
 	return name->data ? strndup((const char *)name->data, name->count) : strdup("");
@@ -42,7 +78,7 @@ static char *copy_name(const struct fb_vector *name)
 
 /* ---- Constants and commands ---- */
 
-static int add_constant(struct compile *c, const void *data, uint64_t size, uint64_t *at)
+static bool add_constant(struct compile *c, const void *data, uint64_t size, uint64_t *at)
 {
 	struct npu_program *p = c->program;
 	uint64_t room = p->constants_room;
@@ -54,84 +90,84 @@ static int add_constant(struct compile *c, const void *data, uint64_t size, uint
 	if (room > p->constants_room) {
 		bigger = realloc(p->constants, room);
 		if (!bigger)
-			return npu_fail(c->err, -ENOMEM, "out of memory");
+			return compile_fail(c, -ENOMEM, "out of memory");
 		memset(bigger + p->constants_room, 0, room - p->constants_room);
 		p->constants = bigger;
 		p->constants_room = room;
 	}
 	memcpy(p->constants + *at, data, size);
 	p->constants_size = *at + size;
-	return 0;
+	return true;
 }
 
-int op_constant(struct op *op, const void *data, uint64_t size, struct npu_ref *ref)
+bool op_constant(struct op *op, const void *data, uint64_t size, struct npu_ref *ref)
 {
 	uint64_t at;
-	int ret = add_constant(op->c, data, size, &at);
 
+	if (!add_constant(op->c, data, size, &at))
+		return false;
 	*ref = (struct npu_ref) { .base = NPU_BASE_CONSTANTS, .offset = at };
-	return ret;
+	return true;
 }
 
 /* All values have a place when commands are written. */
-static void value_tensor(struct compile *c, const struct value *v, struct npu_tensor *tensor)
+static void value_tensor(const struct compile *c, const struct value *v, struct npu_tensor *tensor)
 {
 	const struct value *memory = &c->values[v->alias];
 	int64_t zp = v->tfl.zero_point.count ? fb_i64_at(&v->tfl.zero_point, 0) : 0;
 
-	if (v->type == NPU_TYPE_S32)
-		zp = 0;
-	npu_tensor_init(tensor, v->type, memory->base, (int64_t)memory->offset, (int32_t)zp,
-			v->rank, v->dim);
+	npu_tensor_init(tensor, v->type, memory->base, (int64_t)memory->offset,
+			v->type == NPU_TYPE_S32 ? 0 : (int32_t)zp, v->rank, v->dim);
 }
 
-void op_tensor(struct op *op, struct value *value, struct npu_tensor *tensor)
+void op_tensor(const struct op *op, const struct value *value, struct npu_tensor *tensor)
 {
 	value_tensor(op->c, value, tensor);
 }
 
-static int emit(struct compile *c, void *cmd, unsigned int opcode, struct npu_error *err)
+static bool emit(struct compile *c, void *cmd, unsigned int opcode)
 {
 	((struct npu_cmd *)cmd)->opcode = (uint16_t)opcode;
-	return split_emit(c, cmd, err);
+	return split_emit(c, cmd);
 }
 
-int op_emit(struct op *op, void *cmd, unsigned int opcode)
+/* What the device would refuse is a model that it does not support. */
+bool op_emit(struct op *op, void *cmd, unsigned int opcode)
 {
-	struct npu_error err = { 0 };
-	int ret = emit(op->c, cmd, opcode, &err);
+	struct npu_error err;
 
-	if (ret == -EINVAL)
-		ret = -EOPNOTSUPP;
-	return ret ? op_fail(op, ret, "%s", err.text) : 0;
+	if (emit(op->c, cmd, opcode))
+		return true;
+	err = *op->c->err;
+	return op_fail(op, op->c->error == -EINVAL ? -EOPNOTSUPP : op->c->error, "%s", err.text);
 }
 
 /* ---- Reading the graph ---- */
 
-static int read_value(struct compile *c, uint32_t i)
+static bool read_value(struct compile *c, uint32_t i)
 {
 	struct value *v = &c->values[i];
-	int ret = tfl_tensor(&c->model, i, &v->tfl);
 	unsigned int size, d;
+	int32_t dim;
 
-	if (ret)
-		return ret;
+	c->error = tfl_tensor(&c->model, i, &v->tfl);
+	if (c->error)
+		return false;
 	v->alias = i;
 	v->input = -1;
 	v->type = tfl_type(v->tfl.type);
 	v->rank = v->tfl.shape.count;
 	if (v->rank > NPU_ISA_MAX_RANK)
-		return npu_fail(c->err, -EOPNOTSUPP, "tensor %u '%.*s' has rank %u, the most is %u",
-				i, NAME(v), v->rank, NPU_ISA_MAX_RANK);
+		return compile_fail(c, -EOPNOTSUPP, "tensor %u '%.*s' has rank %u, the most is %u",
+				    i, NAME(v), v->rank, NPU_ISA_MAX_RANK);
 	size = v->type == NPU_TYPE_F32 ? 4 : npu_type_size(v->type);
 	v->elements = 1;
 	for (d = 0; d < v->rank; d++) {
-		int32_t dim = fb_i32_at(&v->tfl.shape, d);
-
+		dim = fb_i32_at(&v->tfl.shape, d);
 		if (dim <= 0 || v->elements * (uint32_t)dim > INT32_MAX)
-			return npu_fail(c->err, -EOPNOTSUPP,
-					"tensor %u '%.*s' has %d in dimension %u; fix the shape when converting",
-					i, NAME(v), dim, d);
+			return compile_fail(c, -EOPNOTSUPP,
+					    "tensor %u '%.*s' has %d in dimension %u; fix the shape when converting",
+					    i, NAME(v), dim, d);
 		v->dim[d] = (uint32_t)dim;
 		v->elements *= (uint32_t)dim;
 	}
@@ -139,58 +175,56 @@ static int read_value(struct compile *c, uint32_t i)
 	v->constant = v->tfl.data.count && size;
 	v->available = v->constant;
 	if (v->constant && v->tfl.data.count != v->bytes)
-		return npu_fail(c->err, -EBADMSG,
-				"tensor %u '%.*s' has %u bytes of data, its shape needs %llu", i,
-				NAME(v), v->tfl.data.count,
-				(unsigned long long)v->bytes);
-	return 0;
+		return compile_fail(c, -EBADMSG,
+				    "tensor %u '%.*s' has %u bytes of data, its shape needs %llu", i,
+				    NAME(v), v->tfl.data.count, (unsigned long long)v->bytes);
+	return true;
 }
 
 /* The value that an operator or the graph names; NULL on error. */
 static struct value *named_value(struct compile *c, int32_t index)
 {
-	if (index < 0 || (uint32_t)index >= c->model.tensors.count) {
-		npu_fail(c->err, -EBADMSG, "the graph names tensor %d of %u", index,
-			 c->model.tensors.count);
-		return NULL;
-	}
-	return &c->values[index];
+	if (index >= 0 && (uint32_t)index < c->model.tensors.count)
+		return &c->values[index];
+	compile_fail(c, -EBADMSG, "the graph names tensor %d of %u", index,
+		     c->model.tensors.count);
+	return NULL;
 }
 
-static int use_value(struct op *op, int32_t index)
+static bool use_value(struct op *op, int32_t index)
 {
 	struct value *v;
 
 	if (index == -1)
-		return 0;
+		return true;
 	v = named_value(op->c, index);
 	if (!v)
-		return -EBADMSG;
+		return false;
 	if (v->tfl.variable || v->tfl.sparse)
 		return op_fail(op, -EOPNOTSUPP, "tensor %d is %s, which is not supported", index,
 			       v->tfl.sparse ? "sparse" : "a variable");
 	if (!v->available)
 		return op_fail(op, -EBADMSG, "tensor %d is used before it is computed", index);
 	op->c->values[v->alias].last = op->index;
-	return 0;
+	return true;
 }
 
 /* RESHAPE only gives memory another shape. */
-static int alias_reshape(struct op *op)
+static bool alias_reshape(struct op *op)
 {
 	struct value *in = op_input(op, 0), *out = op_output(op);
 
 	if (in->bytes != out->bytes || in->type != out->type)
 		return op_fail(op, -EBADMSG, "input and output have different type or size");
 	out->alias = in->alias;
-	return 0;
+	return true;
 }
 
 /*
  * float32 at the edges of the graph: the CPU does these QUANTIZE and DEQUANTIZE,
  * and the device sees what is behind them.
  */
-static int find_edge(struct op *op)
+static bool find_edge(struct op *op)
 {
 	struct compile *c = op->c;
 	struct value *in = op_input(op, 0), *out = op_output(op);
@@ -202,35 +236,33 @@ static int find_edge(struct op *op)
 			return op_fail(op, -EOPNOTSUPP, "a second QUANTIZE of graph input %d",
 				       in->input);
 		*io = (uint32_t)(out - c->values);
-		out->input = in->input;
 		op->edge = true;
 	} else if (op->tfl.builtin == TFL_DEQUANTIZE && out->type == NPU_TYPE_F32) {
-		for (i = 0; i < c->model.outputs.count; i++) {
-			if (fb_i32_at(&c->model.outputs, i) != out - c->values)
+		for (i = c->model.inputs.count; i < count_io(c); i++) {
+			if (graph_io(c, i) != out - c->values)
 				continue;
-			c->device_io[c->model.inputs.count + i] = (uint32_t)(in - c->values);
+			c->device_io[i] = (uint32_t)(in - c->values);
 			op->edge = true;
 		}
 	}
-	return 0;
+	return true;
 }
 
-static int read_op(struct compile *c, uint32_t i)
+static bool read_op(struct compile *c, uint32_t i)
 {
 	struct op *op = &c->ops[i];
 	struct value *out;
 	uint32_t n;
-	int ret;
 
 	op->c = c;
 	op->index = i;
-	ret = tfl_operator(&c->model, i, &op->tfl);
-	if (ret)
-		return ret;
+	c->error = tfl_operator(&c->model, i, &op->tfl);
+	if (c->error)
+		return false;
 	op->rules = op_rules(op->tfl.builtin);
 	if (!op->rules)
 		return op_fail(op, -EOPNOTSUPP,
-			       "operator not supported; keep this part of the network on the CPU or use supported operators (see 'man npuctl')");
+			       "operator not supported; keep this part of the network on the CPU or replace it ('man libnpu' lists the supported ones)");
 	if (op->tfl.inputs.count < op->rules->inputs_min ||
 	    op->tfl.inputs.count > op->rules->inputs_max || op->tfl.outputs.count != 1)
 		return op_fail(op, -EBADMSG, "%u inputs and %u outputs", op->tfl.inputs.count,
@@ -238,133 +270,137 @@ static int read_op(struct compile *c, uint32_t i)
 	if (op->rules->tag && (op->tfl.tag != op->rules->tag || !op->tfl.options.at))
 		return op_fail(op, -EBADMSG, "options are missing or of another operator");
 	for (n = 0; n < op->tfl.inputs.count; n++) {
-		ret = use_value(op, fb_i32_at(&op->tfl.inputs, n));
-		if (ret)
-			return ret;
+		if (!use_value(op, fb_i32_at(&op->tfl.inputs, n)))
+			return false;
 		if (n < op->rules->inputs_min && !op_input(op, n))
 			return op_fail(op, -EBADMSG, "input %u is left out", n);
 	}
 	out = named_value(c, fb_i32_at(&op->tfl.outputs, 0));
 	if (!out)
-		return -EBADMSG;
+		return false;
 	if (out->available || out->tfl.variable)
 		return op_fail(op, -EBADMSG, "output tensor %d has a value already",
 			       fb_i32_at(&op->tfl.outputs, 0));
 	out->available = true;
 	out->first = i;
 	out->last = i;
-	if (op->tfl.builtin == TFL_RESHAPE)
-		return alias_reshape(op);
-	return find_edge(op);
+	return op->tfl.builtin == TFL_RESHAPE ? alias_reshape(op) : find_edge(op);
 }
 
-static int read_graph(struct compile *c)
+/* Graph inputs are available from the beginning, graph outputs needed at the end. */
+static bool read_inputs(struct compile *c)
 {
-	struct tfl_model *m = &c->model;
-	uint32_t nio = m->inputs.count + m->outputs.count, i;
 	struct value *v;
-	int ret;
+	uint32_t i;
 
-	if (!m->inputs.count || !m->outputs.count ||
-	    m->inputs.count > NPU_ISA_MAX_BASES || m->outputs.count > NPU_ISA_MAX_BASES ||
-	    NPU_BASE_IO + nio + 1 > NPU_ISA_MAX_BASES)
-		return npu_fail(c->err, -EOPNOTSUPP,
-				"the model has %u inputs and %u outputs, supported are 1 to %u together",
-				m->inputs.count, m->outputs.count,
-				NPU_ISA_MAX_BASES - NPU_BASE_IO - 1);
-	c->values = calloc(m->tensors.count + 1ul, sizeof(*c->values));
-	c->ops = calloc(m->operators.count + 1ul, sizeof(*c->ops));
-	c->buffer_at = calloc(m->buffers.count + 1ul, sizeof(*c->buffer_at));
-	c->device_io = calloc(nio, sizeof(*c->device_io));
-	if (!c->values || !c->ops || !c->buffer_at || !c->device_io)
-		return npu_fail(c->err, -ENOMEM, "out of memory");
-	for (i = 0; i < m->tensors.count; i++) {
-		ret = read_value(c, i);
-		if (ret)
-			return ret;
-	}
-	for (i = 0; i < nio; i++) {
-		c->device_io[i] = (uint32_t)fb_i32_at(i < m->inputs.count ? &m->inputs : &m->outputs,
-				i < m->inputs.count ? i : i - m->inputs.count);
-		v = named_value(c, (int32_t)c->device_io[i]);
+	for (i = 0; i < count_io(c); i++) {
+		v = named_value(c, graph_io(c, i));
 		if (!v)
-			return -EBADMSG;
-		if (i >= m->inputs.count)
+			return false;
+		c->device_io[i] = (uint32_t)(v - c->values);
+		if (i >= c->model.inputs.count)
 			continue;
 		if (v->available)
-			return npu_fail(c->err, -EBADMSG, "graph input %u is a constant or given twice",
-					i);
+			return compile_fail(c, -EBADMSG,
+					    "graph input %u is a constant or given twice", i);
 		v->available = true;
 		v->input = (int)i;
 	}
-	for (i = 0; i < m->operators.count; i++) {
-		ret = read_op(c, i);
-		if (ret)
-			return ret;
-	}
-	for (i = 0; i < nio; i++) {
+	return true;
+}
+
+static bool read_outputs(struct compile *c)
+{
+	uint32_t inputs = c->model.inputs.count, i;
+	struct value *v;
+
+	for (i = 0; i < count_io(c); i++) {
 		v = &c->values[c->device_io[i]];
 		if (!v->available)
-			return npu_fail(c->err, -EBADMSG, "graph output %u is never computed",
-					i - m->inputs.count);
+			return compile_fail(c, -EBADMSG, "graph output %u is never computed",
+					    i - inputs);
 		if (!npu_type_size(v->type))
-			return npu_fail(c->err, -EOPNOTSUPP,
-					"graph %s %u is %s; supported are integers, and float32 through QUANTIZE and DEQUANTIZE: convert with full integer quantisation",
-					i < m->inputs.count ? "input" : "output",
-					i < m->inputs.count ? i : i - m->inputs.count,
-					tfl_type_name(v->tfl.type));
-		c->values[v->alias].last = m->operators.count;
+			return compile_fail(c, -EOPNOTSUPP,
+					    "graph %s %u is %s; supported are integers, and float32 through QUANTIZE and DEQUANTIZE: convert with full integer quantisation",
+					    i < inputs ? "input" : "output",
+					    i < inputs ? i : i - inputs,
+					    tfl_type_name(v->tfl.type));
+		c->values[v->alias].last = c->model.operators.count;
 	}
-	return 0;
+	return true;
+}
+
+static bool read_graph(struct compile *c)
+{
+	struct tfl_model *m = &c->model;
+	uint32_t i;
+
+	if (!m->inputs.count || !m->outputs.count || m->inputs.count > NPU_ISA_MAX_BASES ||
+	    m->outputs.count > NPU_ISA_MAX_BASES ||
+	    NPU_BASE_IO + count_io(c) + 1 > NPU_ISA_MAX_BASES)
+		return compile_fail(c, -EOPNOTSUPP,
+				    "the model has %u inputs and %u outputs, supported are 1 to %u together",
+				    m->inputs.count, m->outputs.count,
+				    NPU_ISA_MAX_BASES - NPU_BASE_IO - 1);
+	c->values = calloc(m->tensors.count + 1ul, sizeof(*c->values));
+	c->ops = calloc(m->operators.count + 1ul, sizeof(*c->ops));
+	c->buffer_at = calloc(m->buffers.count + 1ul, sizeof(*c->buffer_at));
+	c->device_io = calloc(count_io(c), sizeof(*c->device_io));
+	if (!c->values || !c->ops || !c->buffer_at || !c->device_io)
+		return compile_fail(c, -ENOMEM, "out of memory");
+	for (i = 0; i < m->tensors.count; i++)
+		if (!read_value(c, i))
+			return false;
+	if (!read_inputs(c))
+		return false;
+	for (i = 0; i < m->operators.count; i++)
+		if (!read_op(c, i))
+			return false;
+	return read_outputs(c);
 }
 
 /* ---- Placing values ---- */
 
-static int place_values(struct compile *c)
+static bool place_values(struct compile *c)
 {
-	struct tfl_model *m = &c->model;
 	struct value *v;
 	uint64_t *at;
 	uint32_t i;
-	int ret;
 
-	for (i = 0; i < m->inputs.count + m->outputs.count; i++) {
+	for (i = 0; i < count_io(c); i++) {
 		v = &c->values[c->values[c->device_io[i]].alias];
 		if (v->placed || v->constant)
 			continue;
 		v->base = NPU_BASE_IO + i;
 		v->placed = true;
 	}
-	for (i = 0; i < m->tensors.count; i++) {
+	for (i = 0; i < c->model.tensors.count; i++) {
 		v = &c->values[i];
 		if (!v->constant)
 			continue;
 		at = &c->buffer_at[v->tfl.buffer];
 		if (!*at) {
-			ret = add_constant(c, v->tfl.data.data, v->bytes, at);
-			if (ret)
-				return ret;
+			if (!add_constant(c, v->tfl.data.data, v->bytes, at))
+				return false;
 			++*at;
 		}
 		v->base = NPU_BASE_CONSTANTS;
 		v->offset = *at - 1;
 		v->placed = true;
 	}
-	return plan_arena(c);
+	return plan_arena(c) || compile_fail(c, -ENOMEM, "out of memory");
 }
 
 /* ---- Writing the program ---- */
 
-static int emit_timestamp(struct compile *c, uint32_t i)
+static bool emit_timestamp(struct compile *c)
 {
 	struct npu_cmd_timestamp cmd = {
 		.out.base = (uint8_t)(npu_program_bases(c->program) - 1),
-		.out.offset = i * sizeof(struct npu_timestamp),
+		.out.offset = c->program->nops * sizeof(struct npu_timestamp),
 	};
 
-	if (!(c->program->flags & NPU_COMPILE_PROFILE))
-		return 0;
-	return emit(c, &cmd, NPU_OP_TIMESTAMP, c->err);
+	return !(c->program->flags & NPU_COMPILE_PROFILE) || emit(c, &cmd, NPU_OP_TIMESTAMP);
 }
 
 static uint32_t stream_size(const struct compile *c)
@@ -375,81 +411,64 @@ static uint32_t stream_size(const struct compile *c)
 	return size;
 }
 
-/* Count commands from an offset to the end. */
-static uint32_t count_commands(const struct compile *c, uint32_t from)
-{
-	uint32_t size, n = 0;
-	const char *data = npu_stream_data(c->program->stream, &size);
-
-	for (; from < size; from += ((const struct npu_cmd *)(data + from))->size)
-		n++;
-	return n;
-}
-
-static int finish_op(struct compile *c, const char *name, const struct fb_vector *output,
-		     uint32_t index, uint32_t offset)
+/* An operator whose commands begin at @offset is complete. */
+static bool finish_op(struct compile *c, const char *name, const struct fb_vector *output,
+		      uint32_t index, uint32_t offset)
 {
 	struct npu_op_info *info = &c->program->ops[c->program->nops];
+	uint32_t size;
+	const char *data = npu_stream_data(c->program->stream, &size);
 
-	*info = (struct npu_op_info) {
-		.name = name,
-		.output = copy_name(output),
-		.index = index,
-		.offset = offset,
-		.commands = count_commands(c, offset),
-	};
+	info->output = copy_name(output);
 	if (!info->output)
-		return npu_fail(c->err, -ENOMEM, "out of memory");
-	return emit_timestamp(c, ++c->program->nops);
+		return compile_fail(c, -ENOMEM, "out of memory");
+	info->name = name;
+	info->index = index;
+	info->offset = offset;
+	for (; offset < size; offset += ((const struct npu_cmd *)(data + offset))->size)
+		info->commands++;
+	c->program->nops++;
+	return emit_timestamp(c);
 }
 
 /* An output that is also an input, a constant or another output is copied. */
-static int copy_output(struct compile *c, uint32_t i)
+static bool copy_output(struct compile *c, uint32_t i)
 {
-	struct value *v = &c->values[c->device_io[i]];
+	const struct value *v = &c->values[c->device_io[i]];
 	struct npu_cmd_copy cmd = { 0 };
 	uint32_t at = stream_size(c);
-	int ret;
 
 	if (c->values[v->alias].base == NPU_BASE_IO + i)
-		return 0;
+		return true;
 	value_tensor(c, v, &cmd.in);
 	cmd.in.zero_point = 0;
 	cmd.out = cmd.in;
 	cmd.out.base = (uint8_t)(NPU_BASE_IO + i);
 	cmd.out.offset = 0;
-	ret = emit(c, &cmd, NPU_OP_COPY, c->err);
-	return ret ? ret : finish_op(c, "copy", &v->tfl.name, c->model.operators.count, at);
+	return emit(c, &cmd, NPU_OP_COPY) &&
+	       finish_op(c, "copy", &v->tfl.name, c->model.operators.count, at);
 }
 
-static int emit_program(struct compile *c)
+static bool emit_program(struct compile *c)
 {
-	struct tfl_model *m = &c->model;
+	bool good = emit_timestamp(c);
+	struct op *op;
 	uint32_t i, at;
-	int ret;
 
-	ret = emit_timestamp(c, 0);
-	for (i = 0; i < m->operators.count && !ret; i++) {
-		struct op *op = &c->ops[i];
-
-		if (op->edge)
-			continue;
+	for (i = 0; i < c->model.operators.count && good; i++) {
+		op = &c->ops[i];
 		at = stream_size(c);
-		ret = op->rules->emit(op);
-		if (!ret)
-			ret = finish_op(c, op->tfl.name, &op_output(op)->tfl.name, i, at);
+		good = op->edge || (op->rules->emit(op) &&
+				    finish_op(c, op->tfl.name, &op_output(op)->tfl.name, i, at));
 	}
-	for (i = m->inputs.count; i < m->inputs.count + m->outputs.count && !ret; i++)
-		ret = copy_output(c, i);
-	return ret;
+	for (i = c->model.inputs.count; i < count_io(c) && good; i++)
+		good = copy_output(c, i);
+	return good;
 }
 
-static int describe_io(struct compile *c, uint32_t i)
+static bool describe_io(struct compile *c, uint32_t i)
 {
-	struct tfl_model *m = &c->model;
-	bool in = i < m->inputs.count;
-	int32_t index = fb_i32_at(in ? &m->inputs : &m->outputs, in ? i : i - m->inputs.count);
-	struct value *outside = &c->values[index], *v = &c->values[c->device_io[i]];
+	struct value *outside = &c->values[graph_io(c, i)], *v = &c->values[c->device_io[i]];
 	struct npu_tensor_info *info = &c->program->io[i];
 	struct npu_tensor tensor;
 
@@ -467,17 +486,16 @@ static int describe_io(struct compile *c, uint32_t i)
 	};
 	memcpy(info->dim, v->dim, sizeof(info->dim));
 	if (!info->name)
-		return npu_fail(c->err, -ENOMEM, "out of memory");
+		return compile_fail(c, -ENOMEM, "out of memory");
 	if (outside->elements != v->elements)
-		return npu_fail(c->err, -EBADMSG, "'%s' changes its size at the graph's edge",
-				info->name);
-	if (outside != v && !(info->scale > 0 && info->scale < 3e38f))
-		return npu_fail(c->err, -EBADMSG, "'%s' is not quantised", info->name);
-	return 0;
+		return compile_fail(c, -EBADMSG, "'%s' changes its size at the graph's edge",
+				    info->name);
+	return outside == v || (info->scale > 0 && info->scale < 3e38f) ||
+	       compile_fail(c, -EBADMSG, "'%s' is not quantised", info->name);
 }
 
 /* The device will agree: run its checks over the whole program. */
-static int check_program(struct compile *c)
+static bool check_program(struct compile *c)
 {
 	struct npu_base bases[NPU_ISA_MAX_BASES] = { 0 };
 	unsigned int n = npu_program_bases(c->program), i;
@@ -488,35 +506,28 @@ static int check_program(struct compile *c)
 		bases[i].size = npu_program_base(c->program, i, &flags);
 		bases[i].flags = flags;
 	}
-	return npu_stream_check(data, size, bases, n, NULL, c->err);
+	c->error = npu_stream_check(data, size, bases, n, NULL, c->err);
+	return !c->error;
 }
 
-static int compile(struct compile *c, const void *file, size_t size)
+static bool compile(struct compile *c, const void *file, size_t size)
 {
-	uint32_t i, nio;
-	int ret;
+	struct npu_program *p = c->program;
+	uint32_t i;
 
-	ret = tfl_open(&c->model, file, size, c->err);
-	if (!ret)
-		ret = read_graph(c);
-	if (!ret)
-		ret = place_values(c);
-	if (!ret)
-		ret = npu_stream_create(NULL, &c->program->stream);
-	if (ret)
-		return ret;
-	nio = c->model.inputs.count + c->model.outputs.count;
-	c->program->io = calloc(nio, sizeof(*c->program->io));
-	c->program->ops = calloc(c->model.operators.count + nio, sizeof(*c->program->ops));
-	if (!c->program->io || !c->program->ops)
-		return npu_fail(c->err, -ENOMEM, "out of memory");
-	c->program->ninputs = c->model.inputs.count;
-	c->program->noutputs = c->model.outputs.count;
-	for (i = 0; i < nio && !ret; i++)
-		ret = describe_io(c, i);
-	if (!ret)
-		ret = emit_program(c);
-	return ret ? ret : check_program(c);
+	c->error = tfl_open(&c->model, file, size, c->err);
+	if (c->error || !read_graph(c) || !place_values(c))
+		return false;
+	p->io = calloc(count_io(c), sizeof(*p->io));
+	p->ops = calloc(c->model.operators.count + count_io(c), sizeof(*p->ops));
+	if (!p->io || !p->ops || npu_stream_create(NULL, &p->stream))
+		return compile_fail(c, -ENOMEM, "out of memory");
+	p->ninputs = c->model.inputs.count;
+	p->noutputs = c->model.outputs.count;
+	for (i = 0; i < count_io(c); i++)
+		if (!describe_io(c, i))
+			return false;
+	return emit_program(c) && check_program(c);
 }
 
 NPU_API int npu_program_compile(const void *file, size_t size,
@@ -526,7 +537,6 @@ NPU_API int npu_program_compile(const void *file, size_t size,
 	static const struct npu_compile_options defaults;
 	struct npu_error ignored;
 	struct compile c = { .err = err ? err : &ignored };
-	int ret;
 
 	if (!options)
 		options = &defaults;
@@ -542,16 +552,16 @@ NPU_API int npu_program_compile(const void *file, size_t size,
 	if (!c.program)
 		return npu_fail(err, -ENOMEM, "out of memory");
 	c.program->flags = options->flags;
-	ret = compile(&c, file, size);
+	compile(&c, file, size);
 	free(c.values);
 	free(c.ops);
 	free(c.buffer_at);
 	free(c.device_io);
-	if (ret)
+	if (c.error)
 		npu_program_destroy(c.program);
 	else
 		*program = c.program;
-	return ret;
+	return c.error;
 }
 
 NPU_API int npu_program_load(const char *path, const struct npu_compile_options *options,

@@ -80,6 +80,7 @@ struct op;
  * struct compile - a compilation
  * @model: the file
  * @err: where the text goes
+ * @error: the errno that goes with it; functions return false after it
  * @limits: of one command
  * @values: one per tensor
  * @ops: one per operator
@@ -90,6 +91,7 @@ struct op;
 struct compile {
 	struct tfl_model model;
 	struct npu_error *err;
+	int error;
 	struct npu_check limits;
 	struct value *values;
 	struct op *ops;
@@ -111,7 +113,7 @@ struct op_rules {
 	unsigned int inputs_min;
 	unsigned int inputs_max;
 	unsigned int tag;
-	int (*emit)(struct op *op);
+	bool (*emit)(struct op *op);
 };
 
 /**
@@ -134,27 +136,29 @@ struct op {
 #define NAME(v)	((v)->tfl.name.count > 64 ? 64 : (int)(v)->tfl.name.count), \
 		(const char *)(v)->tfl.name.data
 
-/* compile.c */
+/* compile.c; functions that return bool have failed if it is false */
+bool compile_fail(struct compile *c, int code, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+bool op_fail(const struct op *op, int code, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
 struct value *op_input(const struct op *op, unsigned int i);	/* NULL: left out */
 struct value *op_output(const struct op *op);
-int op_fail(const struct op *op, int code, const char *fmt, ...)
-	__attribute__((format(printf, 3, 4)));
-int op_emit(struct op *op, void *cmd, unsigned int opcode);
-void op_tensor(struct op *op, struct value *value, struct npu_tensor *tensor);
-int op_constant(struct op *op, const void *data, uint64_t size, struct npu_ref *ref);
+bool op_emit(struct op *op, void *cmd, unsigned int opcode);
+void op_tensor(const struct op *op, const struct value *value, struct npu_tensor *tensor);
+bool op_constant(struct op *op, const void *data, uint64_t size, struct npu_ref *ref);
 
 /* ops.c */
 const struct op_rules *op_rules(int builtin);
 
 /* plan.c */
-int plan_arena(struct compile *c);
+bool plan_arena(struct compile *c);
 
 /* split.c */
-int split_emit(struct compile *c, const void *cmd, struct npu_error *err);
+bool split_emit(struct compile *c, const void *cmd);
 
 /* quant.c */
 void quant_scale(double factor, struct npu_scale *scale);
-int32_t quant_round(float value);
+int32_t quant_round(float value);	/* half away from zero, saturates */
 bool quant_activation(int activation, float scale, int32_t zero_point, enum npu_type type,
 		      int32_t *min, int32_t *max);
 

@@ -39,7 +39,7 @@ static uint64_t find_place(struct value **placed, unsigned int n, const struct v
 	return offset;
 }
 
-int plan_arena(struct compile *c)
+bool plan_arena(struct compile *c)
 {
 	unsigned int count = c->model.tensors.count, n = 0, i, at;
 	struct value **todo, **placed, *value;
@@ -47,7 +47,7 @@ int plan_arena(struct compile *c)
 
 	todo = calloc(2ul * count + 1, sizeof(*todo));
 	if (!todo)
-		return npu_fail(c->err, -ENOMEM, "out of memory");
+		return false;
 	placed = todo + count;
 	for (i = 0; i < count; i++) {
 		value = &c->values[i];
@@ -69,5 +69,5 @@ int plan_arena(struct compile *c)
 			c->program->arena_size = end;
 	}
 	free(todo);
-	return 0;
+	return true;
 }

@@ -31,18 +31,17 @@ static void take_channels(struct npu_requant *rq, uint32_t from, uint32_t n)
 		rq->bias.offset += from * sizeof(int32_t);
 }
 
-/* Rows of the input that @n rows of the output need; the rest is padding. */
-static void take_rows(struct npu_tensor *in, __le32 *pad, uint32_t stride, uint32_t window,
-		      uint32_t from, uint32_t n)
+/* Rows or columns of the input that @n of the output need; the rest is padding. */
+static void take_window(struct npu_tensor *in, unsigned int dim, __le32 *pad, uint32_t stride,
+			uint32_t window, uint32_t from, uint32_t n)
 {
-	int64_t first = (int64_t)from * stride - pad[0];
+	int64_t first = (int64_t)from * stride - pad[0], size = in->dim[dim];
 	int64_t end = first + (int64_t)(n - 1) * stride + window;
-	int64_t rows = in->dim[1];
 
 	pad[0] = first < 0 ? (uint32_t)-first : 0;
-	pad[1] = end > rows ? (uint32_t)(end - rows) : 0;
+	pad[1] = end > size ? (uint32_t)(end - size) : 0;
 	first += pad[0];
-	take(in, 1, (uint32_t)first, (uint32_t)(end - pad[1] - first));
+	take(in, dim, (uint32_t)first, (uint32_t)(end - pad[1] - first));
 }
 
 /* May the output be cut along @dim? */
@@ -52,11 +51,9 @@ static bool may_cut(const union command *cmd, const struct npu_cmd_desc *desc, u
 
 	switch (desc->opcode) {
 	case NPU_OP_CONV2D:
-		return dim != 2 && (dim != 3 || cmd->conv.groups == 1);
+		return dim != 3 || cmd->conv.groups == 1;
 	case NPU_OP_DEPTHWISE:
-		return dim != 2 && (dim != 3 || in->dim[3] == cmd->conv.out.dim[3]);
-	case NPU_OP_POOL:
-		return dim != 2;
+		return dim != 3 || in->dim[3] == cmd->conv.out.dim[3];
 	case NPU_OP_REDUCE:
 		return !(cmd->reduce.axes & 1u << dim);
 	case NPU_OP_SOFTMAX:
@@ -81,9 +78,10 @@ static void cut(union command *cmd, const struct npu_cmd_desc *desc, unsigned in
 	switch (desc->opcode) {
 	case NPU_OP_CONV2D:
 	case NPU_OP_DEPTHWISE:
-		if (dim == 1) {
-			take_rows(&conv->in, conv->pad, conv->stride[0],
-				  conv->dilation[0] * (conv->weight.dim[1] - 1) + 1, from, n);
+		if (dim == 1 || dim == 2) {
+			take_window(&conv->in, dim, &conv->pad[2 * dim - 2], conv->stride[dim - 1],
+				    conv->dilation[dim - 1] * (conv->weight.dim[dim] - 1) + 1,
+				    from, n);
 		} else if (dim == 3) {
 			take(&conv->weight, desc->opcode == NPU_OP_CONV2D ? 0 : 3, from, n);
 			take_channels(&conv->requant, from, n);
@@ -104,8 +102,9 @@ static void cut(union command *cmd, const struct npu_cmd_desc *desc, unsigned in
 		}
 		break;
 	case NPU_OP_POOL:
-		if (dim == 1)
-			take_rows(&pool->in, pool->pad, pool->stride[0], pool->window[0], from, n);
+		if (dim == 1 || dim == 2)
+			take_window(&pool->in, dim, &pool->pad[2 * dim - 2], pool->stride[dim - 1],
+				    pool->window[dim - 1], from, n);
 		else
 			take(&pool->in, dim, from, n);
 		break;
@@ -115,7 +114,7 @@ static void cut(union command *cmd, const struct npu_cmd_desc *desc, unsigned in
 	}
 }
 
-int split_emit(struct compile *c, const void *data, struct npu_error *err)
+bool split_emit(struct compile *c, const void *data)
 {
 	const struct npu_cmd_desc *desc = npu_cmd_desc(((const struct npu_cmd *)data)->opcode);
 	const struct npu_tensor *out;
@@ -123,11 +122,12 @@ int split_emit(struct compile *c, const void *data, struct npu_error *err)
 	union command half;
 	uint32_t most = 1, from;
 	unsigned int dim = 0, i;
-	int ret;
 
 	npu_cmd_work(data, desc, &work);
-	if (work.macs <= c->limits.macs && work.bytes <= c->limits.bytes)
-		return npu_stream_add(c->program->stream, data, err);
+	if (work.macs <= c->limits.macs && work.bytes <= c->limits.bytes) {
+		c->error = npu_stream_add(c->program->stream, data, c->err);
+		return !c->error;
+	}
 	memcpy(&half, data, desc->size);
 	out = npu_cmd_tensor(data, desc, desc->noperands - 1u);
 	for (i = 0; i < out->rank; i++) {
@@ -137,14 +137,13 @@ int split_emit(struct compile *c, const void *data, struct npu_error *err)
 		}
 	}
 	if (most == 1)
-		return npu_fail(err, -EOPNOTSUPP,
-				"one result takes more work than a command of this device may have");
+		return compile_fail(c, -EOPNOTSUPP,
+				    "one result takes more work than a command of this device may have");
 	from = most / 2;
 	cut(&half, desc, dim, 0, from);
-	ret = split_emit(c, &half, err);
-	if (ret)
-		return ret;
+	if (!split_emit(c, &half))
+		return false;
 	memcpy(&half, data, desc->size);
 	cut(&half, desc, dim, from, most - from);
-	return split_emit(c, &half, err);
+	return split_emit(c, &half);
 }

@@ -179,7 +179,7 @@ int main(int argc, char **argv)
 {
 	static const struct npu_compile_options profile = { .flags = NPU_COMPILE_PROFILE };
 	static const struct npu_compile_options split = { .macs_max_order = 11,
-							  .bytes_max_order = 13 };
+							  .bytes_max_order = 12 };
 	int i;
 
 	for (i = 1; i < argc; i++) {

@@ -92,10 +92,18 @@ int cmd_list(const struct options *opt)
 	struct npu_error err = { 0 };
 	struct npu_device *dev;
 	struct json json = { 0 };
+	char only[64] = "";
 	int n, i, ret, code = EXIT_OK;
 
 	if (opt->nargs)
 		return fail(EXIT_USAGE, "list takes no argument '%s'", opt->args[0]);
+	if (opt->device) {
+		ret = open_device(opt, &dev);
+		if (ret)
+			return ret;
+		snprintf(only, sizeof(only), "%s", npu_device_path(dev));
+		npu_device_close(dev);
+	}
 	n = npu_device_list(ids, 64);
 	if (n < 0)
 		return fail(EXIT_RUN, "%s", strerror(-n));
@@ -106,6 +114,8 @@ int cmd_list(const struct options *opt)
 		json_open(&json, "devices", '[');
 	}
 	for (i = 0; i < n; i++) {
+		if (only[0] && strcmp(only, ids[i].path))
+			continue;
 		ret = npu_device_open(ids[i].path, &dev, &err);
 		if (ret)
 			code = ret == -EACCES ? EXIT_PERMISSION : EXIT_RUN;

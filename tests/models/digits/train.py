@@ -7,7 +7,8 @@ quantised to int8 per channel as the TensorFlow Lite converter does it.
     ./train.py
 
 writes, beside itself, digits.tflite, heldout.raw (int8 inputs of the model),
-heldout.labels and the first image of each class, and two more, as NAME.pgm.
+heldout.labels, the first image of each class, and two more, as NAME.pgm, and
+one of them as a raw input, 7a.raw.
 The seed is fixed; another numpy or BLAS may still round differently, so the
 committed files are the reference, not a new run."""
 
@@ -269,10 +270,12 @@ def main():
     with open(os.path.join(HERE, "heldout.labels"), "w") as f:
         f.writelines("%d\n" % y for y in held_y)
     seen = {}
-    for image, y in zip(held_x, held_y):
+    for order, (image, y) in enumerate(zip(held_x, held_y)):
         seen[y] = seen.get(y, 0) + 1
         if seen[y] == 1 or (seen[y] == 2 and y in (3, 8)):
             write_pgm(os.path.join(HERE, "%d%s.pgm" % (y, "b" if seen[y] == 2 else "a")), image)
+            if y == 7 and seen[y] == 1:
+                raw[order].tofile(os.path.join(HERE, "7a.raw"))
 
 
 if __name__ == "__main__":

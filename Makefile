@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# The way in: make help
+TOP := $(CURDIR)
+BUILD ?= $(TOP)/build
+PREFIX ?= /usr/local
+DESTDIR ?=
+export BUILD PREFIX DESTDIR
+
+VM := $(TOP)/tests/vm
+DIGITS := $(TOP)/tests/models/digits
+
+# What goes into the VM beside the modules: PLACE=FILE or FOLDER.
+export NPU_IMAGE_FILES = \
+	bin/npuctl=$(BUILD)/tools/npuctl \
+	bin/npu-bench=$(BUILD)/bench/npu-bench \
+	bin/npu-reference=$(BUILD)/static/tests/reference/npu-reference \
+	bin/digit=$(BUILD)/static/digit \
+	tests=$(BUILD)/selftests \
+	tests/run.sh=$(TOP)/tests/selftests/run.sh \
+	tests/npu_model.sh=$(TOP)/tests/selftests/npu_model.sh \
+	digits=$(DIGITS) \
+	digits/demo.sh=$(VM)/demo.sh
+
+help:
+	@echo 'make run      recognise handwritten digits on an emulated NPU, in a VM'
+	@echo 'make test     all tests; SUITES="unit lib ..." chooses (see tests/run)'
+	@echo 'make shell    a shell in the VM, with the device present'
+	@echo 'make bench    speed, in the VM'
+	@echo 'make modules  npu.ko and npu_emu.ko, in build/modules/RELEASE'
+	@echo '              (KDIR=/lib/modules/$$(uname -r)/build for the running kernel)'
+	@echo 'make lib      libnpu and npuctl, in build/lib and build/tools'
+	@echo 'make install  libnpu, its headers, man pages, npuctl (PREFIX, DESTDIR)'
+	@echo 'make clean    removes build/; the cache in ~/.cache/npu stays'
+	@echo
+	@echo 'NPU_ACCEL=kvm|tcg  accelerator of the VM (default: KVM if it works)'
+
+deps-build:
+	@$(VM)/deps.sh build
+
+deps:
+	@$(VM)/deps.sh all
+
+lib: deps-build
+	@$(MAKE) -s -C lib
+	@$(MAKE) -s -C tools
+
+modules: deps-build
+	@$(VM)/modules.sh
+
+# Programs for the VM are static: its root has no libraries.
+programs: lib
+	@$(MAKE) -s -C tests/selftests
+	@$(MAKE) -s -C tests/bench
+	@$(MAKE) -s -C tests/models/reference BUILD=$(BUILD)/static SANITIZE=0 LDFLAGS=-static
+	@$(CC) -O2 -static -Ilib -o $(BUILD)/static/digit lib/examples/digit.c \
+		$(BUILD)/lib/libnpu.a $$(pkg-config --static --libs libdrm) -lm -pthread
+
+image: deps
+	@. $(VM)/lib.sh && timed "building the programs" $(MAKE) -s programs
+	@. $(VM)/lib.sh && timed "building the modules" $(VM)/modules.sh >/dev/null
+	@. $(VM)/lib.sh && timed "making the VM's initial file system" $(VM)/image.sh
+
+run: image
+	@$(VM)/vm.sh -n run -t 300 /digits/demo.sh
+
+shell: image
+	@$(VM)/vm.sh -i
+
+bench: image
+	@$(VM)/vm.sh -n bench -t 600 npu-bench
+
+test: image
+	@tests/run $(SUITES)
+
+install: lib
+	@$(MAKE) -s -C lib install
+	@$(MAKE) -s -C tools install
+
+clean:
+	rm -rf $(BUILD)
+
+.PHONY: help deps deps-build lib modules programs image run shell bench test install clean
+.DEFAULT_GOAL := help
+SHELL := /bin/bash

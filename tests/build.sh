@@ -1,0 +1,72 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+# Everything builds without a warning, and "make install" installs it. TAP.
+. "$(dirname "$0")/vm/lib.sh"
+
+n=0 failed=0
+check() {	# TEXT COMMAND...
+	n=$((n + 1))
+	local text=$1
+	shift
+	if output=$("$@" 2>&1) && ! grep -q 'warning:' <<<"$output"; then
+		echo "ok $n $text"
+	else
+		echo "not ok $n $text"
+		tail -n 30 <<<"$output" | sed 's/^/# /'
+		failed=1
+	fi
+}
+
+library() {	# COMPILER
+	make -s -C "$TOP/lib" BUILD="$BUILD/$1" CC="$1" all examples &&
+	make -s -C "$TOP/tools" BUILD="$BUILD/$1" CC="$1"
+}
+
+model() {	# COMPILER
+	make -s -C "$TOP/tests/unit" BUILD="$BUILD/$1" CC="$1" SANITIZE=0
+}
+
+modules() {
+	BUILD=$BUILD/w1 MODULE_FLAGS="W=1 KCFLAGS=-Werror" "$TOP/tests/vm/modules.sh"
+}
+
+install_all() {
+	local dest=$BUILD/install
+	rm -rf "$dest"
+	make -s -C "$TOP" install DESTDIR="$dest" PREFIX=/usr &&
+	test -x "$dest/usr/bin/npuctl" && test -e "$dest/usr/lib/libnpu.so.0" &&
+	test -e "$dest/usr/include/npu.h" && test -e "$dest/usr/lib/pkgconfig/libnpu.pc"
+}
+
+# A program builds against what was installed, through pkg-config alone.
+use_installed() {
+	local dest=$BUILD/install
+	PKG_CONFIG_PATH=$dest/usr/lib/pkgconfig PKG_CONFIG_SYSROOT_DIR=$dest \
+		pkg-config --cflags --libs libnpu >"$BUILD/flags" &&
+	gcc -o "$BUILD/digit" "$TOP/lib/examples/digit.c" $(sed "s,$dest/usr/include/libdrm,/usr/include/libdrm,g" "$BUILD/flags")
+}
+
+# Nothing but the public functions leaves the shared library.
+symbols() {
+	local extra
+	extra=$(nm -D --defined-only "$BUILD/lib/libnpu.so" | awk '{print $3}' |
+		grep -v -E '^(npu_|NPU_)' || true)
+	[ -z "$extra" ] || { echo "$extra"; return 1; }
+}
+
+echo "TAP version 13"
+for compiler in gcc clang; do
+	if ! command -v $compiler >/dev/null; then
+		n=$((n + 1))
+		echo "ok $n $compiler # SKIP not installed"
+		continue
+	fi
+	check "library and tools with $compiler" library $compiler
+	check "device model with $compiler" model $compiler
+done
+check "modules with W=1" modules
+check "install" install_all
+check "a program against the installed library" use_installed
+check "symbols of the shared library" symbols
+echo "1..$n"
+exit $failed

@@ -1,0 +1,101 @@
+#!/bin/busybox sh
+# SPDX-License-Identifier: GPL-2.0-only
+# Models and npuctl on a real device node: the results must be those of the
+# independent reference to the bit; bad input must be told, by message and exit
+# code. TAP.
+digits=/digits
+tmp=$(mktemp -d)
+n=0 failed=0
+
+echo "TAP version 13"
+echo "1..18"
+
+check() {	# TEXT COMMAND...
+	n=$((n + 1))
+	text=$1
+	shift
+	if "$@" >"$tmp/out" 2>"$tmp/err"; then
+		echo "ok $n $text"
+	else
+		echo "not ok $n $text"
+		sed 's/^/# /' "$tmp/out" "$tmp/err"
+		failed=1
+	fi
+}
+
+exits() {	# CODE COMMAND...: the code, and a message
+	want=$1
+	shift
+	"$@"
+	code=$?
+	[ $code = "$want" ] || { echo "exit code $code, not $want" >&2; return 1; }
+	[ -s "$tmp/err" ]
+}
+
+same_bits() {
+	npuctl run --batch $digits/heldout.raw --raw "$tmp/npu.raw" $digits/digits.tflite &&
+	npu-reference $digits/digits.tflite $digits/heldout.raw >"$tmp/reference.raw" &&
+	cmp "$tmp/npu.raw" "$tmp/reference.raw"
+}
+
+accuracy() {
+	npuctl run --batch $digits/heldout.raw --expect $digits/heldout.labels \
+		$digits/digits.tflite >"$tmp/accuracy" && cat "$tmp/accuracy" >&2
+	awk '/^accuracy:/ { good = $2 >= 97 } END { exit !good }' "$tmp/accuracy"
+}
+
+right_class() {
+	npuctl run --top 1 $digits/digits.tflite $digits/7a.pgm | grep -q '^ *7 '
+}
+
+json() {
+	npuctl --json list | grep -q '"driver"' &&
+	npuctl --json run $digits/digits.tflite $digits/7a.pgm | grep -q '"class": 7' &&
+	npuctl --json dis $digits/digits.tflite | grep -q CONV
+}
+
+profile() {
+	npuctl run --profile $digits/digits.tflite $digits/7a.pgm | grep -q 'CONV_2D.*conv1'
+}
+
+at_once() {
+	for i in 1 2 3 4; do
+		npuctl run --repeat 50 $digits/digits.tflite $digits/7a.pgm &
+		pids="$pids $!"
+	done
+	for pid in $pids; do
+		wait "$pid" || return 1
+	done
+}
+
+as_nobody() {
+	chmod 600 /dev/accel/accel0
+	su -s /bin/sh nobody -c "$*"
+}
+
+head -c 3000 $digits/digits.tflite >"$tmp/short.tflite"
+head -c 6000 /dev/zero >"$tmp/zero.tflite"
+printf 'P5\n5 5\n255\n1234512345123451234512345' >"$tmp/small.pgm"
+head -c 100 /dev/zero >"$tmp/odd.raw"
+
+check "a device is listed" sh -c 'npuctl list | grep -q "driver npu"'
+check "the class of an image is right" right_class
+check "the held-out images are recognised, 97 % or better" accuracy
+check "the outputs are those of the reference to the bit" same_bits
+check "profiles count per operator" profile
+check "output for machines" json
+check "four processes at once" at_once
+check "no such model" exits 5 npuctl run "$tmp/none.tflite" $digits/7a.pgm
+check "a truncated model" exits 5 npuctl run "$tmp/short.tflite" $digits/7a.pgm
+check "a model of zeros" exits 5 npuctl run "$tmp/zero.tflite" $digits/7a.pgm
+check "an image of the wrong size" exits 6 npuctl run $digits/digits.tflite "$tmp/small.pgm"
+check "a raw input of the wrong size" exits 6 npuctl run $digits/digits.tflite "$tmp/odd.raw"
+check "no such input" exits 6 npuctl run $digits/digits.tflite "$tmp/none.pgm"
+check "no such device" exits 3 npuctl -d 77 list
+check "no permission" exits 4 as_nobody npuctl run $digits/digits.tflite $digits/7a.pgm
+check "no such command" exits 2 npuctl frobnicate
+check "the example of the README" sh -c "digit $digits/digits.tflite $digits/7a.raw | grep 7"
+check "the device still works" right_class
+
+rm -rf "$tmp"
+exit $failed

@@ -22,7 +22,7 @@
 #include "npu_slot.h"
 
 #define NPU_EVENT_ORDER		(PAGE_SHIFT - 6)
-#define NPU_EVENTS		(1u << NPU_EVENT_ORDER)
+#define NPU_EVENTS		((u32)BIT(NPU_EVENT_ORDER))
 
 static_assert(sizeof(struct npu_event) << NPU_EVENT_ORDER == PAGE_SIZE);
 

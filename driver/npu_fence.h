@@ -17,7 +17,7 @@
  */
 struct npu_fence {
 	struct dma_fence base;
-	spinlock_t lock;
+	spinlock_t lock; /* of @base */
 	struct list_head node;
 	char name[NPU_FENCE_NAME_SIZE];
 };

@@ -364,21 +364,23 @@ void npu_pt_unmap(struct npu_pt *pt, struct npu_pt_pool *pool, u64 va, u64 size)
 {
 	struct npu_pt_table *table;
 	u64 end = va + size;
+	unsigned int i;
 	u64 next;
 
 	for (; va < end; va = next) {
 		next = npu_pt_next(va, end, 1);
+		i = npu_pt_index(va, 1);
 		table = npu_pt_find(pt, va, 1);
 		if (!table)
 			continue;
-		if (!table->child[npu_pt_index(va, 1)]) {
-			if (next - va == NPU_BLOCK_SIZE || !npu_pt_read(table, npu_pt_index(va, 1))) {
-				npu_pt_clear(table, npu_pt_index(va, 1));
+		if (!table->child[i]) {
+			if (next - va == NPU_BLOCK_SIZE || !npu_pt_read(table, i)) {
+				npu_pt_clear(table, i);
 				continue;
 			}
 			npu_pt_split(table, pool, va);
 		}
-		table = table->child[npu_pt_index(va, 1)];
+		table = table->child[i];
 		for (; va < next; va += SZ_4K)
 			npu_pt_clear(table, npu_pt_index(va, 0));
 	}

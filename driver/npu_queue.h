@@ -2,6 +2,7 @@
 #ifndef _NPU_QUEUE_H_
 #define _NPU_QUEUE_H_
 
+#include <linux/bits.h>
 #include <linux/kref.h>
 #include <linux/list.h>
 #include <linux/mutex.h>
@@ -19,7 +20,7 @@ struct npu_vm;
 
 /* Ring and reports fill one page each. */
 #define NPU_RING_ORDER	6
-#define NPU_RING_JOBS	(1u << NPU_RING_ORDER)
+#define NPU_RING_JOBS	((u32)BIT(NPU_RING_ORDER))
 
 #define NPU_HANG_TIMEOUT_MS	2000	/* default */
 
@@ -75,11 +76,11 @@ struct npu_queue {
 	struct drm_sched_entity entity;
 	u64 fence_context;
 
-	struct mutex submit_lock;
+	struct mutex submit_lock; /* order of submissions */
 	u64 submitted;
 	bool closed;
 
-	spinlock_t lock;
+	spinlock_t lock; /* ring and state */
 	struct npu_context *context;
 	dma_addr_t context_dma;
 	struct npu_job_desc *ring;

@@ -50,10 +50,10 @@
 #define   NPU_CONTROL_ENABLE		(1u << 0)	/* fetch and execute */
 #define NPU_REG_STATUS			0x0104	/* read only */
 #define   NPU_STATUS_READY		(1u << 0)	/* out of reset */
-#define   NPU_STATUS_FATAL		(1u << 1)	/* event ring unreachable; function reset clears it */
-#define NPU_REG_RESET			0x0108	/* write: starts; read: what has not acknowledged */
+#define   NPU_STATUS_FATAL		(1u << 1)	/* no event ring; reset clears it */
+#define NPU_REG_RESET			0x0108	/* read: not acknowledged yet */
 #define   NPU_RESET_FUNCTION		(1u << 31)
-#define   NPU_RESET_CORE(n)		(1u << 30 | (n))	/* n < NPU_MAX_CORES, write only */
+#define   NPU_RESET_CORE(n)		(1u << 30 | (n))	/* write only */
 #define   NPU_RESET_CORE_BUSY		(1u << 30)	/* read: some core reset */
 
 /* Time since power-on, nanoseconds. Read HI, LO, HI again until HI is stable. */
@@ -70,7 +70,7 @@
 #define NPU_REG_IRQ_STATUS		0x0200	/* causes; write 1 to clear */
 #define NPU_REG_IRQ_ENABLE		0x0204
 #define   NPU_IRQ_EVENT			(1u << 0)	/* the event ring has records */
-#define   NPU_IRQ_OVERFLOW		(1u << 1)	/* the event ring was full, records are lost */
+#define   NPU_IRQ_OVERFLOW		(1u << 1)	/* records were lost */
 #define   NPU_IRQ_RESET			(1u << 2)	/* a core or function reset acknowledged */
 #define   NPU_IRQ_TLB			(1u << 3)	/* an invalidation completed */
 #define   NPU_IRQ_FATAL			(1u << 4)	/* STATUS has FATAL */
@@ -107,19 +107,19 @@
 /* ---- Slots ------------------------------------------------------------------ */
 
 #define NPU_REG_SLOT(n)			(0x1000 + 0x20 * (n))
-#define NPU_REG_SLOT_CONTEXT_LO(n)	(NPU_REG_SLOT(n) + 0x00)	/* bus address of the context */
+#define NPU_REG_SLOT_CONTEXT_LO(n)	(NPU_REG_SLOT(n) + 0x00)	/* bus address */
 #define NPU_REG_SLOT_CONTEXT_HI(n)	(NPU_REG_SLOT(n) + 0x04)
 #define NPU_REG_SLOT_COMMAND(n)		(NPU_REG_SLOT(n) + 0x08)	/* write only */
 #define   NPU_SLOT_BIND			1	/* from EMPTY */
 #define   NPU_SLOT_UNBIND		2	/* at the next command boundary, resumable */
-#define   NPU_SLOT_STOP			3	/* at the next tile boundary, the job is lost */
-#define   NPU_SLOT_RESET		4	/* queue reset: as STOP, and never waits for a tile */
+#define   NPU_SLOT_STOP			3	/* at the next tile boundary */
+#define   NPU_SLOT_RESET		4	/* queue reset: wherever it is */
 #define NPU_REG_SLOT_STATUS(n)		(NPU_REG_SLOT(n) + 0x0c)	/* read only */
 #define   NPU_SLOT_STATE		0xf
 #define   NPU_SLOT_EMPTY		0
 #define   NPU_SLOT_BOUND		1
 #define   NPU_SLOT_HALTED		2	/* bound, stopped by a fault */
-#define   NPU_SLOT_STOPPING		3	/* UNBIND, STOP or RESET under way */
+#define   NPU_SLOT_STOPPING		3	/* a command under way */
 #define   NPU_SLOT_BUSY			(1u << 8)	/* a core executes its job */
 
 #define NPU_REG_SPACE			0x4000	/* bytes of the register space */

@@ -239,7 +239,9 @@ static void npu_slots_add(struct npu_queue *queue)
 	/* Nobody serves the list of a lost device any more. */
 	if (!list_empty(&queue->pending) || npu->lost)
 		return;
-	npu_queue_get(queue);
+	/* A watch or an event may still look at a queue that is about to go. */
+	if (!kref_get_unless_zero(&queue->ref))
+		return;
 	if (queue->priority == NPU_PRIORITY_REALTIME)
 		list_add(&queue->pending, &npu->slots.pending);
 	else

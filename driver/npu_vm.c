@@ -264,7 +264,8 @@ static int npu_bind_op_prepare(struct npu_vm *vm, struct drm_file *file, struct 
 	}
 
 	for (; op->spares < ARRAY_SIZE(op->spare); op->spares++) {
-		op->spare[op->spares] = kzalloc(sizeof(struct drm_gpuva), GFP_KERNEL_ACCOUNT);
+		op->spare[op->spares] = kzalloc(sizeof(*op->spare[0]),
+						GFP_KERNEL_ACCOUNT);
 		if (!op->spare[op->spares])
 			return -ENOMEM;
 	}

@@ -26,7 +26,7 @@ struct npu_vm {
 	struct kref ref;
 	struct npu_device *npu;
 	struct list_head node;
-	struct mutex lock;
+	struct mutex lock; /* mappings and page tables */
 	struct npu_pt pt;
 	u64 mapped;
 	u64 mappings;

@@ -3,7 +3,7 @@
  * DOC: configfs
  *
  * ``mkdir /sys/kernel/config/npu_emu/NAME`` describes a device, writing 1 to its
- * ``enabled`` plugs it in, writing 0 or ``rmdir`` pulls it out.
+ * ``enabled`` plugs it in; 0 or ``rmdir`` pulls it out.
  *
  * ==================  =========================================================
  * cores               compute cores; while not enabled
@@ -38,7 +38,7 @@
 struct emu_item {
 	struct config_group group;
 	struct config_group faults;
-	struct mutex lock;
+	struct mutex lock; /* size and device */
 	struct npu_model_config config;
 	struct emu_device *emu;
 };

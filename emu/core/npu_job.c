@@ -397,9 +397,15 @@ void npu_job_work(struct npu_core *core)
 	struct npu_slot *s = npu_core_slot(core);
 
 	memset(&core->tile, 0, sizeof(core->tile));
+	core->left = false;
 	npu_tlb_apply(core);
 	core->outcome = npu_job_step(core);
 	npu_unpin_all(core);
+	/* Whoever wanted the tile to be given up takes the job at its end. */
+	if (core->left) {
+		core->outcome = NPU_OUT_NONE;
+		return;
+	}
 	if (core->outcome == NPU_OUT_FAULT &&
 	    !npu_slot_write_fault(core->model, &core->bus_errors, s, &core->fault))
 		core->outcome = NPU_OUT_LOST;

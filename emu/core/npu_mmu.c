@@ -198,6 +198,11 @@ static int npu_pin_fill(struct npu_core *core, struct npu_pin *pin,
 		npu_unmap(core->model, pin->ptr, pin->len);
 	pin->ptr = NULL;
 	pin->len = 0;
+	/* A tile whose operands are spread over very many pages takes long. */
+	if (READ_ONCE(core->leave)) {
+		core->left = true;
+		return npu_fault(core, NPU_FAULT_ABORTED, 0, 0, NPU_ACCESS_NONE);
+	}
 	if (npu_translate(core, va, access, &bus, &left))
 		return -1;
 	/* Whole pages, as many as the caller is going to use. */

@@ -111,7 +111,7 @@ static void npu_function_reset(struct npu_model *model)
 	for (i = 0; i < model->config.cores; i++) {
 		model->cores[i].reset = false;
 		model->cores[i].flush = true;
-		npu_sched_boundary(&model->cores[i]);
+		npu_core_leave(&model->cores[i]);
 	}
 	npu_reset_poll(model);
 }
@@ -125,7 +125,7 @@ static void npu_reset_write(struct npu_model *model, u32 value)
 	} else if (value & NPU_RESET_CORE_BUSY && core < model->config.cores) {
 		model->core_resets |= 1u << core;
 		model->cores[core].reset = true;
-		npu_sched_boundary(&model->cores[core]);
+		npu_core_leave(&model->cores[core]);
 	}
 }
 
@@ -459,6 +459,7 @@ void npu_model_inject(struct npu_model *model, enum npu_inject what, u64 arg)
 {
 	unsigned long flags = npu_lock(model);
 	bool back = what == NPU_INJECT_GONE && model->gone && !arg;
+	u32 i;
 
 	switch (what) {
 	case NPU_INJECT_HANG:
@@ -469,6 +470,8 @@ void npu_model_inject(struct npu_model *model, enum npu_inject what, u64 arg)
 		break;
 	case NPU_INJECT_GONE:
 		model->gone = arg != 0;
+		for (i = 0; i < model->config.cores; i++)
+			npu_core_leave(&model->cores[i]);
 		break;
 	}
 	/* What comes back has been without power. */

@@ -402,8 +402,10 @@ struct npu_core {
 	bool cmd_active;
 	u32 tlb_seq;		/* last invalidation known to the tile */
 	u64 busy;		/* cycles */
+	bool leave;		/* the job is lost, give the tile up; read without the lock */
 
 	/* Private. */
+	bool left;		/* a tile was given up */
 	u64 bus_errors;
 	u32 asid;
 	u64 root;
@@ -565,6 +567,7 @@ s32 npu_sched_pick(struct npu_model *model);
 bool npu_sched_yield(struct npu_model *model, struct npu_slot *slot);
 void npu_sched_boundary(struct npu_core *core);
 void npu_core_drop(struct npu_core *core);
+void npu_core_leave(struct npu_core *core);
 void npu_reset_poll(struct npu_model *model);
 
 /* npu_job.c */

@@ -103,6 +103,16 @@ bool npu_sched_yield(struct npu_model *model, struct npu_slot *slot)
 	return false;
 }
 
+/*
+ * The job of a core is going to be lost at the end of its tile: a hint to get
+ * there soon. Without effect between tiles.
+ */
+void npu_core_leave(struct npu_core *core)
+{
+	WRITE_ONCE(core->leave, true);
+	npu_sched_boundary(core);
+}
+
 /* Forget what a core does, without a trace. */
 void npu_core_drop(struct npu_core *core)
 {
@@ -205,6 +215,7 @@ static bool npu_core_begin(struct npu_core *core)
 	model->slots[core->slot].busy = true;
 	model->slots[core->slot].core = (s32)core->index;
 	core->in_tile = true;
+	WRITE_ONCE(core->leave, false);
 	npu_tlb_begin(core);
 	return true;
 }

@@ -290,8 +290,10 @@ void npu_slot_command(struct npu_model *model, u32 slot, u32 command)
 	s->command = max_t(u8, s->command, command);
 	if (!s->busy)
 		npu_slot_empty(model, slot, NPU_FAULT_NONE);
-	else
+	else if (s->command == NPU_SLOT_UNBIND)
 		npu_sched_boundary(&model->cores[s->core]);
+	else
+		npu_core_leave(&model->cores[s->core]);
 }
 
 /* The driver says that the write index has moved; locked. */

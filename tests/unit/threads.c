@@ -215,6 +215,72 @@ static void test_gone(void)
 	finish("gone");
 }
 
+/* A tile that touches a million pages is given up when its job is lost. */
+static void test_long_tile(void)
+{
+	struct {
+		struct npu_stream_header header;
+		struct npu_cmd_reduce reduce;
+	} c = {
+		.header.magic = cpu_to_le32(NPU_ISA_MAGIC),
+		.header.major = NPU_ISA_MAJOR,
+		.header.size = cpu_to_le32(sizeof(c)),
+		.reduce.cmd.opcode = cpu_to_le16(NPU_OP_REDUCE),
+		.reduce.cmd.size = cpu_to_le32(sizeof(c.reduce)),
+		.reduce.in = { .type = NPU_TYPE_S8, .rank = 1 },
+		.reduce.out = { .type = NPU_TYPE_S8, .rank = 1, .base = 1 },
+		.reduce.axes = cpu_to_le32(1),
+	};
+	static const u32 end[] = { NPU_SLOT_STOP, NPU_SLOT_RESET };
+	u64 va = 1ull << 40, size = 4ull << 30, block, at, code;
+	struct npu_base bases[2] = { 0 };
+	struct host_queue *q;
+	u32 i;
+
+	start(1);
+	block = host_frames(h, 512);
+	for (at = 0; at < size; at += 2u << 20)
+		*host_pte(s, va + at, 1) = cpu_to_le64(block | HOST_R | NPU_PTE_VALID |
+						       NPU_PTE_LEAF);
+	c.reduce.in.dim[0] = cpu_to_le32(1u << 20);
+	c.reduce.in.stride[0] = cpu_to_le64(4096);
+	c.reduce.out.dim[0] = cpu_to_le32(1);
+	bases[0].va = cpu_to_le64(va);
+	bases[0].size = cpu_to_le64(size);
+	bases[1].va = cpu_to_le64(to);
+	bases[1].size = cpu_to_le64(DATA);
+	bases[1].flags = cpu_to_le32(NPU_BASE_WRITE);
+	code = host_alloc(s, sizeof(c), HOST_R);
+	host_write(s, code, &c, sizeof(c));
+	host_write(s, table, bases, sizeof(bases));
+	for (i = 0; i < 2; i++) {
+		q = host_queue_new(s, 1, 1, 3);
+		host_bind(q, 1);
+		host_push(q, code, sizeof(c), table, 2, 0);
+		host_ring_doorbell(q);
+		while (!READ_ONCE(q->context->started))
+			usleep(5);
+		host_command(q, end[i]);
+		while (host_state(q) != NPU_SLOT_EMPTY)
+			usleep(5);
+		test_ok(le32_to_cpu(q->context->fault_status) == NPU_FAULT_ABORTED &&
+			!host_done(q), "a long tile ends at once, command %u", end[i]);
+		host_queue_free(q);
+	}
+	q = host_queue_new(s, 1, 1, 3);
+	host_bind(q, 1);
+	host_push(q, code, sizeof(c), table, 2, 0);
+	host_ring_doorbell(q);
+	while (!READ_ONCE(q->context->started))
+		usleep(5);
+	host_set(h, NPU_REG_RESET, NPU_RESET_FUNCTION);
+	while (host_reg(h, NPU_REG_RESET))
+		usleep(5);
+	test_ok(!host_done(q), "a long tile ends at function reset");
+	host_queue_free(q);
+	finish("long tile");
+}
+
 int main(void)
 {
 	test_seed();
@@ -222,5 +288,6 @@ int main(void)
 	test_churn();
 	test_resets();
 	test_gone();
+	test_long_tile();
 	return test_done();
 }

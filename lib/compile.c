@@ -81,10 +81,11 @@ static char *copy_name(const struct fb_vector *name)
 static bool add_constant(struct compile *c, const void *data, uint64_t size, uint64_t *at)
 {
 	struct npu_program *p = c->program;
+	__le64 *used = &p->bases[NPU_BASE_CONSTANTS].size;
 	uint64_t room = p->constants_room;
 	uint8_t *bigger;
 
-	*at = align_up(p->constants_size, NPU_CONST_ALIGN);
+	*at = align_up(*used, NPU_CONST_ALIGN);
 	while (*at + size > room)
 		room = room ? room * 2 : 4096;
 	if (room > p->constants_room) {
@@ -96,7 +97,7 @@ static bool add_constant(struct compile *c, const void *data, uint64_t size, uin
 		p->constants_room = room;
 	}
 	memcpy(p->constants + *at, data, size);
-	p->constants_size = *at + size;
+	*used = *at + size;
 	return true;
 }
 
@@ -396,11 +397,11 @@ static bool place_values(struct compile *c)
 static bool emit_timestamp(struct compile *c)
 {
 	struct npu_cmd_timestamp cmd = {
-		.out.base = (uint8_t)(npu_program_bases(c->program) - 1),
-		.out.offset = c->program->nops * sizeof(struct npu_timestamp),
+		.out.base = (uint8_t)(NPU_BASE_IO + count_io(c)),
+		.out.offset = c->program->info.nops * sizeof(struct npu_timestamp),
 	};
 
-	return !(c->program->flags & NPU_COMPILE_PROFILE) || emit(c, &cmd, NPU_OP_TIMESTAMP);
+	return !(c->program->info.flags & NPU_COMPILE_PROFILE) || emit(c, &cmd, NPU_OP_TIMESTAMP);
 }
 
 static uint32_t stream_size(const struct compile *c)
@@ -415,7 +416,7 @@ static uint32_t stream_size(const struct compile *c)
 static bool finish_op(struct compile *c, const char *name, const struct fb_vector *output,
 		      uint32_t index, uint32_t offset)
 {
-	struct npu_op_info *info = &c->program->ops[c->program->nops];
+	struct npu_op_info *info = &c->program->ops[c->program->info.nops];
 	uint32_t size;
 	const char *data = npu_stream_data(c->program->stream, &size);
 
@@ -427,7 +428,7 @@ static bool finish_op(struct compile *c, const char *name, const struct fb_vecto
 	info->offset = offset;
 	for (; offset < size; offset += ((const struct npu_cmd *)(data + offset))->size)
 		info->commands++;
-	c->program->nops++;
+	c->program->info.nops++;
 	return emit_timestamp(c);
 }
 
@@ -494,19 +495,32 @@ static bool describe_io(struct compile *c, uint32_t i)
 	       compile_fail(c, -EBADMSG, "'%s' is not quantised", info->name);
 }
 
-/* The device will agree: run its checks over the whole program. */
-static bool check_program(struct compile *c)
+/* Describe the program; the device will agree: run its checks over all of it. */
+static bool finish_program(struct compile *c)
 {
-	struct npu_base bases[NPU_ISA_MAX_BASES] = { 0 };
-	unsigned int n = npu_program_bases(c->program), i;
-	uint32_t size, flags;
-	const void *data = npu_program_stream(c->program, &size);
+	struct npu_program *p = c->program;
+	struct npu_program_info *info = &p->info;
+	uint32_t i;
 
-	for (i = 0; i < n; i++) {
-		bases[i].size = npu_program_base(c->program, i, &flags);
-		bases[i].flags = flags;
+	p->bases[NPU_BASE_ARENA].flags = NPU_BASE_WRITE;
+	for (i = 0; i < count_io(c); i++) {
+		p->bases[NPU_BASE_IO + i].size = p->io[i].device_size;
+		p->bases[NPU_BASE_IO + i].flags = i < info->ninputs ? 0 : NPU_BASE_WRITE;
 	}
-	c->error = npu_stream_check(data, size, bases, n, NULL, c->err);
+	info->nbases = NPU_BASE_IO + i;
+	if (info->flags & NPU_COMPILE_PROFILE)
+		p->bases[info->nbases++] = (struct npu_base) {
+			.size = (info->nops + 1) * sizeof(struct npu_timestamp),
+			.flags = NPU_BASE_WRITE,
+		};
+	info->stream = npu_stream_data(p->stream, &info->stream_size);
+	info->constants = p->constants;
+	info->bases = p->bases;
+	info->inputs = p->io;
+	info->outputs = p->io + info->ninputs;
+	info->ops = p->ops;
+	c->error = npu_stream_check(info->stream, info->stream_size, p->bases, info->nbases, NULL,
+				    c->err);
 	return !c->error;
 }
 
@@ -522,12 +536,12 @@ static bool compile(struct compile *c, const void *file, size_t size)
 	p->ops = calloc(c->model.operators.count + count_io(c), sizeof(*p->ops));
 	if (!p->io || !p->ops || npu_stream_create(NULL, &p->stream))
 		return compile_fail(c, -ENOMEM, "out of memory");
-	p->ninputs = c->model.inputs.count;
-	p->noutputs = c->model.outputs.count;
+	p->info.ninputs = c->model.inputs.count;
+	p->info.noutputs = c->model.outputs.count;
 	for (i = 0; i < count_io(c); i++)
 		if (!describe_io(c, i))
 			return false;
-	return emit_program(c) && check_program(c);
+	return emit_program(c) && finish_program(c);
 }
 
 NPU_API int npu_program_compile(const void *file, size_t size,
@@ -551,7 +565,7 @@ NPU_API int npu_program_compile(const void *file, size_t size,
 	c.program = calloc(1, sizeof(*c.program));
 	if (!c.program)
 		return npu_fail(err, -ENOMEM, "out of memory");
-	c.program->flags = options->flags;
+	c.program->info.flags = options->flags;
 	compile(&c, file, size);
 	free(c.values);
 	free(c.ops);
@@ -605,9 +619,9 @@ NPU_API void npu_program_destroy(struct npu_program *program)
 
 	if (!program)
 		return;
-	for (i = 0; program->io && i < program->ninputs + program->noutputs; i++)
+	for (i = 0; program->io && i < program->info.ninputs + program->info.noutputs; i++)
 		free((char *)program->io[i].name);
-	for (i = 0; program->ops && i < program->nops; i++)
+	for (i = 0; program->ops && i < program->info.nops; i++)
 		free((char *)program->ops[i].output);
 	npu_stream_destroy(program->stream);
 	free(program->io);
@@ -616,73 +630,7 @@ NPU_API void npu_program_destroy(struct npu_program *program)
 	free(program);
 }
 
-/* ---- What a program consists of ---- */
-
-NPU_API const void *npu_program_stream(const struct npu_program *program, uint32_t *size)
+NPU_API const struct npu_program_info *npu_program_get_info(const struct npu_program *program)
 {
-	return npu_stream_data(program->stream, size);
-}
-
-NPU_API const void *npu_program_constants(const struct npu_program *program, uint64_t *size)
-{
-	*size = program->constants_size;
-	return program->constants;
-}
-
-NPU_API unsigned int npu_program_inputs(const struct npu_program *program)
-{
-	return program->ninputs;
-}
-
-NPU_API unsigned int npu_program_outputs(const struct npu_program *program)
-{
-	return program->noutputs;
-}
-
-NPU_API unsigned int npu_program_ops(const struct npu_program *program)
-{
-	return program->nops;
-}
-
-NPU_API unsigned int npu_program_bases(const struct npu_program *program)
-{
-	return NPU_BASE_IO + program->ninputs + program->noutputs +
-	       !!(program->flags & NPU_COMPILE_PROFILE);
-}
-
-NPU_API uint64_t npu_program_base(const struct npu_program *program, unsigned int base,
-				  uint32_t *flags)
-{
-	unsigned int i = base - NPU_BASE_IO;
-
-	*flags = 0;
-	if (base == NPU_BASE_CONSTANTS)
-		return program->constants_size;
-	if (base == NPU_BASE_ARENA) {
-		*flags = NPU_BASE_WRITE;
-		return program->arena_size;
-	}
-	if (i < program->ninputs)
-		return program->io[i].device_size;
-	*flags = NPU_BASE_WRITE;
-	if (i < program->ninputs + program->noutputs)
-		return program->io[i].device_size;
-	return (program->nops + 1ull) * sizeof(struct npu_timestamp);
-}
-
-NPU_API const struct npu_tensor_info *npu_program_input(const struct npu_program *program,
-							unsigned int i)
-{
-	return i < program->ninputs ? &program->io[i] : NULL;
-}
-
-NPU_API const struct npu_tensor_info *npu_program_output(const struct npu_program *program,
-							 unsigned int i)
-{
-	return i < program->noutputs ? &program->io[program->ninputs + i] : NULL;
-}
-
-NPU_API const struct npu_op_info *npu_program_op(const struct npu_program *program, unsigned int i)
-{
-	return i < program->nops ? &program->ops[i] : NULL;
+	return &program->info;
 }

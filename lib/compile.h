@@ -50,26 +50,20 @@ struct value {
 
 /**
  * struct npu_program - result of the compiler
+ * @info: what others see
+ * @bases: its base table
  * @stream: command stream
- * @constants: base 0; @constants_size bytes used, @constants_room allocated
- * @arena_size: bytes of base 1
- * @flags: NPU_COMPILE_*
- * @ninputs: entries of @io
- * @noutputs: entries of @io behind the inputs
- * @nops: entries of @ops
- * @io: inputs, then outputs; the names are their own
- * @ops: operators; the outputs' names are their own
+ * @constants: base 0, with room for @constants_room bytes
+ * @constants_room: allocated
+ * @io: inputs, then outputs; the names are its own
+ * @ops: operators; the outputs' names are its own
  */
 struct npu_program {
+	struct npu_program_info info;
+	struct npu_base bases[NPU_ISA_MAX_BASES];
 	struct npu_stream *stream;
 	uint8_t *constants;
-	uint64_t constants_size;
 	uint64_t constants_room;
-	uint64_t arena_size;
-	uint32_t flags;
-	unsigned int ninputs;
-	unsigned int noutputs;
-	unsigned int nops;
 	struct npu_tensor_info *io;
 	struct npu_op_info *ops;
 };

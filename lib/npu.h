@@ -362,47 +362,44 @@ struct npu_compile_options {
 #define NPU_BASE_ARENA		1	/* intermediate results */
 #define NPU_BASE_IO		2	/* inputs, outputs, time stamps */
 
-/**
- * struct npu_tensor_info - an input or output of a program
- * @name: as in the model
- * @type: what the caller reads and writes: F32 if the model has QUANTIZE or
- *        DEQUANTIZE at this edge, else @device_type
- * @device_type: what the device reads and writes
- * @rank: dimensions
- * @dim: sizes, outermost first
- * @size: bytes in @type
- * @device_size: bytes in @device_type; linear
- * @scale: real value = @scale * (device value - @zero_point); 0 = none
- * @zero_point: see @scale
- * @base: index into the base table
- */
+/* An input or output of a program; real value = scale * (device value - zero_point). */
 struct npu_tensor_info {
 	const char *name;
-	enum npu_type type;
-	enum npu_type device_type;
+	enum npu_type type;		/* what the caller reads and writes; F32 if the */
+					/* model has QUANTIZE or DEQUANTIZE at this edge */
+	enum npu_type device_type;	/* what the device reads and writes; linear */
 	uint32_t rank;
-	uint32_t dim[NPU_ISA_MAX_RANK];
-	uint64_t size;
-	uint64_t device_size;
-	float scale;
+	uint32_t dim[NPU_ISA_MAX_RANK];	/* outermost first */
+	uint64_t size;			/* bytes in @type */
+	uint64_t device_size;		/* bytes in @device_type */
+	float scale;			/* 0 = none */
 	int32_t zero_point;
-	uint32_t base;
+	uint32_t base;			/* index into the base table */
 };
 
-/**
- * struct npu_op_info - an operator of a program
- * @name: operator, as CONV_2D
- * @output: name of its result
- * @index: in the model
- * @offset: of its first command in the stream
- * @commands: how many; 0 if nothing had to be done
- */
+/* An operator of a program. */
 struct npu_op_info {
-	const char *name;
-	const char *output;
-	uint32_t index;
-	uint32_t offset;
-	uint32_t commands;
+	const char *name;		/* as CONV_2D */
+	const char *output;		/* tensor */
+	uint32_t index;			/* in the model */
+	uint32_t offset;		/* of its first command in the stream */
+	uint32_t commands;		/* 0 if nothing had to be done */
+};
+
+/* What a program consists of. */
+struct npu_program_info {
+	const void *stream;
+	const void *constants;		/* content of base 0 */
+	const struct npu_base *bases;	/* sizes and flags; the addresses are the caller's */
+	const struct npu_tensor_info *inputs;
+	const struct npu_tensor_info *outputs;
+	const struct npu_op_info *ops;
+	uint32_t stream_size;
+	uint32_t nbases;
+	uint32_t ninputs;
+	uint32_t noutputs;
+	uint32_t nops;
+	uint32_t flags;			/* NPU_COMPILE_* */
 };
 
 /**
@@ -425,20 +422,8 @@ int npu_program_load(const char *path, const struct npu_compile_options *options
 		     struct npu_program **program, struct npu_error *err);
 void npu_program_destroy(struct npu_program *program);
 
-const void *npu_program_stream(const struct npu_program *program, uint32_t *size);
-const void *npu_program_constants(const struct npu_program *program, uint64_t *size);
-unsigned int npu_program_inputs(const struct npu_program *program);
-unsigned int npu_program_outputs(const struct npu_program *program);
-unsigned int npu_program_ops(const struct npu_program *program);
-unsigned int npu_program_bases(const struct npu_program *program);
-
-/** npu_program_base() - bytes and NPU_BASE_* of a base; addresses are the caller's */
-uint64_t npu_program_base(const struct npu_program *program, unsigned int base, uint32_t *flags);
-
-/* NULL if there is no such input, output, operator. */
-const struct npu_tensor_info *npu_program_input(const struct npu_program *program, unsigned int i);
-const struct npu_tensor_info *npu_program_output(const struct npu_program *program, unsigned int i);
-const struct npu_op_info *npu_program_op(const struct npu_program *program, unsigned int i);
+/** npu_program_get_info() - what it consists of; valid as long as @program */
+const struct npu_program_info *npu_program_get_info(const struct npu_program *program);
 
 /* ---- Models and sessions ----------------------------------------------------------- */
 
@@ -460,8 +445,8 @@ int npu_model_create(struct npu_device *dev, struct npu_program *program,
 		     struct npu_model **model, struct npu_error *err);
 void npu_model_destroy(struct npu_model *model);
 
-/** npu_model_program() - inputs, outputs and operators; valid as long as @model */
-const struct npu_program *npu_model_program(const struct npu_model *model);
+/** npu_model_get_info() - inputs, outputs and operators; valid as long as @model */
+const struct npu_program_info *npu_model_get_info(const struct npu_model *model);
 
 /**
  * npu_session_create() - memory and queue for runs of a model
@@ -480,7 +465,7 @@ void npu_session_destroy(struct npu_session *session);
  * npu_session_write() - set an input
  * @session: session
  * @input: index
- * @data: values in the type of npu_program_input(); float32 is quantised
+ * @data: values in the type of the input; float32 is quantised
  *        (half away from zero, saturating) if the model begins so
  * @size: must be that of the input
  * @err: out: text

@@ -43,6 +43,7 @@ bool plan_arena(struct compile *c)
 {
 	unsigned int count = c->model.tensors.count, n = 0, i, at;
 	struct value **todo, **placed, *value;
+	__le64 *size = &c->program->bases[NPU_BASE_ARENA].size;
 	uint64_t end;
 
 	todo = calloc(2ul * count + 1, sizeof(*todo));
@@ -65,8 +66,8 @@ bool plan_arena(struct compile *c)
 			placed[at] = placed[at - 1];
 		placed[at] = value;
 		end = value->offset + align_up(value->bytes, NPU_CONST_ALIGN);
-		if (end > c->program->arena_size)
-			c->program->arena_size = end;
+		if (end > *size)
+			*size = end;
 	}
 	free(todo);
 	return true;

@@ -81,26 +81,24 @@ NPU_API void npu_model_destroy(struct npu_model *model)
 
 static int upload(struct npu_model *model)
 {
-	uint64_t constants_size, constants_at;
-	uint32_t stream_size;
-	const void *stream = npu_program_stream(model->program, &stream_size);
-	const void *constants = npu_program_constants(model->program, &constants_size);
+	const struct npu_program_info *info = &model->program->info;
+	uint64_t constants_size = info->bases[NPU_BASE_CONSTANTS].size;
+	uint64_t constants_at = align_up(info->stream_size, ALIGN);
 	void *map;
 	int ret;
 
 	ret = npu_vm_create(model->dev, &model->vm);
 	if (ret)
 		return ret;
-	constants_at = align_up(stream_size, ALIGN);
 	ret = npu_bo_create(model->dev, constants_at + constants_size, 0, model->vm, &model->bo);
 	if (!ret)
 		ret = npu_bo_map(model->bo, &map);
 	if (ret)
 		return ret;
 	npu_bo_label(model->bo, "model");
-	memcpy(map, stream, stream_size);
+	memcpy(map, info->stream, info->stream_size);
 	if (constants_size)
-		memcpy((char *)map + constants_at, constants, constants_size);
+		memcpy((char *)map + constants_at, info->constants, constants_size);
 	ret = npu_bo_sync(model->bo, DRM_NPU_SYNC_TO_DEVICE, 0, constants_at + constants_size);
 	if (!ret)
 		ret = npu_vm_map(model->vm, model->bo, 0, 0, DRM_NPU_VM_BIND_READONLY,
@@ -113,11 +111,10 @@ NPU_API int npu_model_create(struct npu_device *dev, struct npu_program *program
 			     struct npu_model **out, struct npu_error *err)
 {
 	struct npu_model *model;
-	uint32_t size;
-	const void *stream = npu_program_stream(program, &size);
 	int ret;
 
-	ret = npu_stream_check(stream, size, NULL, 0, &dev->info, err);
+	ret = npu_stream_check(program->info.stream, program->info.stream_size, NULL, 0,
+			       &dev->info, err);
 	model = calloc(1, sizeof(*model));
 	if (ret || !model) {
 		npu_program_destroy(program);
@@ -150,9 +147,9 @@ NPU_API int npu_model_load(struct npu_device *dev, const char *path, uint32_t fl
 	return ret ? ret : npu_model_create(dev, program, model, err);
 }
 
-NPU_API const struct npu_program *npu_model_program(const struct npu_model *model)
+NPU_API const struct npu_program_info *npu_model_get_info(const struct npu_model *model)
 {
-	return model->program;
+	return &model->program->info;
 }
 
 /* ---- Sessions ---- */
@@ -189,25 +186,25 @@ NPU_API void npu_session_destroy(struct npu_session *session)
 static int create_memory(struct npu_session *session)
 {
 	struct npu_model *model = session->model;
-	const struct npu_program *program = model->program;
-	unsigned int n = npu_program_bases(program), i;
-	uint64_t size = align_up(n * sizeof(struct npu_base), ALIGN);
+	const struct npu_program_info *info = &model->program->info;
+	uint64_t arena = info->bases[NPU_BASE_ARENA].size;
+	uint64_t size = align_up(info->nbases * sizeof(struct npu_base), ALIGN);
 	struct npu_base *bases;
+	unsigned int i;
 	void *map;
-	uint32_t flags;
 	int ret;
 
-	for (i = NPU_BASE_IO; i < n; i++) {
+	for (i = NPU_BASE_IO; i < info->nbases; i++) {
 		session->bound[i].offset = size;
-		size += align_up(npu_program_base(program, i, &flags), ALIGN);
+		size += align_up(info->bases[i].size, ALIGN);
 	}
 	ret = npu_bo_create(model->dev, size, 0, model->vm, &session->bo);
 	if (!ret)
 		ret = npu_bo_map(session->bo, &map);
 	if (!ret)
 		ret = npu_vm_map(model->vm, session->bo, 0, 0, 0, &session->bo_va);
-	if (!ret && program->arena_size)
-		ret = npu_bo_create(model->dev, program->arena_size, DRM_NPU_BO_NO_MMAP, model->vm,
+	if (!ret && arena)
+		ret = npu_bo_create(model->dev, arena, DRM_NPU_BO_NO_MMAP, model->vm,
 				    &session->arena);
 	if (!ret && session->arena)
 		ret = npu_vm_map(model->vm, session->arena, 0, 0, 0, &session->arena_va);
@@ -218,9 +215,8 @@ static int create_memory(struct npu_session *session)
 		npu_bo_label(session->arena, "arena");
 	session->map = map;
 	bases = base_table(session);
-	for (i = 0; i < n; i++) {
-		bases[i].size = npu_program_base(program, i, &flags);
-		bases[i].flags = flags;
+	for (i = 0; i < info->nbases; i++) {
+		bases[i] = info->bases[i];
 		bases[i].va = session->bo_va + session->bound[i].offset;
 	}
 	bases[NPU_BASE_CONSTANTS].va = model->constants_va;
@@ -242,7 +238,8 @@ NPU_API int npu_session_create(struct npu_model *model, enum drm_npu_priority pr
 	ret = create_memory(session);
 	if (ret) {
 		npu_fail(err, ret, "memory of a session (arena of %llu bytes): %s",
-			 (unsigned long long)model->program->arena_size, strerror(-ret));
+			 (unsigned long long)model->program->bases[NPU_BASE_ARENA].size,
+			 strerror(-ret));
 	} else {
 		ret = npu_queue_create(model->vm, priority, 0, &session->queue);
 		if (ret)
@@ -318,7 +315,8 @@ static int find_io(struct npu_session *session, const struct npu_tensor_info *in
 NPU_API int npu_session_write(struct npu_session *session, unsigned int input, const void *data,
 			      size_t size, struct npu_error *err)
 {
-	const struct npu_tensor_info *info = npu_program_input(session->model->program, input);
+	const struct npu_program_info *p = &session->model->program->info;
+	const struct npu_tensor_info *info = input < p->ninputs ? &p->inputs[input] : NULL;
 	char *at;
 	int ret = find_io(session, info, size, &at, err);
 
@@ -334,7 +332,8 @@ NPU_API int npu_session_write(struct npu_session *session, unsigned int input, c
 NPU_API int npu_session_read(struct npu_session *session, unsigned int output, void *data,
 			     size_t size, struct npu_error *err)
 {
-	const struct npu_tensor_info *info = npu_program_output(session->model->program, output);
+	const struct npu_program_info *p = &session->model->program->info;
+	const struct npu_tensor_info *info = output < p->noutputs ? &p->outputs[output] : NULL;
 	char *at;
 	int ret = find_io(session, info, size, &at, err);
 
@@ -353,25 +352,24 @@ NPU_API int npu_session_read(struct npu_session *session, unsigned int output, v
 NPU_API int npu_session_bind(struct npu_session *session, unsigned int base, struct npu_bo *bo,
 			     uint64_t offset, struct npu_error *err)
 {
-	const struct npu_program *program = session->model->program;
+	const struct npu_program_info *info = &session->model->program->info;
 	struct binding *bound = &session->bound[base & (NPU_ISA_MAX_BASES - 1)];
 	uint64_t va = 0, first = offset / NPU_PAGE_SIZE * NPU_PAGE_SIZE, size = 0;
-	uint32_t flags;
 	int ret = want_idle(session, err);
 
 	if (ret)
 		return ret;
-	if (base < NPU_BASE_IO || base >= NPU_BASE_IO + program->ninputs + program->noutputs)
+	if (base < NPU_BASE_IO || base >= NPU_BASE_IO + info->ninputs + info->noutputs)
 		return npu_fail(err, -EINVAL, "base %u is no input or output", base);
 	if (bo) {
-		size = npu_program_base(program, base, &flags);
+		size = info->bases[base].size;
 		if (offset % ALIGN || offset > npu_bo_size(bo) || size > npu_bo_size(bo) - offset)
 			return npu_fail(err, -EINVAL,
 					"%llu bytes at a multiple of %u must fit into the buffer",
 					(unsigned long long)size, ALIGN);
 		size += offset - first;
 		ret = npu_vm_map(session->model->vm, bo, first, size,
-				 flags & NPU_BASE_WRITE ? 0 : DRM_NPU_VM_BIND_READONLY, &va);
+				 info->bases[base].flags & NPU_BASE_WRITE ? 0 : DRM_NPU_VM_BIND_READONLY, &va);
 		if (ret)
 			return npu_fail(err, ret, "mapping a buffer: %s", strerror(-ret));
 	}
@@ -389,16 +387,15 @@ NPU_API int npu_session_submit(struct npu_session *session, struct npu_fence *co
 			       unsigned int nwaits, struct npu_fence **fence,
 			       struct npu_error *err)
 {
-	const struct npu_program *program = session->model->program;
 	struct drm_npu_job job = {
 		.stream_va = session->model->stream_va,
+		.stream_size = session->model->program->info.stream_size,
 		.bases_va = session->bo_va,
-		.bases = npu_program_bases(program),
+		.bases = session->model->program->info.nbases,
 	};
 	struct npu_fence *done;
 	int ret;
 
-	npu_program_stream(program, &job.stream_size);
 	ret = npu_bo_sync(session->bo, DRM_NPU_SYNC_TO_DEVICE, 0, npu_bo_size(session->bo));
 	if (!ret)
 		ret = npu_queue_submit(session->queue, &job, 1, waits, nwaits, &done);
@@ -448,25 +445,25 @@ NPU_API int npu_session_reset(struct npu_session *session, struct npu_error *err
 NPU_API int npu_session_profile(struct npu_session *session, struct npu_timestamp *ops,
 				unsigned int max)
 {
-	const struct npu_program *program = session->model->program;
-	unsigned int base = npu_program_bases(program) - 1, i;
+	const struct npu_program_info *info = &session->model->program->info;
+	unsigned int base = info->nbases - 1, i;
 	const struct npu_timestamp *t;
 	int ret;
 
-	if (!(program->flags & NPU_COMPILE_PROFILE))
+	if (!(info->flags & NPU_COMPILE_PROFILE))
 		return -EINVAL;
 	ret = want_idle(session, NULL);
 	if (!ret)
 		ret = npu_bo_sync(session->bo, DRM_NPU_SYNC_TO_CPU, session->bound[base].offset,
-				  (program->nops + 1) * sizeof(*t));
+				  (info->nops + 1) * sizeof(*t));
 	if (ret)
 		return ret;
 	t = (const struct npu_timestamp *)(session->map + session->bound[base].offset);
-	for (i = 0; i < program->nops && i < max; i++) {
+	for (i = 0; i < info->nops && i < max; i++) {
 		ops[i].time = t[i + 1].time - t[i].time;
 		ops[i].cycles = t[i + 1].cycles - t[i].cycles;
 		ops[i].macs = t[i + 1].macs - t[i].macs;
 		ops[i].bytes = t[i + 1].bytes - t[i].bytes;
 	}
-	return (int)program->nops;
+	return (int)info->nops;
 }

@@ -6,7 +6,7 @@
 #include "npuctl.h"
 
 struct context {
-	const struct npu_program *program;	/* NULL: a bare stream */
+	const struct npu_program_info *program;	/* NULL: a bare stream */
 	const void *data;
 	size_t size;
 	bool use_json;
@@ -14,14 +14,13 @@ struct context {
 };
 
 /* The operator whose first command is at @offset. */
-static const struct npu_op_info *op_at(const struct npu_program *program, size_t offset)
+static const struct npu_op_info *op_at(const struct npu_program_info *program, size_t offset)
 {
-	const struct npu_op_info *op;
 	unsigned int i;
 
-	for (i = 0; program && (op = npu_program_op(program, i)); i++)
-		if (op->offset == offset && op->commands)
-			return op;
+	for (i = 0; program && i < program->nops; i++)
+		if (program->ops[i].offset == offset && program->ops[i].commands)
+			return &program->ops[i];
 	return NULL;
 }
 
@@ -62,23 +61,22 @@ static int print_commands(struct context *c)
 
 static void print_base(struct context *c, unsigned int base)
 {
-	unsigned int inputs = npu_program_inputs(c->program);
+	const struct npu_program_info *p = c->program;
 	const struct npu_tensor_info *info = NULL;
+	uint64_t size = p->bases[base].size;
 	const char *what = "profile";
-	uint32_t flags, i;
-	uint64_t size = npu_program_base(c->program, base, &flags);
+	unsigned int i = base - NPU_BASE_IO;
 
 	if (base == NPU_BASE_CONSTANTS) {
 		what = "constants";
 	} else if (base == NPU_BASE_ARENA) {
 		what = "arena";
-	} else if (base - NPU_BASE_IO < inputs) {
+	} else if (i < p->ninputs) {
 		what = "input";
-		info = npu_program_input(c->program, base - NPU_BASE_IO);
-	} else {
-		info = npu_program_output(c->program, base - NPU_BASE_IO - inputs);
-		if (info)
-			what = "output";
+		info = &p->inputs[i];
+	} else if (i < p->ninputs + p->noutputs) {
+		what = "output";
+		info = &p->outputs[i - p->ninputs];
 	}
 	if (c->use_json) {
 		json_open(&c->json, NULL, '{');
@@ -141,7 +139,6 @@ int cmd_dis(const struct options *opt)
 	struct npu_program *program;
 	struct npu_error err;
 	unsigned int i;
-	uint32_t size;
 	int code;
 
 	if (opt->nargs != 1)
@@ -150,15 +147,15 @@ int cmd_dis(const struct options *opt)
 		return dis_stream(opt);
 	if (npu_program_load(opt->args[0], &options, &program, &err))
 		return fail(EXIT_MODEL, "%s: %s", opt->args[0], err.text);
-	c.program = program;
-	c.data = npu_program_stream(program, &size);
-	c.size = size;
+	c.program = npu_program_get_info(program);
+	c.data = c.program->stream;
+	c.size = c.program->stream_size;
 	if (c.use_json) {
 		json_open(&c.json, NULL, '{');
 		json_string(&c.json, "model", opt->args[0]);
 		json_open(&c.json, "bases", '[');
 	}
-	for (i = 0; i < npu_program_bases(program); i++)
+	for (i = 0; i < c.program->nbases; i++)
 		print_base(&c, i);
 	if (c.use_json)
 		json_close(&c.json, ']');

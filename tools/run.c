@@ -29,7 +29,7 @@ struct runner {
 	struct npu_device *dev;
 	struct npu_model *model;
 	struct npu_session *session;
-	const struct npu_program *program;
+	const struct npu_program_info *program;
 	void *in;
 	void *out;
 	FILE *raw;
@@ -165,7 +165,7 @@ static int write_raw(struct runner *r, size_t size)
 /* Read output @i into r->out and write it to the raw file. */
 static int take_output(struct runner *r, unsigned int i)
 {
-	const struct npu_tensor_info *info = npu_program_output(r->program, i);
+	const struct npu_tensor_info *info = &r->program->outputs[i];
 	struct npu_error err;
 	int ret = npu_session_read(r->session, i, r->out, info->size, &err);
 
@@ -181,8 +181,8 @@ static int run_files(struct runner *r, char **files)
 	unsigned int i;
 	int ret = EXIT_OK;
 
-	for (i = 0; i < npu_program_inputs(r->program); i++) {
-		info = npu_program_input(r->program, i);
+	for (i = 0; i < r->program->ninputs; i++) {
+		info = &r->program->inputs[i];
 		ret = read_input(files[i], info, r->in);
 		if (ret)
 			return ret;
@@ -201,15 +201,15 @@ static int run_files(struct runner *r, char **files)
 	} else {
 		printf("%s\n", files[0]);
 	}
-	for (i = 0; i < npu_program_outputs(r->program) && !ret; i++) {
-		info = npu_program_output(r->program, i);
+	for (i = 0; i < r->program->noutputs && !ret; i++) {
+		info = &r->program->outputs[i];
 		ret = take_output(r, i);
 		if (ret)
 			break;
 		if (r->opt->json) {
 			json_open(&r->json, NULL, '{');
 			json_string(&r->json, "name", info->name);
-		} else if (npu_program_outputs(r->program) > 1) {
+		} else if (r->program->noutputs > 1) {
 			printf(" %s\n", info->name);
 		}
 		print_top(r, info);
@@ -225,7 +225,7 @@ static int run_files(struct runner *r, char **files)
 
 static int run_all_files(struct runner *r)
 {
-	int inputs = (int)npu_program_inputs(r->program), i, ret = EXIT_OK;
+	int inputs = (int)r->program->ninputs, i, ret = EXIT_OK;
 
 	if (r->opt->nargs < 2 || (r->opt->nargs - 1) % inputs)
 		return fail(EXIT_USAGE, "%s takes %d input files per run, %d are given",
@@ -256,8 +256,8 @@ static void print_accuracy(struct runner *r, size_t right, size_t count)
 
 static int run_images(struct runner *r, const char *images, size_t count, char **expect)
 {
-	const struct npu_tensor_info *in = npu_program_input(r->program, 0);
-	const struct npu_tensor_info *out = npu_program_output(r->program, 0);
+	const struct npu_tensor_info *in = &r->program->inputs[0];
+	const struct npu_tensor_info *out = &r->program->outputs[0];
 	size_t i, right = 0;
 	struct npu_error err;
 	unsigned long n;
@@ -294,12 +294,12 @@ static int run_images(struct runner *r, const char *images, size_t count, char *
 
 static int run_batch(struct runner *r)
 {
-	const struct npu_tensor_info *in = npu_program_input(r->program, 0);
+	const struct npu_tensor_info *in = &r->program->inputs[0];
 	size_t size, count, lines = 0;
 	char **expect = NULL, *images;
 	int ret = EXIT_INPUT;
 
-	if (npu_program_inputs(r->program) != 1 || npu_program_outputs(r->program) != 1)
+	if (r->program->ninputs != 1 || r->program->noutputs != 1)
 		return fail(EXIT_USAGE, "--batch needs a model with one input and one output");
 	if (r->opt->nargs != 1)
 		return fail(EXIT_USAGE, "with --batch there are no input files beside '%s'",
@@ -376,7 +376,7 @@ static void print_op(struct runner *r, const char *index, const char *name, cons
 
 static int print_profile(struct runner *r)
 {
-	unsigned int n = npu_program_ops(r->program), i;
+	unsigned int n = r->program->nops, i;
 	struct npu_timestamp *t = calloc(n + 1, sizeof(*t)), total = { 0 };
 	const struct npu_op_info *op;
 	char index[16];
@@ -401,7 +401,7 @@ static int print_profile(struct runner *r)
 		printf("\n%5s  %-18s %-22s %12s %12s %12s %10s %8s\n", "index", "operator",
 		       "output", "cycles", "MACs", "bytes", "us", "share");
 	for (i = 0; i < n; i++) {
-		op = npu_program_op(r->program, i);
+		op = &r->program->ops[i];
 		snprintf(index, sizeof(index), "%u", op->index);
 		print_op(r, index, op->name, op->output, &t[i], total.cycles);
 	}
@@ -430,16 +430,16 @@ static int prepare(struct runner *r)
 			     &r->model, &err);
 	if (ret)
 		return fail(EXIT_MODEL, "%s: %s", opt->args[0], err.text);
-	r->program = npu_model_program(r->model);
+	r->program = npu_model_get_info(r->model);
 	ret = npu_session_create(r->model, opt->priority, &r->session, &err);
 	if (ret)
 		return fail(ret == -EACCES ? EXIT_PERMISSION : EXIT_RUN, "%s", err.text);
-	for (i = 0; i < npu_program_inputs(r->program); i++)
-		if (npu_program_input(r->program, i)->size > in)
-			in = npu_program_input(r->program, i)->size;
-	for (i = 0; i < npu_program_outputs(r->program); i++)
-		if (npu_program_output(r->program, i)->size > out)
-			out = npu_program_output(r->program, i)->size;
+	for (i = 0; i < r->program->ninputs; i++)
+		if (r->program->inputs[i].size > in)
+			in = r->program->inputs[i].size;
+	for (i = 0; i < r->program->noutputs; i++)
+		if (r->program->outputs[i].size > out)
+			out = r->program->outputs[i].size;
 	r->in = calloc(1, in);
 	r->out = calloc(1, out);
 	if (!r->in || !r->out)

@@ -34,49 +34,48 @@ static char *load(const char *dir, const char *name, size_t *size)
 	return data;
 }
 
-static bool same_program(const struct npu_program *a, const struct npu_program *b)
+static bool same_program(const struct npu_program *x, const struct npu_program *y)
 {
-	uint32_t size_a, size_b, flags;
-	uint64_t const_a, const_b;
-	const void *x = npu_program_stream(a, &size_a), *y = npu_program_stream(b, &size_b);
-	const void *p = npu_program_constants(a, &const_a), *q = npu_program_constants(b, &const_b);
+	const struct npu_program_info *a = npu_program_get_info(x), *b = npu_program_get_info(y);
 
-	return size_a == size_b && const_a == const_b && !memcmp(x, y, size_a) &&
-	       !memcmp(p, q, const_a) && npu_program_base(a, NPU_BASE_ARENA, &flags) ==
-	       npu_program_base(b, NPU_BASE_ARENA, &flags);
+	return a->stream_size == b->stream_size && a->nbases == b->nbases &&
+	       !memcmp(a->stream, b->stream, a->stream_size) &&
+	       !memcmp(a->bases, b->bases, a->nbases * sizeof(a->bases[0])) &&
+	       !memcmp(a->constants, b->constants, a->bases[0].size);
 }
 
 static void test_digits(const char *dir)
 {
 	struct npu_compile_options options = { .flags = NPU_COMPILE_PROFILE };
 	struct npu_program *a = NULL, *b = NULL, *c = NULL;
+	const struct npu_program_info *info;
 	const struct npu_tensor_info *in, *out;
 	struct npu_error err = { 0 };
 	size_t size;
 	char *file = load(dir, "digits.tflite", &size), *moved = malloc(size + 8), path[512];
-	uint32_t flags;
 
 	ok(!npu_program_compile(file, size, NULL, &a, &err), "digits compiles (%s)", err.text);
-	in = npu_program_input(a, 0);
-	out = npu_program_output(a, 0);
-	ok(npu_program_inputs(a) == 1 && !npu_program_input(a, 1) && !strcmp(in->name, "image") &&
-	   in->type == NPU_TYPE_S8 && in->device_type == NPU_TYPE_S8 && in->rank == 4 &&
-	   in->dim[1] == 8 && in->size == 64 && in->base == 2 && in->zero_point == -128,
-	   "its input");
-	ok(npu_program_outputs(a) == 1 && !strcmp(out->name, "class") && out->rank == 2 &&
+	info = npu_program_get_info(a);
+	in = &info->inputs[0];
+	out = &info->outputs[0];
+	ok(info->ninputs == 1 && !strcmp(in->name, "image") && in->type == NPU_TYPE_S8 &&
+	   in->device_type == NPU_TYPE_S8 && in->rank == 4 && in->dim[1] == 8 && in->size == 64 &&
+	   in->base == 2 && in->zero_point == -128, "its input");
+	ok(info->noutputs == 1 && !strcmp(out->name, "class") && out->rank == 2 &&
 	   out->size == 10 && out->base == 3 && out->scale == 1.0f / 256, "its output");
-	ok(npu_program_ops(a) == 9 && !strcmp(npu_program_op(a, 0)->name, "CONV_2D") &&
-	   npu_program_op(a, 6)->commands == 0 && !npu_program_op(a, 9), "its operators");
-	ok(npu_program_bases(a) == 4 && npu_program_base(a, 0, &flags) && !flags,
-	   "its constants are read only");
+	ok(info->nops == 9 && !strcmp(info->ops[0].name, "CONV_2D") && !info->ops[6].commands,
+	   "its operators");
+	ok(info->nbases == 4 && info->bases[0].size && !info->bases[0].flags &&
+	   !info->bases[2].flags && info->bases[3].flags == NPU_BASE_WRITE,
+	   "only its outputs can be written");
 	/* The largest two that are needed at one time: depthwise 1024, pointwise 2048. */
-	ok(npu_program_base(a, NPU_BASE_ARENA, &flags) == 3072 && flags == NPU_BASE_WRITE,
+	ok(info->bases[1].size == 3072 && info->bases[1].flags == NPU_BASE_WRITE,
 	   "its arena has the least size");
 	memcpy(moved + 8, file, size);
 	ok(!npu_program_compile(moved + 8, size, NULL, &b, NULL) && same_program(a, b),
 	   "another run gives the same bytes");
-	ok(!npu_program_compile(file, size, &options, &c, NULL) && npu_program_bases(c) == 5 &&
-	   npu_program_base(c, 4, &flags) == 10 * sizeof(struct npu_timestamp),
+	ok(!npu_program_compile(file, size, &options, &c, NULL) && npu_program_get_info(c)->nbases == 5 &&
+	   npu_program_get_info(c)->bases[4].size == 10 * sizeof(struct npu_timestamp),
 	   "with time stamps it has one more base");
 	npu_program_destroy(b);
 	npu_program_destroy(c);

@@ -73,65 +73,59 @@ struct machine {
 	struct npu_base bases[NPU_ISA_MAX_BASES];
 };
 
-static void power_on(struct machine *m, const struct npu_program *program)
+static void power_on(struct machine *m, const struct npu_program_info *program)
 {
-	unsigned int n = npu_program_bases(program), i;
-	const void *constants;
-	uint64_t size;
-	uint32_t flags;
+	unsigned int i;
 
 	memset(m, 0, sizeof(*m));
 	m->host = host_new(NULL);
 	m->space = host_space_new(m->host, 1);
 	host_enable(m->host, 6);
-	for (i = 0; i < n; i++) {
-		size = npu_program_base(program, i, &flags);
-		m->bases[i].size = size;
-		m->bases[i].flags = flags;
-		m->bases[i].va = host_alloc(m->space, size ? size : 1,
-					    flags & NPU_BASE_WRITE ? HOST_RW : HOST_R);
+	for (i = 0; i < program->nbases; i++) {
+		m->bases[i] = program->bases[i];
+		m->bases[i].va = host_alloc(m->space, m->bases[i].size ? m->bases[i].size : 1,
+					    m->bases[i].flags & NPU_BASE_WRITE ? HOST_RW : HOST_R);
 	}
-	constants = npu_program_constants(program, &size);
-	if (size)
-		host_write(m->space, m->bases[NPU_BASE_CONSTANTS].va, constants, size);
+	if (m->bases[0].size)
+		host_write(m->space, m->bases[0].va, program->constants, m->bases[0].size);
 }
 
 /* Run on all inputs; returns the outputs or NULL. */
-static char *run_program(const struct npu_program *program, const char *in, size_t in_size,
+static char *run_program(const struct npu_program_info *program, const char *in, size_t in_size,
 			 size_t *out_size)
 {
 	const struct npu_tensor_info *info;
 	struct host_result result;
 	struct machine m;
-	uint32_t stream_size;
-	const void *stream = npu_program_stream(program, &stream_size);
 	size_t at = 0, one = 0, bytes = 0, done = 0;
 	char *out, *buffer;
 	unsigned int i;
 
-	for (i = 0; (info = npu_program_input(program, i)); i++)
-		one += info->size;
-	for (i = 0; (info = npu_program_output(program, i)); i++)
-		bytes += info->size;
+	for (i = 0; i < program->ninputs; i++)
+		one += program->inputs[i].size;
+	for (i = 0; i < program->noutputs; i++)
+		bytes += program->outputs[i].size;
 	*out_size = in_size / one * bytes;
 	out = calloc(1, *out_size + 1);
 	buffer = calloc(1, one + bytes + 4096);
 	power_on(&m, program);
 	while (at + one <= in_size) {
-		for (i = 0; (info = npu_program_input(program, i)); i++) {
+		for (i = 0; i < program->ninputs; i++) {
+			info = &program->inputs[i];
 			to_device(info, in + at, buffer);
 			host_write(m.space, m.bases[info->base].va, buffer, info->device_size);
 			at += info->size;
 		}
-		if (host_run(m.space, stream, stream_size, m.bases, npu_program_bases(program),
-			     &result)) {
+		if (host_run(m.space, program->stream, program->stream_size, m.bases,
+			     program->nbases, &result)) {
 			note("fault %u, detail %u, offset 0x%llx", result.fault, result.detail,
 			     (unsigned long long)result.offset);
 			free(out);
 			out = NULL;
 			break;
 		}
-		for (i = 0; (info = npu_program_output(program, i)); i++) {
+		for (i = 0; i < program->noutputs; i++) {
+			info = &program->outputs[i];
 			host_read(m.space, m.bases[info->base].va, buffer, info->device_size);
 			from_device(info, buffer, out + done);
 			done += info->size;
@@ -161,7 +155,7 @@ static void test_model(const char *base, const char *how,
 	if (ret)
 		note("%d: %s", ret, err.text);
 	else
-		out = run_program(program, in, in_size, &out_size);
+		out = run_program(npu_program_get_info(program), in, in_size, &out_size);
 	for (i = 0; out && i < want_size; i++)
 		wrong += i >= out_size || out[i] != want[i];
 	if (wrong)

@@ -23,7 +23,6 @@ static bool try_file(const unsigned char *data, size_t size)
 	struct npu_program *program = NULL;
 	struct npu_error err = { 0 };
 	bool good = true;
-	uint32_t bytes;
 	int ret;
 
 	memcpy(copy, data, size);
@@ -31,10 +30,10 @@ static bool try_file(const unsigned char *data, size_t size)
 	free(copy);
 	files++;
 	if (!ret) {
-		const void *stream = npu_program_stream(program, &bytes);
+		const struct npu_program_info *info = npu_program_get_info(program);
 
 		accepted++;
-		good = !npu_stream_check(stream, bytes, NULL, 0, NULL, &err);
+		good = !npu_stream_check(info->stream, info->stream_size, NULL, 0, NULL, &err);
 	} else {
 		good = ret < 0 && err.text[0];
 	}

@@ -5,9 +5,9 @@
  */
 #include "npu_model_priv.h"
 
-#define NPU_TAG_VALID	(1ull << 63)
-#define NPU_PAGE	(1ull << NPU_PT_SHIFT(0))
-#define NPU_BLOCK	(1ull << NPU_PT_SHIFT(1))
+#define NPU_TAG_VALID	BIT_ULL(63)
+#define NPU_PAGE	BIT_ULL(NPU_PT_SHIFT(0))
+#define NPU_BLOCK	BIT_ULL(NPU_PT_SHIFT(1))
 
 /**
  * npu_map_some() - borrow memory at a bus address, possibly less than asked

@@ -14,8 +14,8 @@
 #include "npu_model.h"
 
 #define NPU_VA_BITS		48
-#define NPU_VA_END		(1ull << NPU_VA_BITS)
-#define NPU_ASIDS		(1u << 16)
+#define NPU_VA_END		BIT_ULL(NPU_VA_BITS)
+#define NPU_ASIDS		65536u
 #define NPU_BUS_WINDOW		4096u
 
 #define NPU_MACS_PER_CYCLE	256
@@ -24,7 +24,7 @@
 #define NPU_TURN_CYCLES		4096	/* of a queue, times its level's weight */
 #define NPU_TILE_MACS		65536	/* what a tile aims at */
 #define NPU_TILE_ELEMENTS	4096
-#define NPU_TERMS_MAX		(1u << 20)	/* that make up one result */
+#define NPU_TERMS_MAX		1048576u	/* that make up one result */
 #define NPU_SIZE_MAX		0x7fffffffu	/* of one dimension */
 #define NPU_WINDOW_MAX		0xffffu		/* stride, dilation, padding, window */
 

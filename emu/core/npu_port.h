@@ -9,6 +9,7 @@
 
 #ifdef __KERNEL__
 
+#include <linux/bits.h>
 #include <linux/bug.h>
 #include <linux/build_bug.h>
 #include <linux/compiler.h>
@@ -82,10 +83,15 @@ static inline __le64 cpu_to_le64(u64 x)
 	return (__force __le64)NPU_SWAP64(x);
 }
 
+#define BIT_ULL(n)		(1ull << (n))
+
 #define READ_ONCE(x)		__atomic_load_n(&(x), __ATOMIC_RELAXED)
 #define WRITE_ONCE(x, v)	__atomic_store_n(&(x), (v), __ATOMIC_RELAXED)
+/* Accesses after it stay after it. */
 #define smp_load_acquire(p)	__atomic_load_n((p), __ATOMIC_ACQUIRE)
+/* Accesses before it stay before it. */
 #define smp_store_release(p, v)	__atomic_store_n((p), (v), __ATOMIC_RELEASE)
+/* Both. */
 #define smp_mb()		__atomic_thread_fence(__ATOMIC_SEQ_CST)
 
 #define check_add_overflow(a, b, d)	__builtin_add_overflow((a), (b), (d))

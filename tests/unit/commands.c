@@ -60,6 +60,24 @@ static struct npu_scale scale(s32 m, s32 s)
 	return (struct npu_scale){ cpu_to_le32((u32)m), cpu_to_le32((u32)s) };
 }
 
+/* A tensor made as output becomes input and output of a command in place. */
+static void make_in_place(struct program *p, struct program_tensor *t)
+{
+	u64 at;
+
+	for (at = t->va & ~(HOST_PAGE - 1ull); at < t->va + t->size; at += HOST_PAGE)
+		*host_pte(p->s, at, 0) |= cpu_to_le64(HOST_R);
+}
+
+/* The result of @out, checked where the input is. */
+static bool good_in_place(struct program *p, struct program_tensor *in,
+			  const struct program_tensor *out)
+{
+	memcpy(in->ref.v, out->ref.v, ref_elements(&in->ref) * sizeof(*in->ref.v));
+	in->type = out->type;
+	return program_good(p, in);
+}
+
 /* ---- CONV2D, DEPTHWISE, MATMUL ------------------------------------------------------- */
 
 struct quant {
@@ -385,19 +403,11 @@ static bool eltwise_case(u32 n)
 	a = program_tensor(&p, type, rank, dim, pick ? zp : zero_point(type), layout(), in_place);
 	b = program_tensor(&p, type, rank, dim, pick ? zp : zero_point(type), layout(), false);
 	out = program_tensor(&p, type, rank, dim, pick ? zp : zero_point(type), layout(), true);
+	c.out = out->raw;
 	if (in_place) {
-		/* The first input is the output. */
-		s32 keep = (s32)out->ref.zero_point;
-
-		host_write(space, a->va, a->image, a->size);
-		*host_pte(space, a->va, 0) |= cpu_to_le64(HOST_R);
-		for (u64 at = a->va; at < a->va + a->size; at += HOST_PAGE)
-			*host_pte(space, at, 0) |= cpu_to_le64(HOST_R);
-		*host_pte(space, a->va + a->size - 1, 0) |= cpu_to_le64(HOST_R);
+		make_in_place(&p, a);
 		c.out = a->raw;
-		c.out.zero_point = cpu_to_le32((u32)keep);
-	} else {
-		c.out = out->raw;
+		c.out.zero_point = out->raw.zero_point;
 	}
 	limits(type, &c.clamp_min, &c.clamp_max, &min, &max);
 	c.a = a->raw;
@@ -412,12 +422,7 @@ static bool eltwise_case(u32 n)
 		c.scale_out = scale(m[2], s[2]);
 	eltwise_reference(a, b, out, op, (s32)left, m, s, min, max);
 	good = !program_run(&p, &c, sizeof(c));
-	if (in_place) {
-		memcpy(a->ref.v, out->ref.v, ref_elements(&a->ref) * sizeof(*a->ref.v));
-		good = good && program_good(&p, a);
-	} else {
-		good = good && program_good(&p, out);
-	}
+	good = good && (in_place ? good_in_place(&p, a, out) : program_good(&p, out));
 	program_free(&p);
 	return good;
 }
@@ -430,6 +435,7 @@ static bool requant_case(u32 n)
 		.cmd.size = cpu_to_le32(sizeof(c)),
 	};
 	u32 from = types[n % 4], to = types[n / 4 % 4];
+	bool in_place = program_type_size(from) == program_type_size(to) && test_chance(40);
 	s32 m = multiplier(), s = (s32)test_range(test_chance(10) ? -31 : -8, test_chance(10) ? 31 : 4);
 	u32 dim[6], rank = shape(dim);
 	struct program_tensor *in, *out;
@@ -439,17 +445,24 @@ static bool requant_case(u32 n)
 	u64 i;
 
 	program_init(&p, space);
-	in = program_tensor(&p, from, rank, dim, zero_point(from), layout(), false);
+	in = program_tensor(&p, from, rank, dim, zero_point(from), layout(), in_place);
 	out = program_tensor(&p, to, rank, dim, zero_point(to), layout(), true);
 	limits(to, &c.clamp_min, &c.clamp_max, &min, &max);
 	c.in = in->raw;
 	c.out = out->raw;
+	if (in_place) {
+		make_in_place(&p, in);
+		c.out = in->raw;
+		c.out.type = out->raw.type;
+		c.out.zero_point = out->raw.zero_point;
+	}
 	c.scale = scale(m, s);
 	for (i = 0; i < ref_elements(&in->ref); i++) {
 		y = ref_rq32(in->ref.v[i] - in->ref.zero_point, m, s) + out->ref.zero_point;
 		out->ref.v[i] = y < min ? min : y > max ? max : y;
 	}
-	good = !program_run(&p, &c, sizeof(c)) && program_good(&p, out);
+	good = !program_run(&p, &c, sizeof(c)) &&
+	       (in_place ? good_in_place(&p, in, out) : program_good(&p, out));
 	program_free(&p);
 	return good;
 }
@@ -465,20 +478,28 @@ static bool lut_case(u32 n)
 	u32 dim[6], rank = shape(dim);
 	struct program p;
 	u8 table[256];
+	bool in_place = test_chance(30);
 	bool good;
 	u64 i;
 
 	for (i = 0; i < 256; i++)
 		table[i] = (u8)test_random();
 	program_init(&p, space);
-	in = program_tensor(&p, from, rank, dim, zero_point(from), layout(), false);
+	in = program_tensor(&p, from, rank, dim, zero_point(from), layout(), in_place);
 	out = program_tensor(&p, to, rank, dim, zero_point(to), layout(), true);
 	c.in = in->raw;
 	c.out = out->raw;
+	if (in_place) {
+		make_in_place(&p, in);
+		c.out = in->raw;
+		c.out.type = out->raw.type;
+		c.out.zero_point = out->raw.zero_point;
+	}
 	c.table = program_array(&p, table, sizeof(table));
 	for (i = 0; i < ref_elements(&in->ref); i++)
 		out->ref.v[i] = table[in->ref.v[i] + (from == NPU_TYPE_S8 ? 128 : 0)];
-	good = !program_run(&p, &c, sizeof(c)) && program_good(&p, out);
+	good = !program_run(&p, &c, sizeof(c)) &&
+	       (in_place ? good_in_place(&p, in, out) : program_good(&p, out));
 	program_free(&p);
 	return good;
 }
@@ -514,8 +535,10 @@ static bool softmax_close(const struct program_tensor *in, const struct program_
 			want = 256 * exp(real * (double)(in->ref.v[r * depth + i] - max)) / sum;
 			want = fmin(want, 255);
 			if (fabs((double)(out->ref.v[r * depth + i] - out->ref.zero_point) -
-				 want) > 0.52)
+				 want) > 0.52) {
+				printf("# not close to the real softmax, scale %g\n", real);
 				return false;
+			}
 		}
 	}
 	return true;
@@ -533,6 +556,7 @@ static bool softmax_case(u32 n)
 	struct program_tensor *in, *out;
 	s32 m, shift, diff_min;
 	struct program p;
+	bool in_place = test_chance(30);
 	bool good;
 	u32 i;
 
@@ -542,18 +566,20 @@ static bool softmax_case(u32 n)
 		dim[rank - 1] = small(test_chance(10) ? 5000 : 30);
 	softmax_scale(real, &m, &shift, &diff_min);
 	program_init(&p, space);
-	in = program_tensor(&p, type, rank, dim, zero_point(type), layout(), false);
+	in = program_tensor(&p, type, rank, dim, zero_point(type), layout(), in_place);
 	out = program_tensor(&p, type, rank, dim, type == NPU_TYPE_S8 ? -128 : 0, layout(), true);
 	c.in = in->raw;
 	c.out = out->raw;
+	if (in_place) {
+		make_in_place(&p, in);
+		c.out = in->raw;
+		c.out.zero_point = out->raw.zero_point;
+	}
 	c.beta = scale(m, shift);
 	c.diff_min = cpu_to_le32((u32)diff_min);
 	ref_softmax(&in->ref, &out->ref, m, shift, diff_min);
-	good = !program_run(&p, &c, sizeof(c)) && program_good(&p, out);
-	if (good && rank && !softmax_close(in, out, real)) {
-		printf("# not close to the real softmax, scale %g\n", real);
-		good = false;
-	}
+	good = softmax_close(in, out, real) && !program_run(&p, &c, sizeof(c)) &&
+	       (in_place ? good_in_place(&p, in, out) : program_good(&p, out));
 	program_free(&p);
 	return good;
 }

@@ -97,6 +97,97 @@ static void random_tensor(struct npu_tensor *t, u32 rank, u32 base)
 	}
 }
 
+/* All tensors alike and dense, so that most commands are right. */
+static void repair_tensors(u8 *at, u32 tensors)
+{
+	struct npu_tensor *t = (struct npu_tensor *)(at + 8);
+	u64 stride = 1;
+	u32 i, k, n = (u32)test_range(1, 6);
+
+	memset(t, 0, tensors * sizeof(*t));
+	for (k = 0; k < tensors; k++, stride = 1) {
+		t[k].type = NPU_TYPE_S8;
+		t[k].rank = 4;
+		t[k].base = k + 1 == tensors ? 2 : (u8)k;
+		t[k].offset = cpu_to_le64((u64)test_range(0, 5000));
+		for (i = 4; i-- > 0; stride *= n) {
+			t[k].dim[i] = cpu_to_le32(n);
+			t[k].stride[i] = cpu_to_le64(stride);
+		}
+	}
+}
+
+static void repair_clamp(__le32 *clamp)
+{
+	clamp[0] = cpu_to_le32((u32)-128);
+	clamp[1] = cpu_to_le32(127);
+}
+
+static void repair_requant(struct npu_requant *q, u32 channels)
+{
+	memset(q, 0, sizeof(*q));
+	q->rounding = NPU_ROUND_DOUBLE;
+	q->axis = 3;
+	q->count = cpu_to_le32(test_chance(50) ? 1 : channels);
+	q->bias_type = test_chance(50) ? NPU_TYPE_S32 : NPU_TYPE_NONE;
+	repair_clamp(&q->clamp_min);
+}
+
+static void repair(u8 *at, u32 opcode, u32 tensors, u32 size)
+{
+	struct npu_tensor *t = (struct npu_tensor *)(at + 8);
+	struct npu_cmd_conv *conv = (void *)at;
+	struct npu_cmd_pool *pool = (void *)at;
+	u32 i;
+
+	repair_tensors(at, tensors);
+	memset(at + 8 + tensors * sizeof(*t), 0, size - 8 - tensors * sizeof(*t));
+	switch (opcode) {
+	case NPU_OP_TIMESTAMP:
+		((struct npu_cmd_timestamp *)at)->out.base = 2;
+		break;
+	case NPU_OP_CONV2D:
+	case NPU_OP_DEPTHWISE:
+		repair_requant(&conv->requant, le32_to_cpu(t->dim[3]));
+		conv->groups = cpu_to_le32(opcode == NPU_OP_CONV2D);
+		conv->weight.dim[0] = opcode == NPU_OP_CONV2D ? t->dim[3] : cpu_to_le32(1);
+		conv->weight.dim[1] = conv->weight.dim[2] = cpu_to_le32(1);
+		for (i = 0; i < 2; i++)
+			conv->stride[i] = conv->dilation[i] = cpu_to_le32(1);
+		for (i = 0; i < 4; i++)
+			conv->pad[i] = cpu_to_le32((u32)test_range(0, 3));
+		break;
+	case NPU_OP_MATMUL:
+		repair_requant(&((struct npu_cmd_matmul *)at)->requant, le32_to_cpu(t->dim[3]));
+		break;
+	case NPU_OP_POOL:
+		for (i = 0; i < 2; i++)
+			pool->window[i] = pool->stride[i] = cpu_to_le32(1);
+		pool->mode = cpu_to_le32((u32)test_range(0, 1));
+		repair_clamp(&pool->clamp_min);
+		break;
+	case NPU_OP_REDUCE:
+		repair_clamp(&((struct npu_cmd_reduce *)at)->clamp_min);
+		break;
+	case NPU_OP_ELTWISE:
+		repair_clamp(&((struct npu_cmd_eltwise *)at)->clamp_min);
+		((struct npu_cmd_eltwise *)at)->op = cpu_to_le32((u32)test_range(0, 4));
+		break;
+	case NPU_OP_REQUANT:
+		repair_clamp(&((struct npu_cmd_requant *)at)->clamp_min);
+		break;
+	case NPU_OP_SOFTMAX:
+		t[1].zero_point = cpu_to_le32((u32)-128);
+		break;
+	case NPU_OP_RESIZE:
+		for (i = 0; i < 2; i++)
+			((struct npu_cmd_resize *)at)->axis[i].den = cpu_to_le32(1);
+		break;
+	default:
+		break;
+	}
+}
+
 static u32 random_command(u8 *at)
 {
 	u32 which = (u32)test_range(0, ARRAY_SIZE(opcodes) - 1);
@@ -114,7 +205,9 @@ static u32 random_command(u8 *at)
 	/* The rest small numbers, mostly right by chance. */
 	for (i = 8 + tensors * sizeof(struct npu_tensor); i < sizes[which]; i += 4)
 		at[i] = (u8)(test_chance(60) ? test_range(0, 2) : 0);
-	for (i = 0; i < (u32)test_range(0, 3) && test_chance(50); i++)
+	if (test_chance(80))
+		repair(at, opcodes[which], tensors, sizes[which]);
+	for (i = 0; i < 3 && test_chance(15); i++)
 		at[test_range(0, sizes[which] - 1)] = (u8)test_random();
 	return sizes[which];
 }

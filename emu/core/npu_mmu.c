@@ -294,58 +294,58 @@ static u32 npu_window_run(const struct npu_core *core, enum npu_pin_kind kind, u
 	return (u32)min_t(u64, n, room / step + 1);
 }
 
+/* Strides count in integers: beyond the last element they may lead anywhere. */
 static void npu_gather(void *dst, const u8 *src, s64 stride, u32 esize, u32 n)
 {
 	u64 *d64 = dst;
 	u32 *d32 = dst;
 	u16 *d16 = dst;
 	u8 *d8 = dst;
+	u64 at = 0;
 	u32 i;
 
 	switch (esize) {
 	case 1:
-		for (i = 0; i < n; i++, src += stride)
-			d8[i] = *src;
+		for (i = 0; i < n; i++, at += (u64)stride)
+			d8[i] = src[(s64)at];
 		break;
 	case 2:
-		for (i = 0; i < n; i++, src += stride)
-			memcpy(&d16[i], src, 2);
+		for (i = 0; i < n; i++, at += (u64)stride)
+			memcpy(&d16[i], src + (s64)at, 2);
 		break;
 	case 4:
-		for (i = 0; i < n; i++, src += stride)
-			memcpy(&d32[i], src, 4);
+		for (i = 0; i < n; i++, at += (u64)stride)
+			memcpy(&d32[i], src + (s64)at, 4);
 		break;
 	default:
-		for (i = 0; i < n; i++, src += stride)
-			memcpy(&d64[i], src, 8);
+		for (i = 0; i < n; i++, at += (u64)stride)
+			memcpy(&d64[i], src + (s64)at, 8);
 		break;
 	}
 }
 
 static void npu_scatter(u8 *dst, s64 stride, u32 esize, u32 n, const void *src)
 {
-	const u64 *s64s = src;
-	const u32 *s32s = src;
-	const u16 *s16s = src;
-	const u8 *s8s = src;
+	const u8 *from = src;
+	u64 at = 0;
 	u32 i;
 
 	switch (esize) {
 	case 1:
-		for (i = 0; i < n; i++, dst += stride)
-			*dst = s8s[i];
+		for (i = 0; i < n; i++, at += (u64)stride)
+			dst[(s64)at] = from[i];
 		break;
 	case 2:
-		for (i = 0; i < n; i++, dst += stride)
-			memcpy(dst, &s16s[i], 2);
+		for (i = 0; i < n; i++, at += (u64)stride)
+			memcpy(dst + (s64)at, from + i * 2ul, 2);
 		break;
 	case 4:
-		for (i = 0; i < n; i++, dst += stride)
-			memcpy(dst, &s32s[i], 4);
+		for (i = 0; i < n; i++, at += (u64)stride)
+			memcpy(dst + (s64)at, from + i * 4ul, 4);
 		break;
 	default:
-		for (i = 0; i < n; i++, dst += stride)
-			memcpy(dst, &s64s[i], 8);
+		for (i = 0; i < n; i++, at += (u64)stride)
+			memcpy(dst + (s64)at, from + i * 8ul, 8);
 		break;
 	}
 }

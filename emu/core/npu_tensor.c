@@ -348,7 +348,7 @@ static int npu_check_extents(struct npu_core *core)
 		if (!a->size)
 			continue;
 		if (npu_check_bounds(core, a->base, a->offset,
-				     a->offset + (s64)a->size - 1, a->write))
+				     a->offset + ((s64)a->size - 1), a->write))
 			return -1;
 		a->va = core->job.base[a->base].va + (u64)a->offset;
 	}

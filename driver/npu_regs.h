@@ -92,7 +92,7 @@
 #define NPU_REG_TLB_SEQ			0x0314	/* last issued, wraps */
 #define NPU_REG_TLB_DONE		0x0318	/* last completed, wraps */
 
-/* ---- Counters, power (read only but for CLOCK_REQUEST) -------------------- */
+/* ---- Counters, power (read only) ------------------------------------------- */
 
 #define NPU_REG_POWER			0x0400
 #define   NPU_POWER_OFF			0

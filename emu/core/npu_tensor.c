@@ -473,6 +473,29 @@ static void npu_rows_push(struct npu_rows *rows, u32 operands, u32 size, const s
 	rows->rows *= size;
 }
 
+/* Short rows cost time: let the longest dimension be the row instead. */
+static void npu_rows_turn(struct npu_rows *rows, u32 operands)
+{
+	u32 length = rows->length;
+	u32 best = 0;
+	u32 i, k;
+	s64 step;
+
+	for (i = 1; i < rows->rank; i++)
+		if (rows->dim[i] > rows->dim[best])
+			best = i;
+	if (length >= 16 || !rows->rank || rows->dim[best] <= length)
+		return;
+	rows->length = rows->dim[best];
+	rows->dim[best] = length;
+	rows->rows = rows->rows / rows->length * length;
+	for (k = 0; k < operands; k++) {
+		step = rows->step[k];
+		rows->step[k] = rows->stride[k][best];
+		rows->stride[k][best] = step;
+	}
+}
+
 /**
  * npu_rows_init() - see operands of equal shape as few long rows
  * @core: with a checked command; sets its number of tiles
@@ -508,6 +531,8 @@ void npu_rows_init(struct npu_core *core, struct npu_rows *rows, bool keep_last)
 			step[k] = cmd->t[k].stride[i];
 	}
 	npu_rows_push(rows, cmd->operands, size, step, first);
+	if (!keep_last)
+		npu_rows_turn(rows, cmd->operands);
 	rows->chunk = keep_last ? rows->length :
 				  min_t(u32, rows->length, NPU_TILE_ELEMENTS);
 	rows->chunks = (u32)npu_div_up(rows->length, rows->chunk);

@@ -9,26 +9,16 @@
 
 #include "internal.h"
 
-/**
- * struct npu_bo - a GEM handle
- * @next: in npu_device.bos
- * @refs: under the device's lock, because an import can revive a handle
- * @dev: device
- * @size: bytes
- * @handle: GEM handle; the kernel gives the same one for the same dma-buf
- * @dmabuf: file of an imported buffer, else -1
- * @need_sync: see DRM_NPU_BO_NEED_SYNC
- * @map: CPU mapping; NULL = none yet
- */
+/* A GEM handle. */
 struct npu_bo {
-	struct npu_bo *next;
-	unsigned int refs;
+	struct npu_bo *next;	/* in npu_device.bos */
+	unsigned int refs;	/* under the device's lock, because an import can revive a handle */
 	struct npu_device *dev;
 	uint64_t size;
-	uint32_t handle;
-	int dmabuf;
-	bool need_sync;
-	void *map;
+	uint32_t handle;	/* GEM handle; the kernel gives the same one for the same dma-buf */
+	int dmabuf;	/* file of an imported buffer, else -1 */
+	bool need_sync;	/* see DRM_NPU_BO_NEED_SYNC */
+	void *map;	/* CPU mapping; NULL = none yet */
 };
 
 static void gem_close(struct npu_device *dev, uint32_t handle)

@@ -14,57 +14,7 @@
 #define T_INT		(T_ACT | T(S32))
 #define T_ANY		(T(BOOL) | T_INT | T(S64))
 
-#define OPERAND(cmd, field, role, types, min, max) \
-	{ #field, offsetof(struct cmd, field), types, NPU_##role, min, max }
-#define CMD(text, op, type, feat, ...) \
-	{ .name = text, .opcode = NPU_OP_##op, .size = sizeof(struct type), \
-	  .feature = NPU_ISA_FEATURE_##feat, ##__VA_ARGS__ }
-#define REQUANT(type)	.requant = offsetof(struct type, requant)
-#define OPERANDS(n, ...) .noperands = n, .operand = { __VA_ARGS__ }
-#define UNARY(type, types, min, max) \
-	OPERANDS(2, OPERAND(type, in, IN, types, min, max), OPERAND(type, out, OUT, types, min, max))
-#define CONV_OPERANDS REQUANT(npu_cmd_conv), \
-	OPERANDS(3, OPERAND(npu_cmd_conv, in, IN, T_ACT, 4, 4), \
-		 OPERAND(npu_cmd_conv, weight, IN, T_8, 4, 4), \
-		 OPERAND(npu_cmd_conv, out, OUT, T_INT, 4, 4))
-
-static const struct npu_cmd_desc descs[] = {
-	{ .name = "nop", .opcode = NPU_OP_NOP, .size = sizeof(struct npu_cmd_nop) },
-	{ .name = "timestamp", .opcode = NPU_OP_TIMESTAMP,
-	  .size = sizeof(struct npu_cmd_timestamp) },
-	CMD("conv2d", CONV2D, npu_cmd_conv, MAC, CONV_OPERANDS),
-	CMD("depthwise", DEPTHWISE, npu_cmd_conv, MAC, CONV_OPERANDS),
-	CMD("matmul", MATMUL, npu_cmd_matmul, MAC, REQUANT(npu_cmd_matmul),
-	    OPERANDS(3, OPERAND(npu_cmd_matmul, a, IN, T_ACT, 2, 6),
-		     OPERAND(npu_cmd_matmul, b, IN, T_8, 2, 6),
-		     OPERAND(npu_cmd_matmul, out, OUT, T_INT, 2, 6))),
-	CMD("pool", POOL, npu_cmd_pool, POOL, UNARY(npu_cmd_pool, T_ACT, 4, 4)),
-	CMD("reduce", REDUCE, npu_cmd_reduce, POOL, UNARY(npu_cmd_reduce, T_ACT, 0, 6)),
-	CMD("eltwise", ELTWISE, npu_cmd_eltwise, ELTWISE, .inplace = true,
-	    OPERANDS(3, OPERAND(npu_cmd_eltwise, a, IN, T_INT, 0, 6),
-		     OPERAND(npu_cmd_eltwise, b, IN, T_INT, 0, 6),
-		     OPERAND(npu_cmd_eltwise, out, OUT, T_INT, 0, 6))),
-	CMD("requant", REQUANT, npu_cmd_requant, REQUANT, .inplace = true,
-	    UNARY(npu_cmd_requant, T_INT, 0, 6)),
-	CMD("lut", LUT, npu_cmd_lut, LUT, .inplace = true, UNARY(npu_cmd_lut, T_8, 0, 6)),
-	CMD("softmax", SOFTMAX, npu_cmd_softmax, SOFTMAX, .inplace = true,
-	    UNARY(npu_cmd_softmax, T_8, 0, 6)),
-	CMD("copy", COPY, npu_cmd_copy, COPY, UNARY(npu_cmd_copy, T_ANY, 0, 6)),
-	CMD("pad", PAD, npu_cmd_pad, COPY, UNARY(npu_cmd_pad, T_ANY, 0, 6)),
-	CMD("resize", RESIZE, npu_cmd_resize, COPY, UNARY(npu_cmd_resize, T_ANY, 4, 4)),
-};
-
 #define FEATURES_ALL	(NPU_ISA_FEATURE_COPY * 2 - 1)
-
-const struct npu_cmd_desc *npu_cmd_desc(unsigned int opcode)
-{
-	unsigned int i;
-
-	for (i = 0; i < ARRAY_SIZE(descs); i++)
-		if (descs[i].opcode == opcode)
-			return &descs[i];
-	return NULL;
-}
 
 static const struct {
 	const char *name;
@@ -163,12 +113,9 @@ static unsigned int get_arrays(const struct npu_cmd_desc *desc, const void *cmd,
 	unsigned int n = 0;
 	uint64_t channels;
 
-	if (desc->opcode == NPU_OP_TIMESTAMP)
-		array[n++] = (struct array) { "out", &((const struct npu_cmd_timestamp *)cmd)->out,
-					      sizeof(struct npu_timestamp), 8 };
-	if (desc->opcode == NPU_OP_LUT)
-		array[n++] = (struct array) { "table", &((const struct npu_cmd_lut *)cmd)->table,
-					      256, 1 };
+	if (desc->ref.name)
+		array[n++] = (struct array) { desc->ref.name, npu_cmd_field(cmd, desc->ref.at),
+					      desc->ref_size, desc->ref_align };
 	if (!rq)
 		return n;
 	out = npu_cmd_tensor(cmd, desc, 2);
@@ -215,71 +162,30 @@ static bool is_zero(const struct npu_ref *ref)
 
 static bool check_reserved(const struct npu_check *check)
 {
-	const struct npu_requant *rq = npu_cmd_requant(check->cmd, check->desc);
-	const void *cmd = check->cmd;
-	bool good = true;
+	const struct npu_cmd_desc *desc = check->desc;
+	const struct npu_requant *rq = npu_cmd_requant(check->cmd, desc);
+	const __le32 *reserved = npu_cmd_field(check->cmd, desc->reserved);
 
-	switch (check->desc->opcode) {
-	case NPU_OP_TIMESTAMP:
-		good = is_zero(&((const struct npu_cmd_timestamp *)cmd)->out);
-		break;
-	case NPU_OP_CONV2D:
-	case NPU_OP_DEPTHWISE:
-		good = !((const struct npu_cmd_conv *)cmd)->reserved;
-		break;
-	case NPU_OP_POOL:
-		good = !((const struct npu_cmd_pool *)cmd)->reserved;
-		break;
-	case NPU_OP_LUT:
-		good = is_zero(&((const struct npu_cmd_lut *)cmd)->table);
-		break;
-	case NPU_OP_SOFTMAX:
-		good = !((const struct npu_cmd_softmax *)cmd)->reserved;
-		break;
-	case NPU_OP_PAD:
-		good = !((const struct npu_cmd_pad *)cmd)->reserved;
-		break;
-	case NPU_OP_RESIZE:
-		good = !((const struct npu_cmd_resize *)cmd)->reserved;
-		break;
-	}
-	if (rq)
-		good &= !rq->reserved0 && !rq->reserved1 && is_zero(&rq->scale) &&
-			is_zero(&rq->bias);
-	return MUST(good, RESERVED, "a reserved field is not zero");
+	return MUST((!desc->reserved || !*reserved) &&
+		    (!desc->ref.name || is_zero(npu_cmd_field(check->cmd, desc->ref.at))) &&
+		    (!rq || (!rq->reserved0 && !rq->reserved1 && is_zero(&rq->scale) &&
+			     is_zero(&rq->bias))), RESERVED, "a reserved field is not zero");
 }
 
 static bool check_mode(const struct npu_check *check)
 {
-	const struct npu_requant *rq = npu_cmd_requant(check->cmd, check->desc);
-	const void *cmd = check->cmd;
-	unsigned int i, mode = 0, most = 0;
+	const struct npu_cmd_desc *desc = check->desc;
+	const struct npu_requant *rq = npu_cmd_requant(check->cmd, desc);
+	const __le32 *mode = npu_cmd_field(check->cmd, desc->mode);
 	bool good = true;
+	unsigned int i;
 
-	for (i = 0; i < check->desc->noperands && good; i++)
+	for (i = 0; i < desc->noperands && good; i++)
 		good = MUST(tensor(check, i)->layout == NPU_LAYOUT_LINEAR, MODE,
-			    "%s.layout: %u is unknown", check->desc->operand[i].name,
+			    "%s.layout: %u is unknown", desc->operand[i].name,
 			    tensor(check, i)->layout);
-	switch (check->desc->opcode) {
-	case NPU_OP_POOL:
-		mode = ((const struct npu_cmd_pool *)cmd)->mode;
-		most = NPU_POOL_AVERAGE;
-		break;
-	case NPU_OP_REDUCE:
-		mode = ((const struct npu_cmd_reduce *)cmd)->mode;
-		break;
-	case NPU_OP_ELTWISE:
-		mode = ((const struct npu_cmd_eltwise *)cmd)->op;
-		most = NPU_ELTWISE_MAX;
-		break;
-	case NPU_OP_PAD:
-		mode = ((const struct npu_cmd_pad *)cmd)->mode;
-		break;
-	case NPU_OP_RESIZE:
-		mode = ((const struct npu_cmd_resize *)cmd)->mode;
-		break;
-	}
-	return good && MUST(mode <= most, MODE, "mode: %u is unknown", mode) &&
+	return good &&
+	       MUST(!desc->mode || *mode <= desc->mode_max, MODE, "mode: %u is unknown", *mode) &&
 	       MUST(!rq || rq->rounding == NPU_ROUND_NONE || rq->rounding == NPU_ROUND_DOUBLE,
 		    MODE, "requant.rounding: %u is unknown", rq ? rq->rounding : 0);
 }
@@ -363,30 +269,35 @@ static bool check_tensor(const struct npu_check *check, unsigned int which)
 				    op->name, i, i);
 	}
 	return good && MUST(extent(t, &first, &last), SHAPE, "%s: beyond 64 bits", op->name) &&
-	       MUST(op->role == NPU_IN || is_disjoint(t), SHAPE,
+	       MUST(which + 1u < check->desc->noperands || is_disjoint(t), SHAPE,
 		    "%s.stride: elements of an output share bytes", op->name);
 }
 
-/* Window, stride, dilation and padding along one direction. */
-struct window {
-	uint32_t in, out, size, stride, dilation, before, after;
-};
-
-static bool check_window(const struct npu_check *check, const struct window *w)
+/* Rows and columns: windows stay inside the padded input. */
+static bool check_windows(const struct npu_check *check, const __le32 *size, const __le32 *stride,
+			  const __le32 *dilation, const __le32 *pad)
 {
-	uint64_t reach = (uint64_t)(w->out - 1) * w->stride +
-			 ((uint64_t)w->size - 1) * w->dilation + 1;
-	uint64_t padded = (uint64_t)w->in + w->before + w->after;
+	const struct npu_tensor *in = tensor(check, 0);
+	const struct npu_tensor *out = tensor(check, check->desc->noperands - 1u);
+	uint64_t reach, padded;
+	bool good = true;
+	unsigned int i;
 
-	return MUST(w->size && w->size <= WINDOW_LIMIT, SHAPE, "window: %u", w->size) &&
-	       MUST(w->stride && w->stride <= WINDOW_LIMIT, SHAPE, "stride: %u", w->stride) &&
-	       MUST(w->dilation && w->dilation <= WINDOW_LIMIT, SHAPE, "dilation: %u",
-		    w->dilation) &&
-	       MUST(w->before <= WINDOW_LIMIT && w->after <= WINDOW_LIMIT, SHAPE, "pad: %u, %u",
-		    w->before, w->after) &&
-	       MUST(reach <= padded, SHAPE,
-		    "out: %u results reach over %" PRIu64 " of %" PRIu64 " padded elements",
-		    w->out, reach, padded);
+	for (i = 0; i < 2 && good; i++) {
+		reach = (uint64_t)(out->dim[1 + i] - 1) * stride[i] +
+			((uint64_t)size[i] - 1) * dilation[i] + 1;
+		padded = (uint64_t)in->dim[1 + i] + pad[2 * i] + pad[2 * i + 1];
+		good = MUST(size[i] && size[i] <= WINDOW_LIMIT, SHAPE, "window: %u", size[i]) &&
+		       MUST(stride[i] && stride[i] <= WINDOW_LIMIT, SHAPE, "stride: %u", stride[i]) &&
+		       MUST(dilation[i] && dilation[i] <= WINDOW_LIMIT, SHAPE, "dilation: %u",
+			    dilation[i]) &&
+		       MUST(pad[2 * i] <= WINDOW_LIMIT && pad[2 * i + 1] <= WINDOW_LIMIT, SHAPE,
+			    "pad: %u, %u", pad[2 * i], pad[2 * i + 1]) &&
+		       MUST(reach <= padded, SHAPE,
+			    "out: %u results reach over %" PRIu64 " of %" PRIu64 " padded elements",
+			    out->dim[1 + i], reach, padded);
+	}
+	return good;
 }
 
 static bool check_conv(const struct npu_check *check)
@@ -394,28 +305,20 @@ static bool check_conv(const struct npu_check *check)
 	const struct npu_cmd_conv *c = check->cmd;
 	uint32_t in = c->in.dim[3], out = c->out.dim[3];
 	bool good;
-	unsigned int i;
 
-	good = MUST(c->out.dim[0] == c->in.dim[0], SHAPE, "in and out have %u and %u images",
-		    c->in.dim[0], c->out.dim[0]);
 	if (check->desc->opcode == NPU_OP_DEPTHWISE)
-		good = good && MUST(!c->groups, SHAPE, "groups: %u, must be 0", c->groups) &&
+		good = MUST(!c->groups, SHAPE, "groups: %u, must be 0", c->groups) &&
 		       MUST(c->weight.dim[0] == 1 && c->weight.dim[3] == out, SHAPE,
 			    "weight: must be [1, rows, columns, %u]", out) &&
 		       MUST(out % in == 0, SHAPE, "out.dim[3]: %u is no multiple of %u", out, in);
 	else
-		good = good && MUST(c->groups && in % c->groups == 0 && out % c->groups == 0,
-				    SHAPE, "groups: %u does not divide %u and %u", c->groups, in,
-				    out) &&
+		good = MUST(c->groups && in % c->groups == 0 && out % c->groups == 0, SHAPE,
+			    "groups: %u does not divide %u and %u", c->groups, in, out) &&
 		       MUST(c->weight.dim[0] == out && c->weight.dim[3] == in / c->groups, SHAPE,
 			    "weight: must be [%u, rows, columns, %u]", out, in / c->groups);
-	for (i = 0; i < 2 && good; i++)
-		good = check_window(check, &(struct window) {
-			.in = c->in.dim[1 + i], .out = c->out.dim[1 + i],
-			.size = c->weight.dim[1 + i], .stride = c->stride[i],
-			.dilation = c->dilation[i],
-			.before = c->pad[2 * i], .after = c->pad[2 * i + 1] });
-	return good;
+	return good && MUST(c->out.dim[0] == c->in.dim[0], SHAPE, "in and out have %u and %u images",
+			    c->in.dim[0], c->out.dim[0]) &&
+	       check_windows(check, &c->weight.dim[1], c->stride, c->dilation, c->pad);
 }
 
 static bool check_matmul(const struct npu_check *check)
@@ -445,18 +348,14 @@ static bool check_images(const struct npu_check *check)
 
 static bool check_pool(const struct npu_check *check)
 {
+	static const __le32 one[2] = { 1, 1 };
 	const struct npu_cmd_pool *c = check->cmd;
-	bool good = check_images(check);
-	unsigned int i;
 
-	for (i = 0; i < 2 && good; i++)
-		good = MUST(c->pad[2 * i] < c->window[i] && c->pad[2 * i + 1] < c->window[i],
-			    SHAPE, "pad: must be smaller than the window") &&
-		       check_window(check, &(struct window) {
-			.in = c->in.dim[1 + i], .out = c->out.dim[1 + i],
-			.size = c->window[i], .stride = c->stride[i], .dilation = 1,
-			.before = c->pad[2 * i], .after = c->pad[2 * i + 1] });
-	return good;
+	return check_images(check) &&
+	       MUST(c->pad[0] < c->window[0] && c->pad[1] < c->window[0] &&
+		    c->pad[2] < c->window[1] && c->pad[3] < c->window[1], SHAPE,
+		    "pad: must be smaller than the window") &&
+	       check_windows(check, c->window, c->stride, one, c->pad);
 }
 
 static bool check_reduce(const struct npu_check *check)
@@ -525,29 +424,7 @@ static bool check_shape(const struct npu_check *check)
 		good = check_tensor(check, i);
 	if (!good)
 		return false;
-	switch (check->desc->opcode) {
-	case NPU_OP_CONV2D:
-	case NPU_OP_DEPTHWISE:
-		good = check_conv(check);
-		break;
-	case NPU_OP_MATMUL:
-		good = check_matmul(check);
-		break;
-	case NPU_OP_POOL:
-		good = check_pool(check);
-		break;
-	case NPU_OP_REDUCE:
-		good = check_reduce(check);
-		break;
-	case NPU_OP_PAD:
-		good = check_pad(check);
-		break;
-	case NPU_OP_RESIZE:
-		good = check_resize(check);
-		break;
-	default:
-		good = check_same(check);
-	}
+	good = check->desc->shape ? check->desc->shape(check) : check_same(check);
 	n = get_arrays(check->desc, check->cmd, array);
 	for (i = 0; i < n && good; i++)
 		good = MUST((int64_t)array[i].ref->offset % array[i].align == 0 &&
@@ -563,19 +440,14 @@ static bool fits(unsigned int type, int64_t value)
 	return value >= types[type].min && value <= types[type].max;
 }
 
-static bool check_clamp(const struct npu_check *check, unsigned int type, uint32_t min,
-			uint32_t max)
+static bool check_clamp(const struct npu_check *check, const __le32 *clamp)
 {
-	return MUST((int32_t)min <= (int32_t)max && fits(type, (int32_t)min) &&
-		    fits(type, (int32_t)max), QUANT, "clamp_min, clamp_max: %d, %d is no range of %s",
-		    (int32_t)min, (int32_t)max, npu_type_name(type));
-}
+	unsigned int type = tensor(check, check->desc->noperands - 1u)->type;
+	int32_t min = (int32_t)clamp[0], max = (int32_t)clamp[1];
 
-static bool check_scale(const struct npu_check *check, const char *name,
-			const struct npu_scale *scale)
-{
-	return MUST((int32_t)scale->shift >= -31 && (int32_t)scale->shift <= 31, QUANT,
-		    "%s.shift: %d is not in -31 to 31", name, (int32_t)scale->shift);
+	return MUST(min <= max && fits(type, min) && fits(type, max), QUANT,
+		    "clamp_min, clamp_max: %d, %d is no range of %s", min, max,
+		    npu_type_name(type));
 }
 
 static bool check_requant(const struct npu_check *check, const struct npu_requant *rq)
@@ -597,7 +469,7 @@ static bool check_requant(const struct npu_check *check, const struct npu_requan
 		    check->desc->operand[1].name) &&
 	       MUST(fits(weight->type, (int32_t)rq->weight_zero_point), QUANT,
 		    "requant.weight_zero_point: %d", (int32_t)rq->weight_zero_point) &&
-	       check_clamp(check, out->type, rq->clamp_min, rq->clamp_max);
+	       check_clamp(check, &rq->clamp_min);
 }
 
 static bool check_eltwise(const struct npu_check *check, const struct npu_cmd_eltwise *c)
@@ -605,10 +477,7 @@ static bool check_eltwise(const struct npu_check *check, const struct npu_cmd_el
 	static const struct npu_scale zero;
 	bool scaled = c->op <= NPU_ELTWISE_SUB;
 
-	return check_scale(check, "scale_a", &c->scale_a) &&
-	       check_scale(check, "scale_b", &c->scale_b) &&
-	       check_scale(check, "scale_out", &c->scale_out) &&
-	       MUST(c->left_shift <= 20, QUANT, "left_shift: %u is not in 0 to 20",
+	return MUST(c->left_shift <= 20, QUANT, "left_shift: %u is not in 0 to 20",
 		    c->left_shift) &&
 	       MUST(scaled || (!c->left_shift && !memcmp(&c->scale_a, &zero, sizeof(zero)) &&
 			       !memcmp(&c->scale_b, &zero, sizeof(zero))), QUANT,
@@ -617,57 +486,53 @@ static bool check_eltwise(const struct npu_check *check, const struct npu_cmd_el
 		    "scale_out: must be zero here") &&
 	       MUST(!is_minmax(check) || (c->a.zero_point == c->out.zero_point &&
 					  c->b.zero_point == c->out.zero_point), QUANT,
-		    "the zero points of a, b and out differ") &&
-	       check_clamp(check, c->out.type, c->clamp_min, c->clamp_max);
+		    "the zero points of a, b and out differ");
 }
 
 static bool check_quant(const struct npu_check *check)
 {
+	const struct npu_cmd_desc *desc = check->desc;
 	const struct npu_cmd_softmax *softmax = check->cmd;
-	const struct npu_cmd_requant *requant = check->cmd;
-	const struct npu_cmd_reduce *reduce = check->cmd;
 	const struct npu_cmd_pool *pool = check->cmd;
 	const struct npu_cmd_pad *pad = check->cmd;
+	const struct npu_scale *scale;
 	const struct npu_tensor *t;
+	bool good = true;
 	unsigned int i;
 
-	for (i = 0; i < check->desc->noperands; i++) {
+	for (i = 0; i < desc->noperands && good; i++) {
 		t = tensor(check, i);
-		if (!MUST(!t->zero_point || (T_8 >> t->type & 1 &&
-					     fits(t->type, (int32_t)t->zero_point)), QUANT,
-			  "%s.zero_point: %d is none of %s", check->desc->operand[i].name,
-			  (int32_t)t->zero_point, npu_type_name(t->type)))
-			return false;
+		good = MUST(!t->zero_point || (T_8 >> t->type & 1 &&
+					       fits(t->type, (int32_t)t->zero_point)), QUANT,
+			    "%s.zero_point: %d is none of %s", desc->operand[i].name,
+			    (int32_t)t->zero_point, npu_type_name(t->type));
 	}
-	if (check->desc->requant)
-		return check_requant(check, npu_cmd_requant(check->cmd, check->desc));
-	switch (check->desc->opcode) {
+	for (i = 0; i < ARRAY_SIZE(desc->scale) && desc->scale[i].name && good; i++) {
+		scale = npu_cmd_field(check->cmd, desc->scale[i].at);
+		good = MUST((int32_t)scale->shift >= -31 && (int32_t)scale->shift <= 31, QUANT,
+			    "%s.shift: %d is not in -31 to 31", desc->scale[i].name,
+			    (int32_t)scale->shift);
+	}
+	if (!good || (desc->clamp && !check_clamp(check, npu_cmd_field(check->cmd, desc->clamp))))
+		return false;
+	switch (desc->opcode) {
 	case NPU_OP_POOL:
 		return MUST(pool->in.zero_point == pool->out.zero_point, QUANT,
-			    "the zero points of in and out differ") &&
-		       check_clamp(check, pool->out.type, pool->clamp_min, pool->clamp_max);
-	case NPU_OP_REDUCE:
-		return check_scale(check, "scale", &reduce->scale) &&
-		       check_clamp(check, reduce->out.type, reduce->clamp_min, reduce->clamp_max);
+			    "the zero points of in and out differ");
 	case NPU_OP_ELTWISE:
 		return check_eltwise(check, check->cmd);
-	case NPU_OP_REQUANT:
-		return check_scale(check, "scale", &requant->scale) &&
-		       check_clamp(check, requant->out.type, requant->clamp_min,
-				   requant->clamp_max);
 	case NPU_OP_SOFTMAX:
 		return MUST((int32_t)softmax->out.zero_point == types[softmax->out.type].min,
 			    QUANT, "out.zero_point: must be %d",
 			    (int)types[softmax->out.type].min) &&
 		       MUST((int32_t)softmax->beta.shift >= 0, QUANT, "beta.shift: is negative") &&
-		       MUST((int32_t)softmax->diff_min <= 0, QUANT, "diff_min: is positive") &&
-		       check_scale(check, "beta", &softmax->beta);
+		       MUST((int32_t)softmax->diff_min <= 0, QUANT, "diff_min: is positive");
 	case NPU_OP_PAD:
 		return MUST(fits(pad->out.type, (int64_t)pad->value), QUANT,
 			    "value: %" PRId64 " is no %s", (int64_t)pad->value,
 			    npu_type_name(pad->out.type));
 	}
-	return true;
+	return !desc->requant || check_requant(check, npu_cmd_requant(check->cmd, desc));
 }
 
 static bool check_base(const struct npu_check *check, const char *name, unsigned int base,
@@ -713,7 +578,7 @@ static bool check_memory(const struct npu_check *check)
 	for (i = 0; i < n && good; i++) {
 		t = tensor(check, i);
 		extent(t, &first, &last);
-		good = check_bounds(check, op[i].name, t->base, first, last, op[i].role == NPU_OUT);
+		good = check_bounds(check, op[i].name, t->base, first, last, i + 1 == n);
 	}
 	for (i = 0; i < m && good; i++) {
 		first = (int64_t)array[i].ref->offset;
@@ -851,6 +716,79 @@ static bool check_limit(const struct npu_check *check)
 }
 
 /* ---- Commands and streams ---- */
+
+#define CMD(text, op, type, ...) \
+	{ .name = text, .opcode = NPU_OP_##op, .size = sizeof(struct type), ##__VA_ARGS__ }
+#define FEATURE(name)		.feature = NPU_ISA_FEATURE_##name
+#define OPERANDS(n, ...)	.noperands = n, .operand = { __VA_ARGS__ }
+#define OPERAND(cmd, field, types, min, max) \
+	{ #field, offsetof(struct cmd, field), types, min, max }
+#define UNARY(cmd, types, min, max) \
+	OPERANDS(2, OPERAND(cmd, in, types, min, max), OPERAND(cmd, out, types, min, max))
+#define SCALE(cmd, field)	{ #field, offsetof(struct cmd, field) }
+#define CLAMP(cmd)		.clamp = offsetof(struct cmd, clamp_min)
+#define MODE(cmd, field, most)	.mode = offsetof(struct cmd, field), .mode_max = most
+#define RESERVED(cmd)		.reserved = offsetof(struct cmd, reserved)
+#define REF(cmd, field, bytes, to) \
+	.ref = { #field, offsetof(struct cmd, field) }, .ref_size = bytes, .ref_align = to
+#define CONV	.shape = check_conv, FEATURE(MAC), RESERVED(npu_cmd_conv), \
+	.requant = offsetof(struct npu_cmd_conv, requant), \
+	OPERANDS(3, OPERAND(npu_cmd_conv, in, T_ACT, 4, 4), \
+		 OPERAND(npu_cmd_conv, weight, T_8, 4, 4), \
+		 OPERAND(npu_cmd_conv, out, T_INT, 4, 4))
+
+static const struct npu_cmd_desc descs[] = {
+	CMD("nop", NOP, npu_cmd_nop),
+	CMD("timestamp", TIMESTAMP, npu_cmd_timestamp,
+	    REF(npu_cmd_timestamp, out, sizeof(struct npu_timestamp), 8)),
+	CMD("conv2d", CONV2D, npu_cmd_conv, CONV),
+	CMD("depthwise", DEPTHWISE, npu_cmd_conv, CONV),
+	CMD("matmul", MATMUL, npu_cmd_matmul, .shape = check_matmul, FEATURE(MAC),
+	    .requant = offsetof(struct npu_cmd_matmul, requant),
+	    OPERANDS(3, OPERAND(npu_cmd_matmul, a, T_ACT, 2, 6),
+		     OPERAND(npu_cmd_matmul, b, T_8, 2, 6),
+		     OPERAND(npu_cmd_matmul, out, T_INT, 2, 6))),
+	CMD("pool", POOL, npu_cmd_pool, .shape = check_pool, FEATURE(POOL),
+	    UNARY(npu_cmd_pool, T_ACT, 4, 4),
+	    MODE(npu_cmd_pool, mode, NPU_POOL_AVERAGE), RESERVED(npu_cmd_pool),
+	    CLAMP(npu_cmd_pool)),
+	CMD("reduce", REDUCE, npu_cmd_reduce, .shape = check_reduce, FEATURE(POOL),
+	    UNARY(npu_cmd_reduce, T_ACT, 0, 6),
+	    MODE(npu_cmd_reduce, mode, NPU_REDUCE_MEAN), .scale = { SCALE(npu_cmd_reduce, scale) },
+	    CLAMP(npu_cmd_reduce)),
+	CMD("eltwise", ELTWISE, npu_cmd_eltwise, FEATURE(ELTWISE), .inplace = true,
+	    OPERANDS(3, OPERAND(npu_cmd_eltwise, a, T_INT, 0, 6),
+		     OPERAND(npu_cmd_eltwise, b, T_INT, 0, 6),
+		     OPERAND(npu_cmd_eltwise, out, T_INT, 0, 6)),
+	    MODE(npu_cmd_eltwise, op, NPU_ELTWISE_MAX), CLAMP(npu_cmd_eltwise),
+	    .scale = { SCALE(npu_cmd_eltwise, scale_a), SCALE(npu_cmd_eltwise, scale_b),
+		       SCALE(npu_cmd_eltwise, scale_out) }),
+	CMD("requant", REQUANT, npu_cmd_requant, FEATURE(REQUANT), .inplace = true,
+	    UNARY(npu_cmd_requant, T_INT, 0, 6), .scale = { SCALE(npu_cmd_requant, scale) },
+	    CLAMP(npu_cmd_requant)),
+	CMD("lut", LUT, npu_cmd_lut, FEATURE(LUT), .inplace = true, UNARY(npu_cmd_lut, T_8, 0, 6),
+	    REF(npu_cmd_lut, table, 256, 1)),
+	CMD("softmax", SOFTMAX, npu_cmd_softmax, FEATURE(SOFTMAX), .inplace = true,
+	    UNARY(npu_cmd_softmax, T_8, 0, 6), .scale = { SCALE(npu_cmd_softmax, beta) },
+	    RESERVED(npu_cmd_softmax)),
+	CMD("copy", COPY, npu_cmd_copy, FEATURE(COPY), UNARY(npu_cmd_copy, T_ANY, 0, 6)),
+	CMD("pad", PAD, npu_cmd_pad, .shape = check_pad, FEATURE(COPY),
+	    UNARY(npu_cmd_pad, T_ANY, 0, 6),
+	    MODE(npu_cmd_pad, mode, NPU_PAD_CONSTANT), RESERVED(npu_cmd_pad)),
+	CMD("resize", RESIZE, npu_cmd_resize, .shape = check_resize, FEATURE(COPY),
+	    UNARY(npu_cmd_resize, T_ANY, 4, 4),
+	    MODE(npu_cmd_resize, mode, NPU_RESIZE_NEAREST), RESERVED(npu_cmd_resize)),
+};
+
+const struct npu_cmd_desc *npu_cmd_desc(unsigned int opcode)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(descs); i++)
+		if (descs[i].opcode == opcode)
+			return &descs[i];
+	return NULL;
+}
 
 void npu_check_init(struct npu_check *check, const struct drm_npu_device_info *limits,
 		    struct npu_error *err)

@@ -12,118 +12,68 @@
 
 #define NPU_CONST_ALIGN	64	/* of tensors in constants and arena */
 
-/**
- * struct value - a tensor of the graph
- * @tfl: as in the file; its data only if @constant
- * @type: enum npu_type
- * @rank: dimensions
- * @dim: sizes
- * @elements: product of @dim, below 2^31
- * @bytes: size in memory
- * @constant: has content in the file
- * @available: constant, input, or written by an operator seen so far
- * @input: the graph's input that it is, or -1
- * @alias: value whose memory it shares, itself if it has its own
- * @first: operator that writes it
- * @last: last operator that needs it
- * @placed: @base and @offset are valid (of the one that @alias names)
- * @base: index into the base table
- * @offset: in the base
- */
+/* A tensor of the graph. */
 struct value {
-	struct tfl_tensor tfl;
+	struct tfl_tensor tfl;	/* as in the file; its data only if @constant */
 	enum npu_type type;
 	uint32_t rank;
 	uint32_t dim[NPU_ISA_MAX_RANK];
-	uint64_t elements;
-	uint64_t bytes;
-	bool constant;
-	bool available;
-	int input;
-	uint32_t alias;
-	uint32_t first;
-	uint32_t last;
-	bool placed;
+	uint64_t elements;	/* product of @dim, below 2^31 */
+	uint64_t bytes;	/* size in memory */
+	bool constant;	/* has content in the file */
+	bool available;	/* constant, input, or written by an operator seen so far */
+	int input;	/* the graph's input that it is, or -1 */
+	uint32_t alias;	/* value whose memory it shares, itself if it has its own */
+	uint32_t first;	/* operator that writes it */
+	uint32_t last;	/* last operator that needs it */
+	bool placed;	/* @base and @offset are valid (of the one that @alias names) */
 	uint32_t base;
 	uint64_t offset;
 };
 
-/**
- * struct npu_program - result of the compiler
- * @info: what others see
- * @bases: its base table
- * @stream: command stream
- * @constants: base 0, with room for @constants_room bytes
- * @constants_room: allocated
- * @io: inputs, then outputs; the names are its own
- * @ops: operators; the outputs' names are its own
- */
+/* Result of the compiler. */
 struct npu_program {
-	struct npu_program_info info;
+	struct npu_program_info info;	/* what others see */
 	struct npu_base bases[NPU_ISA_MAX_BASES];
 	struct npu_stream *stream;
-	uint8_t *constants;
+	uint8_t *constants;	/* base 0, with room for @constants_room bytes */
 	uint64_t constants_room;
-	struct npu_tensor_info *io;
-	struct npu_op_info *ops;
+	struct npu_tensor_info *io;	/* inputs, then outputs; the names are its own */
+	struct npu_op_info *ops;	/* operators; the outputs' names are its own */
 };
 
 struct op;
 
-/**
- * struct compile - a compilation
- * @model: the file
- * @err: where the text goes
- * @error: the errno that goes with it; functions return false after it
- * @limits: of one command
- * @values: one per tensor
- * @ops: one per operator
- * @buffer_at: per buffer of the file 1 + its place in the constants, 0 = none
- * @device_io: per input and output the value that the device sees
- * @program: what comes out
- */
+/* A compilation. */
 struct compile {
 	struct tfl_model model;
-	struct npu_error *err;
-	int error;
-	struct npu_check limits;
+	struct npu_error *err;	/* where the text goes */
+	int error;	/* the errno that goes with it; functions return false after it */
+	struct npu_check limits;	/* of one command */
 	struct value *values;
 	struct op *ops;
+	/* per buffer of the file 1 + its place in the constants, 0 = none */
 	uint64_t *buffer_at;
-	uint32_t *device_io;
+	uint32_t *device_io;	/* per input and output the value that the device sees */
 	struct npu_program *program;
 };
 
-/**
- * struct op_rules - what the compiler knows of a kind of operator
- * @builtin: enum tfl_builtin
- * @inputs_min: inputs that it must have
- * @inputs_max: inputs that it may have
- * @tag: enum tfl_options, 0 = it needs no options
- * @emit: check it and write its commands
- */
+/* What the compiler knows of a kind of operator. */
 struct op_rules {
 	enum tfl_builtin builtin;
 	unsigned int inputs_min;
 	unsigned int inputs_max;
-	unsigned int tag;
-	bool (*emit)(struct op *op);
+	unsigned int tag;	/* enum tfl_options, 0 = it needs no options */
+	bool (*emit)(struct op *op);	/* check it and write its commands */
 };
 
-/**
- * struct op - an operator of the graph
- * @c: compilation
- * @tfl: as in the file
- * @rules: of its kind
- * @index: in the graph
- * @edge: QUANTIZE or DEQUANTIZE that the CPU does
- */
+/* An operator of the graph. */
 struct op {
 	struct compile *c;
 	struct tfl_operator tfl;
 	const struct op_rules *rules;
-	uint32_t index;
-	bool edge;
+	uint32_t index;	/* in the graph */
+	bool edge;	/* QUANTIZE or DEQUANTIZE that the CPU does */
 };
 
 /* For "%.*s". */

@@ -59,14 +59,9 @@ static void put_ref(struct text *t, const char *name, const struct npu_ref *ref)
 	    (int64_t)ref->offset < 0 ? -(uint64_t)ref->offset : (uint64_t)ref->offset);
 }
 
-static void put_scale(struct text *t, const char *name, const struct npu_scale *scale)
+static void put_clamp(struct text *t, const __le32 *clamp)
 {
-	put(t, " %s=%d<<%d", name, (int32_t)scale->multiplier, (int32_t)scale->shift);
-}
-
-static void put_clamp(struct text *t, uint32_t min, uint32_t max)
-{
-	put(t, " clamp(%d,%d)", (int32_t)min, (int32_t)max);
+	put(t, " clamp(%d,%d)", (int32_t)clamp[0], (int32_t)clamp[1]);
 }
 
 static void put_requant(struct text *t, const struct npu_requant *rq)
@@ -85,7 +80,7 @@ static void put_requant(struct text *t, const struct npu_requant *rq)
 	}
 	if (rq->weight_zero_point)
 		put(t, " weight_zp %d", (int32_t)rq->weight_zero_point);
-	put_clamp(t, rq->clamp_min, rq->clamp_max);
+	put_clamp(t, &rq->clamp_min);
 }
 
 static void put_pairs(struct text *t, const __le32 *stride, const __le32 *pad)
@@ -95,29 +90,19 @@ static void put_pairs(struct text *t, const __le32 *stride, const __le32 *pad)
 		put(t, " pad(%u,%u,%u,%u)", pad[0], pad[1], pad[2], pad[3]);
 }
 
-static const char *eltwise_name(unsigned int op)
-{
-	static const char * const names[] = { "add", "sub", "mul", "min", "max" };
-
-	return op < ARRAY_SIZE(names) ? names[op] : "?";
-}
-
+/* What only one opcode has. */
 static void put_options(struct text *t, const void *cmd, unsigned int opcode)
 {
+	static const char * const ops[] = { "add", "sub", "mul", "min", "max" };
+	static const char * const pools[] = { "max", "average" };
 	const struct npu_cmd_conv *conv = cmd;
 	const struct npu_cmd_pool *pool = cmd;
-	const struct npu_cmd_reduce *reduce = cmd;
 	const struct npu_cmd_eltwise *eltwise = cmd;
-	const struct npu_cmd_requant *requant = cmd;
-	const struct npu_cmd_softmax *softmax = cmd;
 	const struct npu_cmd_pad *pad = cmd;
 	const struct npu_cmd_resize *resize = cmd;
 	unsigned int i;
 
 	switch (opcode) {
-	case NPU_OP_TIMESTAMP:
-		put_ref(t, "out", &((const struct npu_cmd_timestamp *)cmd)->out);
-		break;
 	case NPU_OP_CONV2D:
 	case NPU_OP_DEPTHWISE:
 		put_pairs(t, conv->stride, conv->pad);
@@ -127,39 +112,20 @@ static void put_options(struct text *t, const void *cmd, unsigned int opcode)
 			put(t, " groups %u", conv->groups);
 		break;
 	case NPU_OP_POOL:
-		put(t, " %s %ux%u", pool->mode == NPU_POOL_MAX ? "max" :
-		    pool->mode == NPU_POOL_AVERAGE ? "average" : "?", pool->window[0],
-		    pool->window[1]);
+		put(t, " %s %ux%u", pool->mode < ARRAY_SIZE(pools) ? pools[pool->mode] : "?",
+		    pool->window[0], pool->window[1]);
 		put_pairs(t, pool->stride, pool->pad);
-		put_clamp(t, pool->clamp_min, pool->clamp_max);
 		break;
 	case NPU_OP_REDUCE:
-		put(t, " %s axes 0x%x", reduce->mode == NPU_REDUCE_MEAN ? "mean" : "?",
-		    reduce->axes);
-		put_scale(t, "scale", &reduce->scale);
-		put_clamp(t, reduce->clamp_min, reduce->clamp_max);
+		put(t, " mean axes 0x%x", ((const struct npu_cmd_reduce *)cmd)->axes);
 		break;
 	case NPU_OP_ELTWISE:
-		put(t, " %s", eltwise_name(eltwise->op));
-		if (eltwise->op <= NPU_ELTWISE_SUB) {
+		put(t, " %s", eltwise->op < ARRAY_SIZE(ops) ? ops[eltwise->op] : "?");
+		if (eltwise->left_shift)
 			put(t, " left %u", eltwise->left_shift);
-			put_scale(t, "scale_a", &eltwise->scale_a);
-			put_scale(t, "scale_b", &eltwise->scale_b);
-		}
-		if (eltwise->op <= NPU_ELTWISE_MUL)
-			put_scale(t, "scale_out", &eltwise->scale_out);
-		put_clamp(t, eltwise->clamp_min, eltwise->clamp_max);
-		break;
-	case NPU_OP_REQUANT:
-		put_scale(t, "scale", &requant->scale);
-		put_clamp(t, requant->clamp_min, requant->clamp_max);
-		break;
-	case NPU_OP_LUT:
-		put_ref(t, "table", &((const struct npu_cmd_lut *)cmd)->table);
 		break;
 	case NPU_OP_SOFTMAX:
-		put_scale(t, "beta", &softmax->beta);
-		put(t, " diff_min %d", (int32_t)softmax->diff_min);
+		put(t, " diff_min %d", (int32_t)((const struct npu_cmd_softmax *)cmd)->diff_min);
 		break;
 	case NPU_OP_PAD:
 		put(t, " before(");
@@ -168,12 +134,38 @@ static void put_options(struct text *t, const void *cmd, unsigned int opcode)
 		put(t, ") value %" PRId64, (int64_t)pad->value);
 		break;
 	case NPU_OP_RESIZE:
-		put(t, " nearest");
 		for (i = 0; i < 2; i++)
 			put(t, " %s (x*%u%+d)/%u", i ? "columns" : "rows", resize->axis[i].num,
 			    (int32_t)resize->axis[i].add, resize->axis[i].den);
 		break;
 	}
+}
+
+static void put_command(struct text *t, const void *cmd, const struct npu_cmd_desc *desc)
+{
+	const struct npu_cmd *head = cmd;
+	const struct npu_scale *scale;
+	unsigned int i;
+
+	put(t, "%s", desc->name);
+	for (i = 0; i < desc->noperands; i++)
+		put_tensor(t, desc->operand[i].name, npu_cmd_tensor(cmd, desc, i));
+	put_options(t, cmd, desc->opcode);
+	for (i = 0; i < ARRAY_SIZE(desc->scale) && desc->scale[i].name; i++) {
+		scale = npu_cmd_field(cmd, desc->scale[i].at);
+		put(t, " %s=%d<<%d", desc->scale[i].name, (int32_t)scale->multiplier,
+		    (int32_t)scale->shift);
+	}
+	if (desc->ref.name)
+		put_ref(t, desc->ref.name, npu_cmd_field(cmd, desc->ref.at));
+	if (desc->requant)
+		put_requant(t, npu_cmd_requant(cmd, desc));
+	if (desc->clamp)
+		put_clamp(t, npu_cmd_field(cmd, desc->clamp));
+	if (head->flags)
+		put(t, " flags 0x%x!", head->flags);
+	if (head->size != desc->size)
+		put(t, " size %u!", head->size);
 }
 
 static int dis_header(struct text *t, const void *data, size_t size)
@@ -205,7 +197,6 @@ NPU_API int npu_stream_dis(const void *data, size_t size, size_t offset, char *t
 		uint64_t align;
 		char bytes[NPU_ISA_MAX_CMD_SIZE];
 	} cmd;
-	unsigned int i;
 
 	if (len)
 		text[0] = '\0';
@@ -229,16 +220,7 @@ NPU_API int npu_stream_dis(const void *data, size_t size, size_t offset, char *t
 		return -EINVAL;
 	} else {
 		memcpy(&cmd, (const char *)data + offset, desc->size);
-		put(&t, "%s", desc->name);
-		for (i = 0; i < desc->noperands; i++)
-			put_tensor(&t, desc->operand[i].name, npu_cmd_tensor(&cmd, desc, i));
-		put_options(&t, &cmd, desc->opcode);
-		if (desc->requant)
-			put_requant(&t, npu_cmd_requant(&cmd, desc));
-		if (cmd.head.flags)
-			put(&t, " flags 0x%x!", cmd.head.flags);
-		if (cmd.head.size != desc->size)
-			put(&t, " size %u!", cmd.head.size);
+		put_command(&t, &cmd, desc);
 	}
 	if (cmd.head.size < sizeof(cmd.head) || cmd.head.size % NPU_ISA_ALIGN ||
 	    cmd.head.size > size - offset)

@@ -28,14 +28,7 @@ static inline uint64_t align_up(uint64_t n, uint64_t to)
 	return (n + to - 1) / to * to;
 }
 
-/**
- * npu_fail() - write the text of an error
- * @err: may be NULL
- * @code: negative errno
- * @fmt: sentence
- *
- * Return: @code.
- */
+/** npu_fail() - write the text of an error, if @err is there; returns @code */
 int npu_fail(struct npu_error *err, int code, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
@@ -43,25 +36,14 @@ int npu_fail(struct npu_error *err, int code, const char *fmt, ...)
 
 #define NPU_SYNCOBJ_POOL	32
 
-/**
- * struct npu_device - an open file
- * @refs: the caller's and one of each object made from it
- * @fd: accel file
- * @info: capabilities
- * @path: of the node
- * @lock: protects what follows
- * @bos: all buffers, because a GEM handle may have to be found again
- * @syncobjs: unused ones, kept for the next fence
- * @nsyncobjs: entries in @syncobjs
- */
 struct npu_device {
-	atomic_uint refs;
+	atomic_uint refs;	/* the caller's and one of each object made from it */
 	int fd;
 	struct drm_npu_device_info info;
 	char path[64];
-	pthread_mutex_t lock;
-	struct npu_bo *bos;
-	uint32_t syncobjs[NPU_SYNCOBJ_POOL];
+	pthread_mutex_t lock;	/* of what follows */
+	struct npu_bo *bos;	/* all, because a GEM handle may have to be found again */
+	uint32_t syncobjs[NPU_SYNCOBJ_POOL];	/* unused, kept for the next fences */
 	unsigned int nsyncobjs;
 };
 
@@ -91,42 +73,24 @@ struct npu_vm {
 
 struct npu_vm *npu_vm_get(struct npu_vm *vm);
 
-/**
- * struct npu_queue - a queue
- * @refs: the caller's and one of each fence
- * @vm: address space
- * @id: of the kernel
- * @gone: destroyed, lives on for the sake of fences
- * @lock: held over SUBMIT, so that job numbers are known
- * @jobs: submitted
- */
 struct npu_queue {
-	atomic_uint refs;
+	atomic_uint refs;	/* the caller's and one of each fence */
 	struct npu_vm *vm;
 	uint32_t id;
-	atomic_bool gone;
-	pthread_mutex_t lock;
-	uint64_t jobs;
+	atomic_bool gone;	/* destroyed, lives on for the sake of fences */
+	pthread_mutex_t lock;	/* held over SUBMIT, so that job numbers are known */
+	uint64_t jobs;		/* submitted */
 };
 
 void npu_queue_put(struct npu_queue *queue);
 
-/**
- * struct npu_fence - one syncobj with one fence in it
- * @refs: the caller's and the session's
- * @dev: device
- * @queue: which the job is in; NULL if imported
- * @syncobj: binary
- * @job: number in @queue
- * @status: of sync_file: 1 complete, 0 not known to be, else negative errno
- */
 struct npu_fence {
-	atomic_uint refs;
+	atomic_uint refs;	/* the caller's and the session's */
 	struct npu_device *dev;
-	struct npu_queue *queue;
-	uint32_t syncobj;
-	uint64_t job;
-	atomic_int status;
+	struct npu_queue *queue;	/* of the job; NULL if imported */
+	uint32_t syncobj;	/* binary */
+	uint64_t job;		/* number in @queue */
+	atomic_int status;	/* of sync_file: 1 complete, 0 not known to be, or errno */
 };
 
 int npu_fence_create(struct npu_device *dev, struct npu_fence **fence);
@@ -134,80 +98,70 @@ struct npu_fence *npu_fence_get(struct npu_fence *fence);
 
 /* ---- check.c: what commands consist of ---- */
 
-enum npu_role { NPU_IN, NPU_OUT };
+#define NPU_MAX_OPERANDS	3
 
-/**
- * struct npu_operand - a tensor of a command
- * @name: of the field
- * @at: offset in the command
- * @role: read or written
- * @types: bit n: enum npu_type n is accepted
- * @rank_min: fewest dimensions
- * @rank_max: most dimensions
- */
+struct npu_check;
+
+/* A tensor of a command; the last one is the output. */
 struct npu_operand {
 	const char *name;
-	uint16_t at;
-	uint16_t types;
-	uint8_t role;
+	uint16_t at;		/* offset in the command, as in what follows */
+	uint16_t types;		/* bit n: enum npu_type n is accepted */
 	uint8_t rank_min;
 	uint8_t rank_max;
 };
 
-#define NPU_MAX_OPERANDS	3
+struct npu_cmd_field {
+	const char *name;	/* NULL: there is none */
+	uint16_t at;
+};
 
-/**
- * struct npu_cmd_desc - an opcode
- * @name: in lower case
- * @opcode: enum npu_opcode
- * @size: bytes
- * @feature: NPU_ISA_FEATURE_* that a device needs
- * @requant: offset of struct npu_requant, 0 = none
- * @inplace: an input may be exactly the output
- * @noperands: entries of @operand
- * @operand: tensors
- */
+/* An opcode. Offsets of fields that it does not have are 0. */
 struct npu_cmd_desc {
 	const char *name;
-	uint64_t feature;
+	uint64_t feature;	/* NPU_ISA_FEATURE_* that a device needs */
 	uint16_t opcode;
 	uint16_t size;
-	uint16_t requant;
-	bool inplace;
+	uint16_t requant;	/* struct npu_requant */
+	uint16_t reserved;
+	uint16_t clamp;		/* clamp_min, then clamp_max */
+	uint16_t mode;
+	uint8_t mode_max;
+	bool inplace;		/* an input may be exactly the output */
+	bool (*shape)(const struct npu_check *check);	/* NULL: all operands are alike */
+	uint16_t ref_size;	/* bytes at @ref */
+	uint8_t ref_align;
 	uint8_t noperands;
+	struct npu_cmd_field ref;	/* struct npu_ref */
+	struct npu_cmd_field scale[3];	/* struct npu_scale */
 	struct npu_operand operand[NPU_MAX_OPERANDS];
 };
+
+static inline void *npu_cmd_field(const void *cmd, unsigned int at)
+{
+	return (char *)cmd + at;
+}
 
 const struct npu_cmd_desc *npu_cmd_desc(unsigned int opcode);
 
 static inline struct npu_tensor *npu_cmd_tensor(const void *cmd, const struct npu_cmd_desc *desc,
 						unsigned int i)
 {
-	return (struct npu_tensor *)((char *)cmd + desc->operand[i].at);
+	return npu_cmd_field(cmd, desc->operand[i].at);
 }
 
 static inline struct npu_requant *npu_cmd_requant(const void *cmd, const struct npu_cmd_desc *desc)
 {
-	return desc->requant ? (struct npu_requant *)((char *)cmd + desc->requant) : NULL;
+	return desc->requant ? npu_cmd_field(cmd, desc->requant) : NULL;
 }
 
-/**
- * struct npu_check - context of a check
- * @bases: base table, or NULL
- * @nbases: entries
- * @macs: most MACs per command
- * @bytes: most bytes per command
- * @features: of the device
- * @err: out: text
- * @desc: command that is being checked
- * @cmd: command that is being checked
- */
+/* A check under way. */
 struct npu_check {
-	const struct npu_base *bases;
+	const struct npu_base *bases;	/* NULL: not known */
 	unsigned int nbases;
-	uint64_t macs;
+	uint64_t macs;			/* most per command */
 	uint64_t bytes;
-	uint64_t features;
+	uint64_t features;		/* of the device */
 	struct npu_error *err;
 	const struct npu_cmd_desc *desc;
 	const void *cmd;

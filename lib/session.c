@@ -8,62 +8,36 @@
 
 #define ALIGN	64	/* of every base in a buffer */
 
-/**
- * struct npu_model - an uploaded program
- * @refs: the caller's and one of each session
- * @dev: device
- * @vm: address space of all sessions
- * @program: what was uploaded
- * @bo: stream and constants
- * @stream_va: where the stream is
- * @constants_va: where the constants are
- */
+/* An uploaded program. */
 struct npu_model {
-	atomic_uint refs;
+	atomic_uint refs;	/* the caller's and one of each session */
 	struct npu_device *dev;
-	struct npu_vm *vm;
-	struct npu_program *program;
-	struct npu_bo *bo;
+	struct npu_vm *vm;	/* address space of all sessions */
+	struct npu_program *program;	/* what was uploaded */
+	struct npu_bo *bo;	/* stream and constants */
 	uint64_t stream_va;
 	uint64_t constants_va;
 };
 
-/**
- * struct binding - memory of an input, an output or the time stamps
- * @offset: in the session's own buffer
- * @va: of the caller's buffer as mapped, 0 = the own one is used
- * @size: mapped at @va
- */
+/* Memory of an input, an output or the time stamps. */
 struct binding {
-	uint64_t offset;
-	uint64_t va;
-	uint64_t size;
+	uint64_t offset;	/* in the session's own buffer */
+	uint64_t va;	/* of the caller's buffer as mapped, 0 = the own one is used */
+	uint64_t size;	/* mapped at @va */
 };
 
-/**
- * struct npu_session - runs of a model
- * @model: model
- * @priority: of the queue
- * @queue: its jobs are the runs
- * @last: fence of the latest run, NULL if none since the last reset
- * @arena: of intermediate results, NULL if there are none
- * @bo: base table at its start, then the bindings
- * @arena_va: address of @arena
- * @bo_va: address of @bo
- * @map: @bo for the CPU
- * @bound: one per base from NPU_BASE_IO on
- */
+/* Runs of a model. */
 struct npu_session {
 	struct npu_model *model;
-	enum drm_npu_priority priority;
-	struct npu_queue *queue;
-	struct npu_fence *last;
-	struct npu_bo *arena;
-	struct npu_bo *bo;
+	enum drm_npu_priority priority;	/* of the queue */
+	struct npu_queue *queue;	/* its jobs are the runs */
+	struct npu_fence *last;	/* fence of the latest run, NULL if none since the last reset */
+	struct npu_bo *arena;	/* of intermediate results, NULL if there are none */
+	struct npu_bo *bo;	/* base table at its start, then the bindings */
 	uint64_t arena_va;
 	uint64_t bo_va;
-	char *map;
-	struct binding bound[NPU_ISA_MAX_BASES];
+	char *map;	/* @bo for the CPU */
+	struct binding bound[NPU_ISA_MAX_BASES];	/* by base, from NPU_BASE_IO on */
 };
 
 /* ---- Models ---- */

@@ -2,18 +2,12 @@
 /* The builder of command streams. */
 #include "internal.h"
 
-/**
- * struct npu_stream - a growing stream
- * @check: limits of the device
- * @data: struct npu_stream_header, then commands
- * @size: bytes used
- * @room: bytes allocated
- */
+/* A growing stream. */
 struct npu_stream {
-	struct npu_check check;
-	char *data;
-	uint32_t size;
-	uint32_t room;
+	struct npu_check check;	/* limits of the device */
+	char *data;	/* struct npu_stream_header, then commands */
+	uint32_t size;	/* bytes used */
+	uint32_t room;	/* bytes allocated */
 };
 
 NPU_API int npu_stream_create(const struct drm_npu_device_info *limits, struct npu_stream **out)

@@ -63,69 +63,40 @@ enum { MUL_ACTIVATION };
 enum { SOFTMAX_BETA };
 enum { REDUCER_KEEP_DIMS };
 
-/**
- * struct tfl_model - an open file
- * @fb: its reader
- * @codes: OperatorCode tables
- * @buffers: Buffer tables
- * @tensors: of the primary subgraph
- * @operators: in execution order
- * @inputs: tensor indices
- * @outputs: tensor indices
- */
+/* An open file. */
 struct tfl_model {
-	struct fb fb;
-	struct fb_vector codes;
-	struct fb_vector buffers;
-	struct fb_vector tensors;
-	struct fb_vector operators;
-	struct fb_vector inputs;
-	struct fb_vector outputs;
+	struct fb fb;	/* its reader */
+	struct fb_vector codes;	/* OperatorCode tables */
+	struct fb_vector buffers;	/* Buffer tables */
+	struct fb_vector tensors;	/* of the primary subgraph */
+	struct fb_vector operators;	/* in execution order */
+	struct fb_vector inputs;	/* tensor indices */
+	struct fb_vector outputs;	/* tensor indices */
 };
 
-/**
- * struct tfl_tensor - a tensor
- * @name: not terminated
- * @type: as in the schema
- * @shape: int32
- * @buffer: index
- * @data: of a constant
- * @scale: float32
- * @zero_point: int64
- * @axis: of @scale, if there are several
- * @variable: state that survives runs
- * @sparse: in sparse format
- */
+/* A tensor. */
 struct tfl_tensor {
-	struct fb_vector name;
-	int type;
-	struct fb_vector shape;
+	struct fb_vector name;	/* not terminated */
+	int type;	/* as in the schema */
+	struct fb_vector shape;	/* int32 */
 	uint32_t buffer;
-	struct fb_vector data;
-	struct fb_vector scale;
-	struct fb_vector zero_point;
-	int32_t axis;
-	bool variable;
-	bool sparse;
+	struct fb_vector data;	/* of a constant */
+	struct fb_vector scale;	/* float32 */
+	struct fb_vector zero_point;	/* int64 */
+	int32_t axis;	/* of @scale, if there are several */
+	bool variable;	/* state that survives runs */
+	bool sparse;	/* in sparse format */
 };
 
-/**
- * struct tfl_operator - an operator
- * @builtin: enum tfl_builtin
- * @name: of the builtin or custom operator; @name_len bytes
- * @inputs: tensor indices, -1 = left out
- * @outputs: tensor indices
- * @options: table, absent if its tag is another than wanted
- * @tag: enum tfl_options
- */
+/* An operator. */
 struct tfl_operator {
-	int builtin;
-	const char *name;
+	int builtin;	/* enum tfl_builtin */
+	const char *name;	/* of the builtin or custom operator; @name_len bytes */
 	int name_len;
-	struct fb_vector inputs;
-	struct fb_vector outputs;
-	struct fb_table options;
-	uint8_t tag;
+	struct fb_vector inputs;	/* tensor indices, -1 = left out */
+	struct fb_vector outputs;	/* tensor indices */
+	struct fb_table options;	/* table, absent if its tag is another than wanted */
+	uint8_t tag;	/* enum tfl_options */
 };
 
 int tfl_open(struct tfl_model *model, const void *file, size_t size, struct npu_error *err);

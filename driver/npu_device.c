@@ -67,11 +67,11 @@ static int npu_device_identify(struct npu_device *npu)
 	u32 version = npu_read(npu, NPU_REG_VERSION);
 
 	if (id != NPU_ID) {
-		dev_err(npu->bus->dev, "not an NPU: identification %#x\n", id);
+		dev_err(npu->drm.dev, "not an NPU: identification %#x\n", id);
 		return -ENODEV;
 	}
 	if (version >> 16 != NPU_VERSION_MAJOR) {
-		dev_err(npu->bus->dev, "hardware interface %u.%u, this driver knows %u.x\n",
+		dev_err(npu->drm.dev, "hardware interface %u.%u, this driver knows %u.x\n",
 			version >> 16, version & 0xffff, NPU_VERSION_MAJOR);
 		return -ENODEV;
 	}
@@ -112,7 +112,7 @@ static int npu_device_read_caps(struct npu_device *npu)
 	    caps->bus_bits < 32 || caps->bus_bits > 52 ||
 	    caps->asids < 2 || ~caps->page_sizes & (BIT(12) | BIT(21)) ||
 	    npu_read(npu, NPU_REG_RING_ORDER_MAX) < NPU_RING_ORDER || caps->reset_ms > 60000) {
-		dev_err(npu->bus->dev, "capability registers make no sense\n");
+		dev_err(npu->drm.dev, "capability registers make no sense\n");
 		return -EIO;
 	}
 	return 0;
@@ -194,7 +194,7 @@ static void npu_device_free_ids(struct drm_device *drm, void *data)
 
 static int npu_device_init(struct npu_device *npu)
 {
-	struct device *dev = npu->bus->dev;
+	struct device *dev = npu->drm.dev;
 	int ret;
 
 	INIT_LIST_HEAD(&npu->objects.vms);
@@ -238,7 +238,7 @@ static int npu_device_request_irqs(struct npu_device *npu)
 	int ret;
 
 	for (i = 0; i < npu->caps.irqs; i++) {
-		ret = request_irq(npu->bus->irq[i], npu_irq, 0, dev_name(npu->bus->dev), npu);
+		ret = request_irq(npu->bus->irq[i], npu_irq, 0, dev_name(npu->drm.dev), npu);
 		if (ret) {
 			npu_device_free_irqs(npu, i);
 			return ret;

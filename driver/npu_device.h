@@ -89,6 +89,7 @@ struct npu_slot {
  */
 struct npu_device {
 	struct drm_device drm;
+	/** @bus: valid until npu_device_remove() has returned */
 	const struct npu_bus *bus;
 	struct npu_caps caps;
 

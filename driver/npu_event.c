@@ -33,7 +33,7 @@ static_assert(sizeof(struct npu_event) << NPU_EVENT_ORDER == PAGE_SIZE);
 int npu_events_init(struct npu_device *npu)
 {
 	spin_lock_init(&npu->events.lock);
-	npu->events.ring = dma_alloc_coherent(npu->bus->dev, PAGE_SIZE, &npu->events.dma,
+	npu->events.ring = dma_alloc_coherent(npu->drm.dev, PAGE_SIZE, &npu->events.dma,
 					      GFP_KERNEL);
 	return npu->events.ring ? 0 : -ENOMEM;
 }
@@ -44,7 +44,7 @@ int npu_events_init(struct npu_device *npu)
  */
 void npu_events_fini(struct npu_device *npu)
 {
-	dma_free_coherent(npu->bus->dev, PAGE_SIZE, npu->events.ring, npu->events.dma);
+	dma_free_coherent(npu->drm.dev, PAGE_SIZE, npu->events.ring, npu->events.dma);
 }
 
 /**

@@ -56,7 +56,7 @@ static struct npu_pt_table *npu_pt_table_alloc(struct npu_device *npu, unsigned 
 	if (!table)
 		return NULL;
 
-	table->pte = dma_alloc_coherent(npu->bus->dev, PAGE_SIZE, &table->dma,
+	table->pte = dma_alloc_coherent(npu->drm.dev, PAGE_SIZE, &table->dma,
 					GFP_KERNEL_ACCOUNT);
 	if (!table->pte) {
 		kfree(table);
@@ -69,7 +69,7 @@ static struct npu_pt_table *npu_pt_table_alloc(struct npu_device *npu, unsigned 
 
 static void npu_pt_table_free(struct npu_device *npu, struct npu_pt_table *table)
 {
-	dma_free_coherent(npu->bus->dev, PAGE_SIZE, table->pte, table->dma);
+	dma_free_coherent(npu->drm.dev, PAGE_SIZE, table->pte, table->dma);
 	kfree(table);
 }
 

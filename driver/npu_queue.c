@@ -46,7 +46,7 @@ static_assert(sizeof(struct npu_context) == NPU_CONTEXT_SIZE);
 
 static void npu_queue_free_memory(struct npu_queue *queue)
 {
-	struct device *dev = queue->npu->bus->dev;
+	struct device *dev = queue->npu->drm.dev;
 
 	if (queue->npu->unsafe)
 		return;
@@ -63,7 +63,7 @@ static void npu_queue_free_memory(struct npu_queue *queue)
 
 static int npu_queue_alloc_memory(struct npu_queue *queue)
 {
-	struct device *dev = queue->npu->bus->dev;
+	struct device *dev = queue->npu->drm.dev;
 	struct npu_context *context;
 
 	context = dma_alloc_coherent(dev, PAGE_SIZE, &queue->context_dma, GFP_KERNEL_ACCOUNT);
@@ -503,7 +503,7 @@ static int npu_queue_init_sched(struct npu_queue *queue)
 		.credit_limit = NPU_RING_JOBS,
 		.timeout = MAX_SCHEDULE_TIMEOUT,
 		.name = queue->name,
-		.dev = queue->npu->bus->dev,
+		.dev = queue->npu->drm.dev,
 	};
 	int ret;
 

@@ -83,23 +83,26 @@ TEST_F(hang, other_queues_go_on)
 
 TEST_F(hang, a_busy_job_is_not_a_hung_one)
 {
+	struct drm_npu_job job = work_job_for(&self->ctx, 1500);
+
 	/* Far longer than the limit of 300 ms, but it makes progress. */
-	ASSERT_EQ(submit_one(self->fd, self->ctx.queue, work_job(&self->ctx, WORK_LONG),
-			     self->ctx.syncobj), 0);
+	ASSERT_EQ(submit_one(self->fd, self->ctx.queue, job, self->ctx.syncobj), 0);
 	EXPECT_EQ(job_result(self->fd, self->ctx.syncobj), 1);
 	EXPECT_STATE(&self->ctx, 0);
 }
 
 TEST_F(hang, waiting_for_a_busy_device_is_not_a_hang)
 {
+	struct drm_npu_job job[2];
 	struct ctx busy[2];
 	int i;
 
 	for (i = 0; i < 2; i++) {
 		ASSERT_EQ(ctx_init_full(&busy[i], self->fd, DRM_NPU_PRIORITY_REALTIME, 0), 0);
-		ASSERT_EQ(submit_one(self->fd, busy[i].queue, work_job(&busy[i], WORK_LONG),
-				     busy[i].syncobj), 0);
+		job[i] = work_job_for(&busy[i], 1500);
 	}
+	for (i = 0; i < 2; i++)
+		ASSERT_EQ(submit_one(self->fd, busy[i].queue, job[i], busy[i].syncobj), 0);
 	ASSERT_EQ(submit_one(self->fd, self->ctx.queue, nop_job(&self->ctx), self->ctx.syncobj), 0);
 	EXPECT_EQ(job_result(self->fd, self->ctx.syncobj), 1);
 	for (i = 0; i < 2; i++)

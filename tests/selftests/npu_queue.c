@@ -198,13 +198,14 @@ TEST_F(queue, a_higher_priority_overtakes)
 	fd = device_open_index(emu.index);
 	ASSERT_EQ(ctx_init_full(&low, fd, DRM_NPU_PRIORITY_LOW, 0), 0);
 	ASSERT_EQ(ctx_init_full(&high, fd, DRM_NPU_PRIORITY_REALTIME, 0), 0);
-	ASSERT_EQ(submit_one(fd, low.queue, work_job(&low, WORK_LONG / 2), low.syncobj), 0);
+	ASSERT_EQ(submit_one(fd, low.queue, work_job_for(&low, 1000), low.syncobj), 0);
 	sleep_ms(20);
 	ASSERT_EQ(submit_one(fd, high.queue, work_job(&high, 5), high.syncobj), 0);
 	ASSERT_EQ(job_result(fd, high.syncobj), 1);
 	ASSERT_EQ(job_result(fd, low.syncobj), 1);
 
-	perf = (struct drm_npu_perf_query) { .queue_id = low.queue, .job = 1 };
+	/* Its first one has measured how long work takes. */
+	perf = (struct drm_npu_perf_query) { .queue_id = low.queue, .job = 2 };
 	ASSERT_EQ(call(fd, DRM_IOCTL_NPU_PERF_QUERY, &perf), 0);
 	low_end = perf.end_ns;
 	perf = (struct drm_npu_perf_query) { .queue_id = high.queue, .job = 1 };

@@ -606,6 +606,18 @@ static inline struct drm_npu_job work_job(struct ctx *ctx, unsigned int count)
 	return stream_job(ctx, header, 1);
 }
 
+/* A job that takes about so long, whatever the machine; at most WORK_LONG commands. */
+static inline struct drm_npu_job work_job_for(struct ctx *ctx, unsigned int ms)
+{
+	int64_t start = now_ns(), each;
+
+	submit_one(ctx->fd, ctx->queue, work_job(ctx, 8), ctx->syncobj);
+	job_result(ctx->fd, ctx->syncobj);
+	each = (now_ns() - start) / 8 + 1;
+	return work_job(ctx, ms * 1000000ll / each < WORK_LONG ? ms * 1000000ll / each + 1 :
+			WORK_LONG);
+}
+
 /* Does the device still work for somebody who comes new? */
 static inline bool device_works(int fd)
 {

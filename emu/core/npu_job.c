@@ -177,9 +177,7 @@ static int npu_job_header(struct npu_core *core)
 {
 	struct npu_job *job = &core->job;
 	struct npu_stream_header h;
-	u32 first = job->offset;
 
-	job->offset = 0;
 	if (job->stream_size < sizeof(h) || job->stream_size % NPU_ISA_ALIGN ||
 	    job->stream_size > NPU_ISA_MAX_STREAM_SIZE)
 		return npu_illegal(core, NPU_ILLEGAL_SIZE);
@@ -195,8 +193,21 @@ static int npu_job_header(struct npu_core *core)
 		return npu_illegal(core, NPU_ILLEGAL_SIZE);
 	if (h.reserved0 || h.reserved1)
 		return npu_illegal(core, NPU_ILLEGAL_RESERVED);
+	return 0;
+}
+
+/* Header and base table are at offset 0 for faults; then go to the first command. */
+static int npu_job_open(struct npu_core *core)
+{
+	struct npu_job *job = &core->job;
+	u32 first = job->offset;
+
+	job->offset = 0;
+	if (npu_job_header(core) || npu_job_bases(core))
+		return -1;
 	job->offset = first;
-	if (first < sizeof(h) || first % NPU_ISA_ALIGN || first > job->stream_size)
+	if (first < sizeof(struct npu_stream_header) || first % NPU_ISA_ALIGN ||
+	    first > job->stream_size)
 		return npu_illegal(core, NPU_ILLEGAL_SIZE);
 	return 0;
 }
@@ -323,7 +334,7 @@ static enum npu_outcome npu_job_begin(struct npu_core *core)
 	core->job_active = true;
 	if (!core->job.stream_size)
 		return npu_job_complete(core);
-	if (npu_job_header(core) || npu_job_bases(core))
+	if (npu_job_open(core))
 		return NPU_OUT_FAULT;
 	if (core->job.offset == core->job.stream_size)
 		return npu_job_complete(core);

@@ -65,6 +65,8 @@ static void make_in_place(struct program *p, struct program_tensor *t)
 {
 	u64 at;
 
+	if (le64_to_cpu(*host_pte(p->s, t->va, 1)) & NPU_PTE_LEAF)
+		return;
 	for (at = t->va & ~(HOST_PAGE - 1ull); at < t->va + t->size; at += HOST_PAGE)
 		*host_pte(p->s, at, 0) |= cpu_to_le64(HOST_R);
 }

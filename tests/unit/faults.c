@@ -506,10 +506,11 @@ static void expect(u32 fault, u32 detail, u32 access, u64 va, const char *name)
 {
 	run();
 	if (!test_ok(got.fault == fault && got.detail == detail && got.access == access &&
-		     got.va == va, "%s", name))
-		printf("# fault %u detail %u access %u va 0x%llx, not %u %u %u 0x%llx\n",
-		       got.fault, got.detail, got.access, (unsigned long long)got.va, fault,
-		       detail, access, (unsigned long long)va);
+		     got.va == va && got.offset == (fault ? 32 : 0), "%s", name))
+		printf("# fault %u detail %u access %u va 0x%llx offset %llu, not %u %u %u 0x%llx\n",
+		       got.fault, got.detail, got.access, (unsigned long long)got.va,
+		       (unsigned long long)got.offset, fault, detail, access,
+		       (unsigned long long)va);
 }
 
 static void expect_illegal(u32 detail, const char *name)
@@ -770,6 +771,66 @@ static void test_blocks(void)
 	base[8] = old;
 }
 
+/* ---- Fetches ------------------------------------------------------------------------------------ */
+
+static void fetch_case(const char *name, u64 stream, u64 table, u32 fault, u32 detail, u64 va,
+		       u64 offset)
+{
+	struct host_queue *q = host_queue_new(space, 1, 1, 1);
+	struct npu_context *x = q->context;
+
+	host_bind(q, 20);
+	host_push(q, stream, 24 + 512 * 8, table, 3, 0);
+	host_ring_doorbell(q);
+	host_steps(host, 1000);
+	if (!test_ok(le32_to_cpu(x->fault_status) == fault &&
+		     le32_to_cpu(x->fault_detail) == detail &&
+		     le32_to_cpu(x->fault_access) == (fault ? NPU_ACCESS_FETCH : 0) &&
+		     le64_to_cpu(x->fault_va) == va && le64_to_cpu(x->fault_offset) == offset,
+		     "fetch: %s", name))
+		printf("# fault %u detail %u access %u va 0x%llx offset %llu\n",
+		       le32_to_cpu(x->fault_status), le32_to_cpu(x->fault_detail),
+		       le32_to_cpu(x->fault_access),
+		       (unsigned long long)le64_to_cpu(x->fault_va),
+		       (unsigned long long)le64_to_cpu(x->fault_offset));
+	host_command(q, NPU_SLOT_STOP);
+	host_queue_free(q);
+}
+
+static void test_fetch(void)
+{
+	struct npu_cmd_nop nop = { .cmd.size = cpu_to_le32(sizeof(nop)) };
+	u64 code = host_alloc(space, 8192, HOST_R);
+	u64 table = host_alloc(space, 4096, HOST_R);
+	u64 secret = host_alloc(space, 4096, HOST_W);
+	struct npu_stream_header head = {
+		.magic = cpu_to_le32(NPU_ISA_MAGIC),
+		.major = NPU_ISA_MAJOR,
+		.size = cpu_to_le32(24 + 512 * 8),
+	};
+	u32 i;
+
+	host_write(space, code, &head, sizeof(head));
+	for (i = 0; i < 512; i++)
+		host_write(space, code + 24 + i * 8, &nop, 8);
+	host_write(space, table, base, 72);
+	fetch_case("correct", code, table, 0, 0, 0, 0);
+	fetch_case("no stream", code + 8192, table, NPU_FAULT_TRANSLATION, 0, code + 8192, 0);
+	fetch_case("stream not readable", secret, table, NPU_FAULT_PERMISSION, 0, secret, 0);
+	fetch_case("stream beyond 48 bits", 1ull << 48, table, NPU_FAULT_TRANSLATION, 3,
+		   1ull << 48, 0);
+	fetch_case("stream at the top", ~7ull, table, NPU_FAULT_TRANSLATION, 3, ~7ull, 0);
+	fetch_case("no base table", code, table + 4096, NPU_FAULT_TRANSLATION, 0, table + 4096,
+		   0);
+	fetch_case("base table ends", code, table + 4096 - 24, NPU_FAULT_TRANSLATION, 0,
+		   table + 4096, 0);
+	fetch_case("base table not readable", code, secret + 8, NPU_FAULT_PERMISSION, 0,
+		   secret + 8, 0);
+	*host_pte(space, code + 4096, 0) = 0;
+	host_invalidate(space, code, 2);
+	fetch_case("stream ends", code, table, NPU_FAULT_TRANSLATION, 0, code + 4096, 4096);
+}
+
 /* ---- Main ------------------------------------------------------------------------------------------ */
 
 int main(void)
@@ -798,6 +859,7 @@ int main(void)
 	test_memory();
 	test_upper();
 	test_blocks();
+	test_fetch();
 	test_ok(npu_model_bus_errors(host->model) == 4, "bus errors counted");
 	host_space_free(space);
 	test_eq(host_free(host), 0, "the model gave all memory back");

@@ -177,8 +177,11 @@ struct program_tensor *program_tensor(struct program *p, u32 type, u32 rank, con
 	lead = test_chance(50) ? 0 : (u64)test_range(0, 20) * 8;
 	tail = test_chance(70) ? 0 : (u64)test_range(0, 100);
 	t->size = head + lead + span + tail + 32;
-	t->va = host_alloc(p->s, t->size, output ? HOST_W | (test_chance(50) ? HOST_R : 0) :
-						   HOST_R);
+	if (test_chance(3))
+		t->va = host_alloc_blocks(p->s, t->size, output ? HOST_RW : HOST_R);
+	else
+		t->va = host_alloc(p->s, t->size, !output ? HOST_R :
+				   HOST_W | (test_chance(50) ? HOST_R : 0));
 	b->va = cpu_to_le64(t->va + head);
 	b->size = cpu_to_le64(lead + span + tail);
 	b->flags = cpu_to_le32(output ? NPU_BASE_WRITE : 0);

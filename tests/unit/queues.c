@@ -460,6 +460,34 @@ static void test_unbind(void)
 	end("unbind");
 }
 
+/* What a context says about a job that was suspended. */
+static void resume_case(const char *name, u64 started, u64 resume, u32 status, u64 tiles)
+{
+	struct host_queue *q = host_queue_new(s, 1, 1, 2);
+
+	push(q, 100, 0);
+	q->context->started = cpu_to_le64(started);
+	q->context->resume_offset = cpu_to_le64(resume);
+	host_bind(q, 1);
+	host_steps(h, 500);
+	test_ok(fault(q) == status && progress(q) == tiles, "resume: %s", name);
+	host_command(q, NPU_SLOT_STOP);
+	host_queue_free(q);
+}
+
+static void test_resume(void)
+{
+	begin();
+	resume_case("in the middle", 1, 24 + 8 * 60, 0, 40);
+	resume_case("at the end", 1, 24 + 8 * 100, 0, 0);
+	resume_case("another job", 2, 24 + 8 * 60, 0, 100);
+	resume_case("inside the header", 1, 16, NPU_FAULT_ILLEGAL, 0);
+	resume_case("not aligned", 1, 28, NPU_FAULT_ILLEGAL, 0);
+	resume_case("behind the end", 1, 24 + 8 * 101, NPU_FAULT_ILLEGAL, 0);
+	resume_case("far away", 1, (1ull << 32) + 24, NPU_FAULT_ILLEGAL, 0);
+	end("resume");
+}
+
 static void test_function_reset(void)
 {
 	struct host_queue *q;
@@ -755,6 +783,7 @@ int main(void)
 	test_bound();
 	test_cores();
 	test_unbind();
+	test_resume();
 	test_function_reset();
 	test_core_reset();
 	test_overflow();

@@ -122,7 +122,8 @@ static unsigned int get_arrays(const struct npu_cmd_desc *desc, const void *cmd,
 	channels = out->dim[out->rank - 1];
 	if (rq->rounding != NPU_ROUND_NONE && rq->count)
 		array[n++] = (struct array) { "requant.scale", &rq->scale,
-			(rq->count < channels ? rq->count : channels) * sizeof(struct npu_scale), 4 };
+			sizeof(struct npu_scale) * (rq->count < channels ? rq->count : channels),
+			4 };
 	if (rq->bias_type != NPU_TYPE_NONE)
 		array[n++] = (struct array) { "requant.bias", &rq->bias, channels * 4, 4 };
 	return n;
@@ -288,7 +289,8 @@ static bool check_windows(const struct npu_check *check, const __le32 *size, con
 			((uint64_t)size[i] - 1) * dilation[i] + 1;
 		padded = (uint64_t)in->dim[1 + i] + pad[2 * i] + pad[2 * i + 1];
 		good = MUST(size[i] && size[i] <= WINDOW_LIMIT, SHAPE, "window: %u", size[i]) &&
-		       MUST(stride[i] && stride[i] <= WINDOW_LIMIT, SHAPE, "stride: %u", stride[i]) &&
+		       MUST(stride[i] && stride[i] <= WINDOW_LIMIT, SHAPE, "stride: %u",
+			    stride[i]) &&
 		       MUST(dilation[i] && dilation[i] <= WINDOW_LIMIT, SHAPE, "dilation: %u",
 			    dilation[i]) &&
 		       MUST(pad[2 * i] <= WINDOW_LIMIT && pad[2 * i + 1] <= WINDOW_LIMIT, SHAPE,

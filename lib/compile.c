@@ -10,6 +10,7 @@
 
 #define DEFAULT_MACS_ORDER	34
 #define DEFAULT_BYTES_ORDER	32
+#define CONST_LIMIT(file_size)	((file_size) * 16ull + (1 << 20))
 
 static bool vfail(struct compile *c, int code, const struct op *op, const char *fmt, va_list args)
 {
@@ -86,6 +87,9 @@ static bool add_constant(struct compile *c, const void *data, uint64_t size, uin
 	uint8_t *bigger;
 
 	*at = align_up(*used, NPU_CONST_ALIGN);
+	/* Each operator may use the same large tensor, in a file made for that. */
+	if (*at + size > CONST_LIMIT(c->model.fb.size))
+		return compile_fail(c, -EOPNOTSUPP, "the constants are far larger than the file");
 	while (*at + size > room)
 		room = room ? room * 2 : 4096;
 	if (room > p->constants_room) {

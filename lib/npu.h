@@ -475,7 +475,7 @@ void npu_session_destroy(struct npu_session *session);
 int npu_session_write(struct npu_session *session, unsigned int input, const void *data,
 		      size_t size, struct npu_error *err);
 
-/** npu_session_read() - get an output, the counterpart of npu_session_write() */
+/** npu_session_read() - get an output of the last run, or the error of that run */
 int npu_session_read(struct npu_session *session, unsigned int output, void *data, size_t size,
 		     struct npu_error *err);
 

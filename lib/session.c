@@ -271,8 +271,8 @@ static void dequantise(const struct npu_tensor_info *info, const void *from, flo
 }
 
 /* Common checks of read and write; @at gets the place in the session's buffer. */
-static int find_io(struct npu_session *session, const struct npu_tensor_info *info, size_t size,
-		   char **at, struct npu_error *err)
+static int find_io(struct npu_session *session, const struct npu_tensor_info *info,
+		   size_t size, char **at, struct npu_error *err)
 {
 	if (!info)
 		return npu_fail(err, -EINVAL, "the model has no such input or output");
@@ -311,6 +311,9 @@ NPU_API int npu_session_read(struct npu_session *session, unsigned int output, v
 	char *at;
 	int ret = find_io(session, info, size, &at, err);
 
+	/* What a failed run left behind is no result. */
+	if (!ret)
+		ret = npu_session_wait(session, 0, err);
 	if (!ret)
 		ret = npu_bo_sync(session->bo, DRM_NPU_SYNC_TO_CPU,
 				  session->bound[info->base].offset, info->device_size);
@@ -329,6 +332,7 @@ NPU_API int npu_session_bind(struct npu_session *session, unsigned int base, str
 	const struct npu_program_info *info = &session->model->program->info;
 	struct binding *bound = &session->bound[base & (NPU_ISA_MAX_BASES - 1)];
 	uint64_t va = 0, first = offset / NPU_PAGE_SIZE * NPU_PAGE_SIZE, size = 0;
+	uint32_t readonly;
 	int ret = want_idle(session, err);
 
 	if (ret)
@@ -342,8 +346,8 @@ NPU_API int npu_session_bind(struct npu_session *session, unsigned int base, str
 					"%llu bytes at a multiple of %u must fit into the buffer",
 					(unsigned long long)size, ALIGN);
 		size += offset - first;
-		ret = npu_vm_map(session->model->vm, bo, first, size,
-				 info->bases[base].flags & NPU_BASE_WRITE ? 0 : DRM_NPU_VM_BIND_READONLY, &va);
+		readonly = info->bases[base].flags & NPU_BASE_WRITE ? 0 : DRM_NPU_VM_BIND_READONLY;
+		ret = npu_vm_map(session->model->vm, bo, first, size, readonly, &va);
 		if (ret)
 			return npu_fail(err, ret, "mapping a buffer: %s", strerror(-ret));
 	}

@@ -167,6 +167,9 @@ static int read_image(const char *path, const unsigned char *file, size_t size,
 	if (!open_image(&im, file, size))
 		return fail(EXIT_INPUT, "%s: damaged header of a PGM or PPM image", path);
 	image_shape(info, shape);
+	if (shape[0] * shape[1] * shape[2] * npu_type_size(info->device_type) != info->device_size)
+		return fail(EXIT_INPUT, "%s: the model takes several images at once; give a raw file",
+			    path);
 	if (info->device_type != NPU_TYPE_S8 && info->device_type != NPU_TYPE_U8 &&
 	    info->device_type != NPU_TYPE_S16)
 		return fail(EXIT_INPUT, "%s: the model's input is %s, no image; give a raw file",

@@ -34,7 +34,8 @@ static struct npu_tensor tensor(enum npu_type type, unsigned int base, int zp, u
 
 #define DIM(...) ((const uint32_t[]) { __VA_ARGS__ })
 #define CLAMP .clamp_min = (uint32_t)-128, .clamp_max = 127
-#define RQ(a) { .rounding = NPU_ROUND_DOUBLE, .bias_type = NPU_TYPE_S32, .axis = a, .count = 1, CLAMP }
+#define RQ(a) { .rounding = NPU_ROUND_DOUBLE, .bias_type = NPU_TYPE_S32, .axis = a, \
+		.count = 1, CLAMP }
 
 /* One good command of each opcode. */
 static void *make_command(unsigned int which, size_t *size)

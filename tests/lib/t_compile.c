@@ -74,7 +74,8 @@ static void test_digits(const char *dir)
 	memcpy(moved + 8, file, size);
 	ok(!npu_program_compile(moved + 8, size, NULL, &b, NULL) && same_program(a, b),
 	   "another run gives the same bytes");
-	ok(!npu_program_compile(file, size, &options, &c, NULL) && npu_program_get_info(c)->nbases == 5 &&
+	ok(!npu_program_compile(file, size, &options, &c, NULL) &&
+	   npu_program_get_info(c)->nbases == 5 &&
 	   npu_program_get_info(c)->bases[4].size == 10 * sizeof(struct npu_timestamp),
 	   "with time stamps it has one more base");
 	npu_program_destroy(b);

@@ -213,7 +213,8 @@ static void test_queues(void)
 		   strstr(err.text, "job 1"), "fails: %s", err.text);
 		ok(npu_fence_wait(second, 0, &err) == ret, "and stays so");
 		ok(npu_queue_submit(victim, &bad.job, 1, NULL, 0, NULL) == -EIO &&
-		   npu_queue_state(victim, NULL, &err) == -EIO, "its queue is banned: %s", err.text);
+		   npu_queue_state(victim, NULL, &err) == -EIO, "its queue is banned: %s",
+		   err.text);
 		npu_queue_destroy(victim);
 		ok(npu_fence_wait(second, 0, &err) == ret, "the fence outlives it");
 		npu_fence_destroy(second);
@@ -329,6 +330,33 @@ static void test_async(struct npu_model *model)
 	ok(true, "a session is destroyed while it runs");
 }
 
+/* A fault bans the queue of the session; a reset makes it good again. */
+static void test_failure(struct npu_model *model)
+{
+	struct npu_session *session;
+	struct npu_fence *fence;
+	struct npu_error err;
+	struct job bad;
+	char got[10];
+	int ret;
+
+	make_job(&bad, 3000);
+	npu_session_create(model, DRM_NPU_PRIORITY_NORMAL, &session, NULL);
+	npu_session_write(session, 0, images[7], 64, NULL);
+	bad.job.stream_va = 1ull << 45;
+	npu_queue_submit(npu_session_queue(session), &bad.job, 1, NULL, 0, &fence);
+	ret = npu_fence_wait(fence, NPU_FOREVER, &err);
+	ok(ret == -EFAULT && strstr(err.text, "not mapped"), "a fault: %s", err.text);
+	ret = npu_session_run(session, &err);
+	ok(ret == -EIO && strstr(err.text, "not mapped"), "ends the session: %s", err.text);
+	ok(!npu_session_reset(session, &err) && !npu_session_run(session, &err) &&
+	   !npu_session_read(session, 0, got, 10, &err) && !memcmp(got, want[7], 10),
+	   "until its reset");
+	npu_fence_destroy(fence);
+	npu_session_destroy(session);
+	end_job(&bad);
+}
+
 static void test_session(struct npu_model *model)
 {
 	struct npu_session *session;
@@ -356,7 +384,8 @@ static void test_session(struct npu_model *model)
 	ok(npu_session_write(session, 0, images[0], 64, &err) == -EINVAL, "%s", err.text);
 	ok(!npu_session_run(session, &err) && !memcmp((char *)out_map + 128, want[5], 10),
 	   "and used in place");
-	ok(!npu_session_bind(session, 2, NULL, 0, &err) && !npu_session_bind(session, 3, NULL, 0, &err) &&
+	ok(!npu_session_bind(session, 2, NULL, 0, &err) &&
+	   !npu_session_bind(session, 3, NULL, 0, &err) &&
 	   !npu_session_write(session, 0, images[9], 64, &err) && !npu_session_run(session, &err) &&
 	   !npu_session_read(session, 0, got, 10, &err) && !memcmp(got, want[9], 10),
 	   "and given back");
@@ -365,6 +394,7 @@ static void test_session(struct npu_model *model)
 	npu_fence_wait(fence, NPU_FOREVER, NULL);
 	npu_fence_destroy(fence);
 	ok(true, "a fence outlives its session");
+	test_failure(model);
 	npu_bo_destroy(in);
 	npu_bo_destroy(out);
 }

@@ -188,6 +188,7 @@ def binary(g, name):
         if r.random() < 0.3:
             s = s[r.randint(0, rank):]
         shapes.append(s)
+    rank = max(len(s) for s in shapes)
     pad = [[1] * (rank - len(s)) + s for s in shapes]
     out = [max(a, b) for a, b in zip(*pad)]
     a, b = g.input(shapes[0]), g.input(shapes[1])

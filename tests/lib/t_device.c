@@ -174,6 +174,8 @@ int main(int argc, char **argv)
 	static const struct npu_compile_options profile = { .flags = NPU_COMPILE_PROFILE };
 	static const struct npu_compile_options split = { .macs_max_order = 11,
 							  .bytes_max_order = 12 };
+	static const struct npu_compile_options split_mean = { .macs_max_order = 15,
+							       .bytes_max_order = 15 };
 	int i;
 
 	for (i = 1; i < argc; i++) {
@@ -182,7 +184,8 @@ int main(int argc, char **argv)
 		/* Padded dimensions and single results cannot be split. */
 		if (!strstr(argv[i], "network") && !strstr(argv[i], "digits") &&
 		    !strstr(argv[i], "pad"))
-			test_model(argv[i], "in small commands", &split);
+			test_model(argv[i], "in small commands",
+				   strstr(argv[i], "mean") ? &split_mean : &split);
 	}
 	return tap_done();
 }

@@ -16,6 +16,7 @@ export NPU_IMAGE_FILES = \
 	bin/npu-reference=$(BUILD)/static/tests/reference/npu-reference \
 	bin/digit=$(BUILD)/static/digit \
 	tests=$(BUILD)/selftests \
+	tests/t_session=$(BUILD)/tests/lib/t_session \
 	tests/run.sh=$(TOP)/tests/selftests/run.sh \
 	tests/npu_model.sh=$(TOP)/tests/selftests/npu_model.sh \
 	digits=$(DIGITS) \
@@ -51,8 +52,10 @@ modules: deps-build
 programs: lib
 	@$(MAKE) -s -C tests/selftests
 	@$(MAKE) -s -C tests/bench
+	@$(MAKE) -s -C tests/lib device
 	@$(MAKE) -s -C tests/models/reference BUILD=$(BUILD)/static SANITIZE=0 LDFLAGS=-static
-	@$(CC) -O2 -static -Ilib -o $(BUILD)/static/digit lib/examples/digit.c \
+	@$(CC) -O2 -static -Ilib -Iuapi $$(pkg-config --cflags libdrm) \
+		-o $(BUILD)/static/digit lib/examples/digit.c \
 		$(BUILD)/lib/libnpu.a $$(pkg-config --static --libs libdrm) -lm -pthread
 
 image: deps

@@ -35,7 +35,7 @@ install_all() {
 	rm -rf "$dest"
 	make -s -C "$TOP" install DESTDIR="$dest" PREFIX=/usr &&
 	test -x "$dest/usr/bin/npuctl" && test -e "$dest/usr/lib/libnpu.so.0" &&
-	test -e "$dest/usr/include/npu.h" && test -e "$dest/usr/lib/pkgconfig/libnpu.pc"
+	test -e "$dest/usr/include/libnpu/npu.h" && test -e "$dest/usr/lib/pkgconfig/libnpu.pc"
 }
 
 # A program builds against what was installed, through pkg-config alone.

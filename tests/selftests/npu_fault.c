@@ -61,8 +61,8 @@ TEST_F(fault, base_table_at_an_address_without_memory)
 	job.bases_va = 0x7000000000;
 	ASSERT_EQ(submit_one(self->fd, self->ctx.queue, job, self->ctx.syncobj), 0);
 	EXPECT_EQ(job_result(self->fd, self->ctx.syncobj), -EFAULT);
-	/* The next command is the first. */
-	EXPECT_FAULT(FAULT_TRANSLATION, ACCESS_FETCH, 0x7000000000, HEADER, -1);
+	/* Before any command. */
+	EXPECT_FAULT(FAULT_TRANSLATION, ACCESS_FETCH, 0x7000000000, 0, -1);
 }
 
 TEST_F(fault, read_of_unmapped_memory)

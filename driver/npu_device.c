@@ -145,6 +145,8 @@ bool npu_device_reset(struct npu_device *npu)
 		if (busy)
 			usleep_range(500, 1000);
 	} while (busy && busy != ~0u && time_before(jiffies, deadline));
+	/* The last sleep may have been long. */
+	busy = npu_read(npu, NPU_REG_RESET);
 	if (busy)
 		return busy == ~0u && npu_is_gone(npu);
 
@@ -162,8 +164,9 @@ void npu_device_lose(struct npu_device *npu, bool safe)
 {
 	drm_err(&npu->drm, "%s\n", safe ? "the device has gone" : "the device does not reset");
 	npu->unsafe = !safe;
+	/* Who sees that it is lost must see whether it is safe. */
 	scoped_guard(spinlock_irqsave, &npu->slots.pending_lock)
-		WRITE_ONCE(npu->lost, true);
+		smp_store_release(&npu->lost, true);
 	wake_up_all(&npu->tlb.wait);
 	npu_queues_lose(npu);
 }
@@ -284,8 +287,10 @@ int npu_device_probe(const struct npu_bus *bus)
 	return 0;
 
 err_stop:
-	npu_device_reset(npu);
 	npu_device_free_irqs(npu, npu->caps.irqs);
+	/* It must not write events into memory that is freed. */
+	if (!npu_device_reset(npu))
+		return ret;
 err_events:
 	npu_events_fini(npu);
 	return ret;
@@ -306,7 +311,7 @@ void npu_device_remove(struct device *dev)
 	if (npu->unsafe)
 		dev_err(dev, "the device does not reset, its memory is leaked\n");
 	scoped_guard(spinlock_irqsave, &npu->slots.pending_lock)
-		WRITE_ONCE(npu->lost, true);
+		smp_store_release(&npu->lost, true);
 
 	npu_queues_lose(npu);
 	npu_slots_fini(npu);

@@ -141,8 +141,11 @@ struct npu_device {
 		struct npu_slot *slot;
 		/** @slots.pending_lock: protects @slots.pending */
 		spinlock_t pending_lock;
-		/** @slots.pending: queues with work and no slot, npu_queue.pending */
-		struct list_head pending;
+		/**
+		 * @slots.pending: queues with work and no slot, npu_queue.pending;
+		 * those of realtime priority apart, in the first list
+		 */
+		struct list_head pending[2];
 		struct delayed_work work;
 		/** @slots.reset: a function reset is wanted */
 		bool reset;
@@ -192,7 +195,7 @@ static inline void npu_doorbell(struct npu_device *npu, u32 slot, u32 value)
  */
 static inline bool npu_dev_enter(struct npu_device *npu, int *idx)
 {
-	if (READ_ONCE(npu->lost))
+	if (smp_load_acquire(&npu->lost))
 		return false;
 	return drm_dev_enter(&npu->drm, idx);
 }

@@ -28,7 +28,8 @@
  * 5. npu_queue.lock (spinlock, hard interrupt)
  * 6. npu_device.slots.pending_lock, npu_device.tlb.lock, fence locks
  *
- * npu_device.objects.lock protects lists only and is innermost among mutexes.
+ * npu_device.objects.lock protects lists and the end of DMA mappings. Inside it
+ * only the reservation of an imported dma-buf is taken, by its exporter.
  */
 #include <linux/module.h>
 #include <linux/uaccess.h>
@@ -46,6 +47,7 @@
 #include "npu_queue.h"
 #include "npu_vm.h"
 
+struct workqueue_struct *npu_close_wq;
 struct workqueue_struct *npu_release_wq;
 
 /* ---- DEV_QUERY ----------------------------------------------------------------- */
@@ -210,7 +212,7 @@ const struct drm_driver npu_drm_driver = {
 	.num_ioctls = ARRAY_SIZE(npu_ioctls),
 	.gem_create_object = npu_gem_create_object,
 	.gem_prime_import = npu_gem_prime_import,
-	.gem_prime_import_sg_table = drm_gem_shmem_prime_import_sg_table,
+	.gem_prime_import_sg_table = npu_gem_prime_import_sg_table,
 };
 
 /* ---- Module ------------------------------------------------------------------------ */
@@ -219,18 +221,25 @@ static int __init npu_init(void)
 {
 	int ret;
 
-	npu_release_wq = alloc_workqueue("npu-release", WQ_UNBOUND, 0);
-	if (!npu_release_wq)
+	npu_close_wq = alloc_workqueue("npu-close", WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
+	if (!npu_close_wq)
 		return -ENOMEM;
-	ret = npu_platform_register();
-	if (ret)
+	npu_release_wq = alloc_workqueue("npu-release", WQ_UNBOUND, 0);
+	ret = npu_release_wq ? npu_platform_register() : -ENOMEM;
+	if (!ret)
+		return 0;
+
+	if (npu_release_wq)
 		destroy_workqueue(npu_release_wq);
+	destroy_workqueue(npu_close_wq);
 	return ret;
 }
 
 static void __exit npu_exit(void)
 {
 	npu_platform_unregister();
+	/* The first feeds the second. */
+	destroy_workqueue(npu_close_wq);
 	destroy_workqueue(npu_release_wq);
 	/* RCU callbacks of fences hold the module; those of xarrays do not. */
 	rcu_barrier();

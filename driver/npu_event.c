@@ -9,7 +9,8 @@
  * - Lost or late: the watch of a queue with jobs in the ring serves the
  *   interrupt registers as the handler does.
  * - Overflow: the slot worker looks at all queues with a slot.
- * - A record with an unknown queue or type is counted and dropped.
+ * - A record of an unknown type is counted and dropped, one of an unknown queue
+ *   dropped: the queue may have ended meanwhile.
  *
  * The handler runs in hard interrupt and is bounded by the size of the ring:
  * it clears the causes first and drains then, and the write of the read index
@@ -81,11 +82,9 @@ static void npu_event_handle(struct npu_device *npu, const struct npu_event *eve
 		npu_slots_kick(npu);
 		break;
 	default:
-		queue = NULL;
+		atomic_inc(&npu->errors.bad_event);
 		break;
 	}
-	if (!queue)
-		atomic_inc(&npu->errors.bad_event);
 }
 
 static void npu_events_drain(struct npu_device *npu)

@@ -71,7 +71,7 @@ static const struct dma_fence_ops npu_fence_ops = {
  */
 struct npu_fence *npu_fence_alloc(void)
 {
-	return kzalloc(sizeof(struct npu_fence), GFP_KERNEL);
+	return kzalloc(sizeof(struct npu_fence), GFP_KERNEL_ACCOUNT);
 }
 
 /**

@@ -25,14 +25,35 @@
 #include "npu_gem.h"
 #include "npu_vm.h"
 
+static void npu_bo_unmap_dma(struct npu_bo *bo)
+{
+	struct drm_gem_object *obj = &bo->base.base;
+	struct sg_table *sgt = bo->base.sgt;
+
+	if (!sgt)
+		return;
+	bo->base.sgt = NULL;
+
+	if (drm_gem_is_imported(obj)) {
+		dma_buf_unmap_attachment_unlocked(obj->import_attach, sgt, DMA_BIDIRECTIONAL);
+		return;
+	}
+	dma_unmap_sgtable(obj->dev->dev, sgt, DMA_BIDIRECTIONAL, 0);
+	sg_free_table(sgt);
+	kfree(sgt);
+}
+
 static void npu_gem_free(struct drm_gem_object *obj)
 {
 	struct npu_device *npu = to_npu_device(obj->dev);
 	struct npu_bo *bo = to_npu_bo(obj);
 	struct drm_gem_object *vm_root = bo->vm_root;
 
-	scoped_guard(mutex, &npu->objects.lock)
+	/* Together, so that removal either sees the buffer or finds it unmapped. */
+	scoped_guard(mutex, &npu->objects.lock) {
 		list_del(&bo->node);
+		npu_bo_unmap_dma(bo);
+	}
 
 	kfree(bo->label);
 	drm_gem_shmem_free(&bo->base);
@@ -75,7 +96,6 @@ static const struct drm_gem_object_funcs npu_gem_funcs = {
  */
 struct drm_gem_object *npu_gem_create_object(struct drm_device *drm, size_t size)
 {
-	struct npu_device *npu = to_npu_device(drm);
 	struct npu_bo *bo;
 
 	bo = kzalloc(sizeof(*bo), GFP_KERNEL_ACCOUNT);
@@ -85,9 +105,52 @@ struct drm_gem_object *npu_gem_create_object(struct drm_device *drm, size_t size
 	bo->base.base.funcs = &npu_gem_funcs;
 	/* The device writes pages behind the back of shmem. */
 	bo->base.pages_mark_dirty_on_put = true;
-	scoped_guard(mutex, &npu->objects.lock)
-		list_add_tail(&bo->node, &npu->objects.bos);
+	/* The helper may still fail, and frees it then without a word to us. */
+	INIT_LIST_HEAD(&bo->node);
 	return &bo->base.base;
+}
+
+static void npu_bo_track(struct npu_bo *bo)
+{
+	struct npu_device *npu = to_npu_device(bo->base.base.dev);
+
+	guard(mutex)(&npu->objects.lock);
+	list_add_tail(&bo->node, &npu->objects.bos);
+}
+
+/* Page tables are made from it: trust no exporter. */
+static bool npu_sg_table_is_sane(struct sg_table *sgt, size_t size)
+{
+	struct scatterlist *sg;
+	size_t total = 0;
+	unsigned int i;
+
+	for_each_sgtable_dma_sg(sgt, sg, i) {
+		if (!IS_ALIGNED(sg_dma_address(sg) | sg_dma_len(sg), PAGE_SIZE))
+			return false;
+		total += sg_dma_len(sg);
+	}
+	return total >= PAGE_ALIGN(size);
+}
+
+/**
+ * npu_gem_prime_import_sg_table() - drm_driver.gem_prime_import_sg_table
+ * @drm: device
+ * @attach: of the dma-buf
+ * @sgt: its memory
+ */
+struct drm_gem_object *npu_gem_prime_import_sg_table(struct drm_device *drm,
+						     struct dma_buf_attachment *attach,
+						     struct sg_table *sgt)
+{
+	struct drm_gem_object *obj;
+
+	if (!npu_sg_table_is_sane(sgt, attach->dmabuf->size))
+		return ERR_PTR(-EINVAL);
+	obj = drm_gem_shmem_prime_import_sg_table(drm, attach, sgt);
+	if (!IS_ERR(obj))
+		npu_bo_track(to_npu_bo(obj));
+	return obj;
 }
 
 /**
@@ -106,24 +169,6 @@ struct drm_gem_object *npu_gem_prime_import(struct drm_device *drm, struct dma_b
 	obj = drm_gem_prime_import(drm, dma_buf);
 	drm_dev_exit(idx);
 	return obj;
-}
-
-static void npu_bo_unmap_dma(struct npu_bo *bo)
-{
-	struct drm_gem_object *obj = &bo->base.base;
-	struct sg_table *sgt = bo->base.sgt;
-
-	if (!sgt)
-		return;
-	bo->base.sgt = NULL;
-
-	if (drm_gem_is_imported(obj)) {
-		dma_buf_unmap_attachment_unlocked(obj->import_attach, sgt, DMA_BIDIRECTIONAL);
-		return;
-	}
-	dma_unmap_sgtable(obj->dev->dev, sgt, DMA_BIDIRECTIONAL, 0);
-	sg_free_table(sgt);
-	kfree(sgt);
 }
 
 /**
@@ -159,21 +204,26 @@ static int npu_bo_create(struct npu_device *npu, struct drm_file *file,
 {
 	struct drm_gem_shmem_object *shmem;
 	struct sg_table *sgt;
+	u32 handle;
 	int ret;
 
 	shmem = drm_gem_shmem_create(&npu->drm, args->size);
 	if (IS_ERR(shmem))
 		return PTR_ERR(shmem);
 
+	npu_bo_track(to_npu_bo(&shmem->base));
 	to_npu_bo(&shmem->base)->flags = args->flags;
 	if (vm)
 		npu_bo_make_private(to_npu_bo(&shmem->base), vm, args->vm_id);
 
 	sgt = drm_gem_shmem_get_pages_sgt(shmem);
 	ret = PTR_ERR_OR_ZERO(sgt);
+	if (!ret)
+		ret = drm_gem_handle_create(file, &shmem->base, &handle);
+	/* Arguments are copied back after an error too: change nothing then. */
 	if (!ret) {
 		args->size = shmem->base.size;
-		ret = drm_gem_handle_create(file, &shmem->base, &args->handle);
+		args->handle = handle;
 	}
 	drm_gem_object_put(&shmem->base);
 	return ret;

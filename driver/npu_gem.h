@@ -33,6 +33,9 @@ static inline struct npu_bo *to_npu_bo(struct drm_gem_object *obj)
 
 struct drm_gem_object *npu_gem_create_object(struct drm_device *drm, size_t size);
 struct drm_gem_object *npu_gem_prime_import(struct drm_device *drm, struct dma_buf *dma_buf);
+struct drm_gem_object *npu_gem_prime_import_sg_table(struct drm_device *drm,
+						     struct dma_buf_attachment *attach,
+						     struct sg_table *sgt);
 void npu_gem_unplug(struct npu_device *npu);
 
 int npu_bo_create_ioctl(struct drm_device *drm, void *data, struct drm_file *file);

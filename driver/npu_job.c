@@ -42,8 +42,8 @@
  * must be zero.
  *
  * Return: elements of @size bytes for kvfree(), NULL for an empty array, or an
- * error pointer: -E2BIG for too many elements or unknown fields that are not
- * zero, -EINVAL for the stride.
+ * error pointer: -E2BIG for too many elements, -EINVAL for the stride or for
+ * unknown fields that are not zero.
  */
 void *npu_array_copy(const struct drm_npu_array *array, size_t size_v1, size_t size, u32 max)
 {
@@ -53,7 +53,9 @@ void *npu_array_copy(const struct drm_npu_array *array, size_t size_v1, size_t s
 
 	if (!array->count)
 		return NULL;
-	if (array->stride < size_v1 || !IS_ALIGNED(array->stride | array->ptr, 8))
+	/* The upper bound keeps the check of unknown fields short. */
+	if (array->stride < size_v1 || array->stride > PAGE_SIZE ||
+	    !IS_ALIGNED(array->stride | array->ptr, 8))
 		return ERR_PTR(-EINVAL);
 	if (array->count > max)
 		return ERR_PTR(-E2BIG);
@@ -105,15 +107,17 @@ static void npu_sched_free_job(struct drm_sched_job *sched_job)
 {
 	struct npu_job *job = to_npu_job(sched_job);
 	struct npu_queue *queue = job->queue;
+	struct npu_fence *fence = job->fence;
 
 	/* A job that was killed in the entity never came to run_job. */
-	if (!dma_fence_is_signaled(&job->fence->base))
-		npu_queue_end_job(queue, job->fence, queue->dead_error);
+	if (!dma_fence_is_signaled(&fence->base))
+		npu_queue_end_job(queue, fence, queue->dead_error);
 
 	drm_sched_job_cleanup(&job->base);
-	dma_fence_put(&job->fence->base);
 	kfree(job);
 	npu_queue_put(queue);
+	/* Last, because it may be what keeps the module. */
+	dma_fence_put(&fence->base);
 }
 
 const struct drm_sched_backend_ops npu_sched_ops = {
@@ -353,8 +357,10 @@ static int npu_submit_commit(struct npu_submit *submit, struct drm_gpuvm_exec *e
 
 	if (queue->closed)
 		return -ENOENT;
+	if (smp_load_acquire(&queue->npu->lost))
+		return -ENODEV;
 	if (READ_ONCE(queue->dead))
-		return READ_ONCE(queue->npu->lost) ? -ENODEV : -EIO;
+		return -EIO;
 
 	cookie = dma_fence_begin_signalling();
 	fence = npu_submit_arm(submit);
@@ -376,7 +382,8 @@ static int npu_submit_lock_and_commit(struct npu_submit *submit)
 	};
 	int ret;
 
-	ret = drm_gpuvm_exec_lock(&exec);
+	scoped_guard(rwsem_read, &submit->queue->vm->link_lock)
+		ret = drm_gpuvm_exec_lock(&exec);
 	if (ret)
 		return ret;
 	ret = npu_submit_add_dependencies(submit);

@@ -24,12 +24,13 @@
 #include <linux/sizes.h>
 #include <linux/slab.h>
 
-#include <drm/npu_accel.h>
-
 #include "npu_mmu.h"
 #include "npu_slot.h"
 
 #define NPU_BLOCK_SIZE	SZ_2M
+
+/* A tile takes microseconds; emulated on a loaded machine, much longer. */
+#define NPU_TLB_TIMEOUT_MS	10000
 
 /**
  * struct npu_pt_table - one table
@@ -471,11 +472,54 @@ dma_addr_t npu_pt_root(const struct npu_pt *pt)
 
 /* ---- TLB ----------------------------------------------------------------- */
 
-static bool npu_tlb_done(struct npu_device *npu, u32 seq, int resets)
+/**
+ * struct npu_invalidation - one that is waited for
+ * @issued: the device took it; during a function reset it takes none
+ * @seq: its number
+ * @resets: function resets before it
+ */
+struct npu_invalidation {
+	bool issued;
+	u32 seq;
+	int resets;
+};
+
+static bool npu_tlb_done(struct npu_device *npu, const struct npu_invalidation *inv)
 {
 	/* A function reset drops all translations. */
-	return (s32)(npu_read(npu, NPU_REG_TLB_DONE) - seq) >= 0 ||
-	       atomic_read(&npu->errors.resets) != resets;
+	if (atomic_read(&npu->errors.resets) != inv->resets)
+		return true;
+	return inv->issued && (s32)(npu_read(npu, NPU_REG_TLB_DONE) - inv->seq) >= 0;
+}
+
+static void npu_tlb_issue(struct npu_device *npu, struct npu_invalidation *inv, u32 asid, u64 va,
+			  u32 pages)
+{
+	u32 before;
+
+	guard(spinlock_irqsave)(&npu->tlb.lock);
+
+	inv->resets = atomic_read(&npu->errors.resets);
+	before = npu_read(npu, NPU_REG_TLB_SEQ);
+	npu_write(npu, NPU_REG_TLB_ASID, asid);
+	npu_write64(npu, NPU_REG_TLB_VA_LO, va);
+	npu_write(npu, NPU_REG_TLB_PAGES, pages);
+	npu_write(npu, NPU_REG_TLB_INVALIDATE, 1);
+	inv->seq = npu_read(npu, NPU_REG_TLB_SEQ);
+	inv->issued = inv->seq != before;
+}
+
+/* Somebody holds the invalidation up beyond all bounds. */
+static void npu_tlb_escalate(struct npu_device *npu)
+{
+	if (!drm_dev_is_unplugged(&npu->drm)) {
+		npu_slots_reset(npu);
+		return;
+	}
+	/* Removal waits for us, and the slot worker has ended. */
+	guard(mutex)(&npu->slots.lock);
+	if (!npu_device_reset(npu))
+		npu_device_lose(npu, npu_is_gone(npu));
 }
 
 /**
@@ -485,40 +529,30 @@ static bool npu_tlb_done(struct npu_device *npu, u32 seq, int resets)
  * @va: first address
  * @size: bytes, 0 = all of the address space
  *
- * Returns when the device has completed the invalidation, at the latest when
- * the hang limit of the job that holds it up has ended in a reset, or when the
+ * Returns when the device has completed the invalidation, which takes a tile; at
+ * the latest when NPU_TLB_TIMEOUT_MS have ended in a function reset, or when the
  * device is given up.
  */
 void npu_tlb_invalidate(struct npu_device *npu, u32 asid, u64 va, u64 size)
 {
-	int resets = atomic_read(&npu->errors.resets);
+	struct npu_invalidation inv;
 	unsigned long deadline;
 	u64 pages = size >> 12;
-	u32 seq;
-
-	if (pages > U32_MAX)
-		pages = 0;
 
 	/* The page tables must be written before the invalidation starts. */
 	wmb();
-	scoped_guard(spinlock_irqsave, &npu->tlb.lock) {
-		npu_write(npu, NPU_REG_TLB_ASID, asid);
-		npu_write64(npu, NPU_REG_TLB_VA_LO, va);
-		npu_write(npu, NPU_REG_TLB_PAGES, pages);
-		npu_write(npu, NPU_REG_TLB_INVALIDATE, 1);
-		seq = npu_read(npu, NPU_REG_TLB_SEQ);
-	}
+	npu_tlb_issue(npu, &inv, asid, va, pages > U32_MAX ? 0 : pages);
 
-	deadline = jiffies + msecs_to_jiffies(DRM_NPU_HANG_TIMEOUT_MAX_MS + 4 * npu->caps.reset_ms);
-	while (!npu_tlb_done(npu, seq, resets)) {
-		if (READ_ONCE(npu->lost) || npu_is_gone(npu))
+	deadline = jiffies + msecs_to_jiffies(NPU_TLB_TIMEOUT_MS);
+	while (!npu_tlb_done(npu, &inv)) {
+		if (smp_load_acquire(&npu->lost) || npu_is_gone(npu))
 			return;
 		/* The poll covers a lost interrupt. */
-		wait_event_timeout(npu->tlb.wait, npu_tlb_done(npu, seq, resets) || npu->lost,
+		wait_event_timeout(npu->tlb.wait, npu_tlb_done(npu, &inv) || READ_ONCE(npu->lost),
 				   msecs_to_jiffies(10) + 1);
-		if (time_after(jiffies, deadline)) {
-			npu_slots_reset(npu);
-			deadline = jiffies + msecs_to_jiffies(4 * npu->caps.reset_ms) + 1;
+		if (time_after(jiffies, deadline) || drm_dev_is_unplugged(&npu->drm)) {
+			npu_tlb_escalate(npu);
+			deadline = jiffies + msecs_to_jiffies(NPU_TLB_TIMEOUT_MS);
 		}
 	}
 }

@@ -113,6 +113,25 @@ static void npu_queue_end_first(struct npu_queue *queue, int error)
 	dma_fence_put(&fence->base);
 }
 
+static void npu_queue_add_fence(struct npu_queue *queue, struct npu_fence *fence)
+{
+	dma_fence_get(&fence->base);
+	list_add_tail(&fence->node, &queue->inflight);
+}
+
+/*
+ * A job that comes too late must not end before those that are still in the
+ * ring. It waits behind them for npu_queue_cancel(), which is to come as long
+ * as there are any.
+ */
+static int npu_queue_refuse(struct npu_queue *queue, struct npu_job *job, int error)
+{
+	if (list_empty(&queue->inflight))
+		return error;
+	npu_queue_add_fence(queue, job->fence);
+	return 0;
+}
+
 static int npu_queue_write(struct npu_queue *queue, struct npu_job *job)
 {
 	struct npu_job_desc *desc;
@@ -120,11 +139,9 @@ static int npu_queue_write(struct npu_queue *queue, struct npu_job *job)
 	guard(spinlock_irqsave)(&queue->lock);
 
 	if (queue->dead)
-		return queue->dead_error;
+		return npu_queue_refuse(queue, job, queue->dead_error);
 
-	dma_fence_get(&job->fence->base);
-	list_add_tail(&job->fence->node, &queue->inflight);
-
+	npu_queue_add_fence(queue, job->fence);
 	desc = &queue->ring[queue->emitted % NPU_RING_JOBS];
 	*desc = (struct npu_job_desc) {
 		.sequence = cpu_to_le64(job->fence->base.seqno),
@@ -154,11 +171,13 @@ int npu_queue_emit(struct npu_queue *queue, struct npu_job *job)
 	struct npu_device *npu = queue->npu;
 	int ret, slot, idx;
 
-	if (!npu_dev_enter(npu, &idx))
-		return -ENODEV;
+	if (!npu_dev_enter(npu, &idx)) {
+		guard(spinlock_irqsave)(&queue->lock);
+		return npu_queue_refuse(queue, job, -ENODEV);
+	}
 
 	ret = npu_queue_write(queue, job);
-	if (!ret) {
+	if (!ret && !READ_ONCE(queue->dead)) {
 		/* The index before the look at the slot; npu_slot_bind() has the pair. */
 		smp_mb();
 		slot = READ_ONCE(queue->slot);
@@ -199,8 +218,49 @@ static void npu_queue_ban_locked(struct npu_queue *queue, u32 state)
 	if (queue->dead)
 		return;
 	queue->dead = true;
+	queue->guilty = queue->completed + 1;
 	queue->dead_error = state == DRM_NPU_QUEUE_LOST ? -ENODEV : -ECANCELED;
 	queue->state |= state;
+}
+
+static int npu_fault_errno(u32 status)
+{
+	switch (status) {
+	case NPU_FAULT_ILLEGAL:
+		return -EINVAL;
+	case NPU_FAULT_BOUNDS:
+	case NPU_FAULT_TRANSLATION:
+	case NPU_FAULT_PERMISSION:
+		return -EFAULT;
+	default:
+		return -EIO;
+	}
+}
+
+static void npu_queue_read_fault(struct npu_queue *queue)
+{
+	const struct npu_context *context = queue->context;
+	struct drm_npu_fault *fault = &queue->fault;
+
+	fault->status = le32_to_cpu(context->fault_status);
+	fault->detail = le32_to_cpu(context->fault_detail);
+	fault->access = le32_to_cpu(context->fault_access);
+	fault->va = le64_to_cpu(context->fault_va);
+	fault->offset = le64_to_cpu(context->fault_offset);
+	fault->job = le64_to_cpu(context->fault_sequence);
+}
+
+/* What the first job that is not complete must end with. */
+static int npu_queue_guilty_error(struct npu_queue *queue)
+{
+	/* It was completed after all. */
+	if (queue->guilty != queue->completed + 1)
+		return queue->dead_error;
+	if (queue->state & DRM_NPU_QUEUE_FAULTED)
+		return npu_fault_errno(queue->fault.status);
+	if (queue->state & DRM_NPU_QUEUE_HUNG)
+		return -ETIME;
+	return queue->dead_error;
 }
 
 /**
@@ -215,6 +275,9 @@ void npu_queue_harvest(struct npu_queue *queue)
 		npu_queue_harvest_locked(queue);
 		if (!READ_ONCE(queue->context->fault_status))
 			return;
+		/* The status before what it stands for. */
+		dma_rmb();
+		npu_queue_read_fault(queue);
 		npu_queue_ban_locked(queue, DRM_NPU_QUEUE_FAULTED);
 	}
 	npu_slots_want(queue);
@@ -234,34 +297,6 @@ void npu_queue_ban(struct npu_queue *queue, u32 state)
 	npu_slots_want(queue);
 }
 
-static int npu_fault_errno(u32 status)
-{
-	switch (status) {
-	case NPU_FAULT_ILLEGAL:
-		return -EINVAL;
-	case NPU_FAULT_BOUNDS:
-	case NPU_FAULT_TRANSLATION:
-	case NPU_FAULT_PERMISSION:
-		return -EFAULT;
-	default:
-		return -EIO;
-	}
-}
-
-static int npu_queue_read_fault(struct npu_queue *queue)
-{
-	const struct npu_context *context = queue->context;
-	struct drm_npu_fault *fault = &queue->fault;
-
-	fault->status = le32_to_cpu(context->fault_status);
-	fault->detail = le32_to_cpu(context->fault_detail);
-	fault->access = le32_to_cpu(context->fault_access);
-	fault->va = le64_to_cpu(context->fault_va);
-	fault->offset = le64_to_cpu(context->fault_offset);
-	fault->job = le64_to_cpu(context->fault_sequence);
-	return npu_fault_errno(fault->status);
-}
-
 /**
  * npu_queue_cancel() - signal all that is in the ring of a dead queue
  * @queue: its hardware has stopped
@@ -274,19 +309,14 @@ void npu_queue_cancel(struct npu_queue *queue)
 
 	guard(spinlock_irqsave)(&queue->lock);
 
-	error = queue->dead_error;
-	if (queue->context) {
+	if (queue->context)
 		npu_queue_harvest_locked(queue);
-		if (queue->state & DRM_NPU_QUEUE_FAULTED)
-			error = npu_queue_read_fault(queue);
-		else if (queue->state & DRM_NPU_QUEUE_HUNG)
-			error = -ETIME;
-	}
-
-	for (; queue->completed < queue->emitted; queue->completed++) {
+	error = npu_queue_guilty_error(queue);
+	while (!list_empty(&queue->inflight)) {
 		npu_queue_end_first(queue, error);
 		error = queue->dead_error;
 	}
+	queue->completed = queue->emitted;
 }
 
 /* Ends all jobs of a queue whose device does not answer any more. */
@@ -330,8 +360,8 @@ bool npu_queue_rewind(struct npu_queue *queue)
  * 1. serves the interrupt registers, in case an interrupt was lost;
  * 2. harvests;
  * 3. judges: a queue that executes (BUSY) and whose progress counter stands
- *    still for the hang limit has hung. A queue that waits for a slot or for a
- *    core is not judged, but its doorbell is rung again in case that was
+ *    still for the hang limit has hung. A queue with jobs that the device has not
+ *    fetched yet, because it waits for a slot or for a core, is not judged, but its doorbell is rung again in case that was
  *    lost; if no queue executes at all, the device has stopped working and the
  *    time counts.
  */
@@ -339,6 +369,7 @@ static bool npu_queue_judge(struct npu_queue *queue, int slot)
 {
 	struct npu_device *npu = queue->npu;
 	u64 progress = le64_to_cpu(READ_ONCE(queue->context->progress)) + queue->completed;
+	u64 fetched = le64_to_cpu(READ_ONCE(queue->context->read_index));
 	bool waits = false;
 	u32 status;
 
@@ -349,7 +380,7 @@ static bool npu_queue_judge(struct npu_queue *queue, int slot)
 		status = npu_read(npu, NPU_REG_SLOT_STATUS(slot));
 		if (!(status & NPU_SLOT_BUSY)) {
 			npu_doorbell(npu, slot, lower_32_bits(queue->emitted));
-			waits = npu_slots_any_busy(npu);
+			waits = fetched != queue->emitted && npu_slots_any_busy(npu);
 		}
 	}
 
@@ -406,6 +437,8 @@ static void npu_queue_free_work(struct work_struct *work)
 	synchronize_rcu();
 	cancel_delayed_work_sync(&queue->watch);
 	drm_sched_fini(&queue->sched);
+	/* A job that was just freed may have asked for one more round. */
+	cancel_work_sync(&queue->sched.work_run_job);
 	npu_queue_free_memory(queue);
 	npu_vm_put(queue->vm);
 	mutex_destroy(&queue->submit_lock);
@@ -451,7 +484,7 @@ void npu_queue_close(struct npu_queue *queue)
 	scoped_guard(mutex, &queue->submit_lock)
 		queue->closed = true;
 	npu_queue_ban(queue, 0);
-	queue_work(npu_release_wq, &queue->close_work);
+	queue_work(npu_close_wq, &queue->close_work);
 }
 
 /**
@@ -612,6 +645,7 @@ int npu_queue_create_ioctl(struct drm_device *drm, void *data, struct drm_file *
 	struct npu_queue *queue;
 	struct npu_vm *vm;
 	int ret, idx;
+	u32 id;
 
 	if (args->flags || args->pad || args->queue_id ||
 	    args->hang_timeout_ms > DRM_NPU_HANG_TIMEOUT_MAX_MS)
@@ -633,11 +667,13 @@ int npu_queue_create_ioctl(struct drm_device *drm, void *data, struct drm_file *
 	if (IS_ERR(queue))
 		return PTR_ERR(queue) == -EBUSY ? -ENOSPC : PTR_ERR(queue);
 
-	ret = xa_alloc(&to_npu_file(file)->queues, &args->queue_id, queue, xa_limit_31b,
-		       GFP_KERNEL_ACCOUNT);
-	if (ret)
+	ret = xa_alloc(&to_npu_file(file)->queues, &id, queue, xa_limit_31b, GFP_KERNEL_ACCOUNT);
+	if (ret) {
 		npu_queue_close(queue);
-	return ret == -EBUSY ? -ENOSPC : ret;
+		return ret == -EBUSY ? -ENOSPC : ret;
+	}
+	args->queue_id = id;
+	return 0;
 }
 
 int npu_queue_destroy_ioctl(struct drm_device *drm, void *data, struct drm_file *file)

@@ -47,11 +47,13 @@ struct npu_vm;
  * @ring_dma: their bus address
  * @report: NPU_RING_JOBS reports
  * @report_dma: their bus address
- * @inflight: fences of jobs in the ring, npu_fence.node, holding references
+ * @inflight: fences of jobs in the ring, and of jobs that came when the queue was
+ *            dead, npu_fence.node, holding references
  * @emitted: jobs ever written to the ring
  * @completed: jobs that the hardware has completed, and that were harvested
  * @finished: jobs whose fence has signalled, in whatever way
  * @dead: nothing is written to the ring any more
+ * @guilty: number of the job that is to blame, if one is
  * @dead_error: what jobs end with that can not run
  * @state: DRM_NPU_QUEUE_*
  * @fault: why, with DRM_NPU_QUEUE_FAULTED
@@ -92,6 +94,7 @@ struct npu_queue {
 	u64 completed;
 	u64 finished;
 	bool dead;
+	u64 guilty;
 	int dead_error;
 	u32 state;
 	struct drm_npu_fault fault;

@@ -9,7 +9,8 @@
  *
  * A queue that wants something (a slot, or its end) is put on the pending
  * list. If no slot is free, the worker unbinds the queue that has been idle
- * longest, or else one that had its slot for NPU_SLOT_SLICE_MS.
+ * longest, or else one that had its slot for NPU_SLOT_SLICE_MS. Realtime queues
+ * come first, take slots from others at once, and give none to them.
  *
  * Stopping a dead queue escalates, each step with the bound that the hardware
  * promises:
@@ -161,8 +162,21 @@ static int npu_slots_find_free(struct npu_device *npu)
 	return -1;
 }
 
+static bool npu_queue_is_realtime(const struct npu_queue *queue)
+{
+	return queue->priority == NPU_PRIORITY_REALTIME;
+}
+
+/* Must a queue that has work give its slot to another one? */
+static bool npu_slot_must_yield(const struct npu_slot *slot, const struct npu_queue *to)
+{
+	if (npu_queue_is_realtime(slot->queue) != npu_queue_is_realtime(to))
+		return npu_queue_is_realtime(to);
+	return npu_slot_older_than(slot, NPU_SLOT_SLICE_MS);
+}
+
 /* Whose slot can be lent on? Idle ones first, then the one that had it longest. */
-static int npu_slots_find_victim(struct npu_device *npu)
+static int npu_slots_find_victim(struct npu_device *npu, const struct npu_queue *to)
 {
 	bool idle, best_idle = false;
 	struct npu_slot *slot;
@@ -174,7 +188,7 @@ static int npu_slots_find_victim(struct npu_device *npu)
 		if (slot->state != NPU_SLOT_RUNNING)
 			continue;
 		idle = npu_queue_is_idle(slot->queue);
-		if (!idle && !npu_slot_older_than(slot, NPU_SLOT_SLICE_MS))
+		if (!idle && !npu_slot_must_yield(slot, to))
 			continue;
 		if (best < 0 || idle > best_idle ||
 		    (idle == best_idle &&
@@ -224,7 +238,7 @@ static bool npu_slots_serve_one(struct npu_device *npu, struct npu_queue *queue,
 		--*leaving;
 		return false;
 	}
-	slot = npu_slots_find_victim(npu);
+	slot = npu_slots_find_victim(npu, queue);
 	if (slot >= 0)
 		npu_slot_command(npu, slot, NPU_SLOT_UNBIND, NPU_SLOT_UNBINDING);
 	return false;
@@ -242,10 +256,7 @@ static void npu_slots_add(struct npu_queue *queue)
 	/* A watch or an event may still look at a queue that is about to go. */
 	if (!kref_get_unless_zero(&queue->ref))
 		return;
-	if (queue->priority == NPU_PRIORITY_REALTIME)
-		list_add(&queue->pending, &npu->slots.pending);
-	else
-		list_add_tail(&queue->pending, &npu->slots.pending);
+	list_add_tail(&queue->pending, &npu->slots.pending[!npu_queue_is_realtime(queue)]);
 }
 
 /* Returns true if queues are left that wait for a slot. */
@@ -256,8 +267,10 @@ static bool npu_slots_serve(struct npu_device *npu)
 	LIST_HEAD(waiting);
 	LIST_HEAD(list);
 
-	scoped_guard(spinlock_irqsave, &npu->slots.pending_lock)
-		list_splice_init(&npu->slots.pending, &list);
+	scoped_guard(spinlock_irqsave, &npu->slots.pending_lock) {
+		list_splice_tail_init(&npu->slots.pending[0], &list);
+		list_splice_tail_init(&npu->slots.pending[1], &list);
+	}
 
 	list_for_each_entry_safe(queue, next, &list, pending) {
 		/* Off the list first: who finds something new to do puts it back. */
@@ -269,7 +282,7 @@ static bool npu_slots_serve(struct npu_device *npu)
 	}
 
 	guard(spinlock_irqsave)(&npu->slots.pending_lock);
-	return !list_empty(&npu->slots.pending);
+	return !list_empty(&npu->slots.pending[0]) || !list_empty(&npu->slots.pending[1]);
 }
 
 /* After a function reset all slots are empty. */
@@ -385,7 +398,8 @@ int npu_slots_init(struct npu_device *npu)
 	if (!npu->slots.slot)
 		return -ENOMEM;
 	spin_lock_init(&npu->slots.pending_lock);
-	INIT_LIST_HEAD(&npu->slots.pending);
+	INIT_LIST_HEAD(&npu->slots.pending[0]);
+	INIT_LIST_HEAD(&npu->slots.pending[1]);
 	INIT_DELAYED_WORK(&npu->slots.work, npu_slots_work);
 	return drmm_mutex_init(&npu->drm, &npu->slots.lock);
 }

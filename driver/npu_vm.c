@@ -86,12 +86,15 @@ static struct drm_gpuva *npu_bind_take_va(struct npu_bind *bind)
 	return op->spare[--op->spares];
 }
 
-static void npu_bind_unmap_range(struct npu_bind *bind, u64 va, u64 size)
+/* @keep: the same is mapped again right after; running jobs see no difference. */
+static void npu_bind_unmap_range(struct npu_bind *bind, u64 va, u64 size, bool keep)
 {
+	bind->vm->mapped -= size;
+	if (keep)
+		return;
 	npu_pt_unmap(&bind->vm->pt, &bind->pool, va, size);
 	bind->first = min(bind->first, va);
 	bind->last = max(bind->last, va + size);
-	bind->vm->mapped -= size;
 }
 
 static void npu_bind_remove_va(struct npu_bind *bind, struct drm_gpuva *va)
@@ -107,15 +110,17 @@ static void npu_va_link(struct drm_gpuva *va, struct drm_gpuvm_bo *vm_bo)
 	dma_resv_unlock(va->gem.obj->resv);
 }
 
-static void npu_va_free(struct drm_gpuva *va)
+static void npu_va_free(struct npu_vm *vm, struct drm_gpuva *va)
 {
 	struct drm_gem_object *obj = va->gem.obj;
 
 	/* Unlinking may drop the last reference, which needs the lock itself. */
 	drm_gem_object_get(obj);
+	down_write(&vm->link_lock);
 	dma_resv_lock(obj->resv, NULL);
 	drm_gpuva_unlink(va);
 	dma_resv_unlock(obj->resv);
+	up_write(&vm->link_lock);
 	drm_gem_object_put(obj);
 	kfree(va);
 }
@@ -157,7 +162,8 @@ static int npu_vm_step_remap(struct drm_gpuva_op *op, void *priv)
 	u64 first = va->va.addr + (op->remap.prev ? op->remap.prev->va.range : 0);
 	u64 last = va->va.addr + va->va.range - (op->remap.next ? op->remap.next->va.range : 0);
 
-	npu_bind_unmap_range(bind, first, last - first);
+	npu_bind_unmap_range(bind, first, last - first,
+			     op->remap.unmap->keep && va->flags == bind->current_op->flags);
 
 	drm_gpuva_remap(prev, next, &op->remap);
 	if (prev) {
@@ -179,7 +185,8 @@ static int npu_vm_step_unmap(struct drm_gpuva_op *op, void *priv)
 	struct npu_bind *bind = priv;
 	struct drm_gpuva *va = op->unmap.va;
 
-	npu_bind_unmap_range(bind, va->va.addr, va->va.range);
+	npu_bind_unmap_range(bind, va->va.addr, va->va.range,
+			     op->unmap.keep && va->flags == bind->current_op->flags);
 	drm_gpuva_unmap(&op->unmap);
 	npu_bind_remove_va(bind, va);
 	return 0;
@@ -298,6 +305,7 @@ static int npu_bind_reserve(struct npu_bind *bind)
 						 to_npu_bo(op->obj)->base.sgt, op->offset);
 		if (!ret)
 			ret = npu_pt_reserve_unmap(pt, &bind->pool, op->va, op->size);
+		cond_resched();
 	}
 	return ret;
 }
@@ -318,6 +326,7 @@ static void npu_bind_apply(struct npu_bind *bind)
 			ret = drm_gpuvm_sm_unmap(gpuvm, bind, op->va, op->size);
 		/* The range is valid and no step fails. */
 		drm_WARN_ON(gpuvm->drm, ret);
+		cond_resched();
 	}
 }
 
@@ -336,7 +345,7 @@ static void npu_bind_finish(struct npu_bind *bind)
 		return;
 	npu_pt_pool_fini(pt, &bind->pool);
 	list_for_each_entry_safe(va, next, &bind->removed, rb.entry)
-		npu_va_free(va);
+		npu_va_free(bind->vm, va);
 }
 
 static int npu_bind_locked(struct npu_bind *bind)
@@ -434,6 +443,7 @@ static struct npu_vm *npu_vm_create(struct npu_device *npu)
 
 	kref_init(&vm->ref);
 	mutex_init(&vm->lock);
+	init_rwsem(&vm->link_lock);
 	vm->npu = npu;
 	drm_gpuvm_init(&vm->gpuvm, "npu", 0, &npu->drm, root, 0, 1ull << npu->caps.va_bits, 0, 0,
 		       &npu_gpuvm_ops);
@@ -469,7 +479,7 @@ static void npu_vm_destroy(struct kref *ref)
 	if (npu->unsafe)
 		return;
 	list_for_each_entry_safe(va, next, &removed, rb.entry)
-		npu_va_free(va);
+		npu_va_free(vm, va);
 	drm_gpuvm_put(&vm->gpuvm);
 }
 
@@ -530,6 +540,7 @@ int npu_vm_create_ioctl(struct drm_device *drm, void *data, struct drm_file *fil
 	struct drm_npu_vm_create *args = data;
 	struct npu_vm *vm;
 	int ret, idx;
+	u32 id;
 
 	if (args->flags || args->vm_id)
 		return -EINVAL;
@@ -541,12 +552,12 @@ int npu_vm_create_ioctl(struct drm_device *drm, void *data, struct drm_file *fil
 	if (IS_ERR(vm))
 		return PTR_ERR(vm);
 
-	ret = xa_alloc(&to_npu_file(file)->vms, &args->vm_id, vm, xa_limit_31b,
-		       GFP_KERNEL_ACCOUNT);
+	ret = xa_alloc(&to_npu_file(file)->vms, &id, vm, xa_limit_31b, GFP_KERNEL_ACCOUNT);
 	if (ret) {
 		npu_vm_put(vm);
 		return ret == -EBUSY ? -ENOSPC : ret;
 	}
+	args->vm_id = id;
 	return 0;
 }
 

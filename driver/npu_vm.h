@@ -4,6 +4,7 @@
 
 #include <linux/kref.h>
 #include <linux/mutex.h>
+#include <linux/rwsem.h>
 
 #include <drm/drm_gpuvm.h>
 
@@ -17,6 +18,9 @@
  * @npu: device
  * @node: in npu_device.objects.vms
  * @lock: protects the mappings and @pt; taken before reservation locks
+ * @link_lock: written to unlink mappings. While drm_gpuvm_exec_lock() walks the
+ *             buffers it holds references that it drops without their locks; they
+ *             must not be the last ones.
  * @pt: page tables
  * @mapped: bytes
  * @mappings: count
@@ -27,6 +31,7 @@ struct npu_vm {
 	struct npu_device *npu;
 	struct list_head node;
 	struct mutex lock; /* mappings and page tables */
+	struct rw_semaphore link_lock;
 	struct npu_pt pt;
 	u64 mapped;
 	u64 mappings;

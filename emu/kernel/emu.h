@@ -21,12 +21,14 @@ struct emu_device;
  * @index: of the core
  * @work: npu_model_step() is to be called
  * @task: the thread
+ * @stopped: it has ended
  */
 struct emu_core {
 	struct emu_device *emu;
 	unsigned int index;
 	atomic_t work;
 	struct task_struct *task;
+	bool stopped;
 };
 
 /**
@@ -79,6 +81,7 @@ void emu_irq_raise(struct emu_device *emu, u32 vector);
 
 int emu_cores_start(struct emu_device *emu);
 void emu_cores_stop(struct emu_device *emu);
+void emu_cores_free(struct emu_device *emu);
 void emu_core_wake(struct emu_device *emu, u32 core);
 
 int emu_configfs_init(void);

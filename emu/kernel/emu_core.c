@@ -75,6 +75,7 @@ int emu_cores_start(struct emu_device *emu)
 		task = kthread_create(emu_core_thread, core, "npu-emu/%u", i);
 		if (IS_ERR(task)) {
 			emu_cores_stop(emu);
+			emu_cores_free(emu);
 			return PTR_ERR(task);
 		}
 		/* emu_core_wake() may use it as long as the device exists. */
@@ -96,9 +97,23 @@ void emu_cores_stop(struct emu_device *emu)
 
 	for (i = 0; i < emu->config.cores; i++) {
 		core = &emu->core[i];
-		if (!core->task)
-			continue;
-		kthread_stop_put(core->task);
-		WRITE_ONCE(core->task, NULL);
+		if (core->task && !core->stopped)
+			kthread_stop(core->task);
+		core->stopped = true;
+	}
+}
+
+/**
+ * emu_cores_free() - let the ended threads go
+ * @emu: device that nobody can wake any more
+ */
+void emu_cores_free(struct emu_device *emu)
+{
+	unsigned int i;
+
+	for (i = 0; i < emu->config.cores; i++) {
+		if (emu->core[i].task)
+			put_task_struct(emu->core[i].task);
+		emu->core[i].task = NULL;
 	}
 }

@@ -213,6 +213,7 @@ static int emu_device_init(struct emu_device *emu)
 
 err_cores:
 	emu_cores_stop(emu);
+	emu_cores_free(emu);
 	hrtimer_cancel(&emu->timer);
 err_irq:
 	emu_irq_fini(emu);
@@ -267,6 +268,7 @@ void emu_device_destroy(struct emu_device *emu)
 {
 	emu_device_disappear(emu);
 	platform_device_unregister(emu->pdev);
+	emu_cores_free(emu);
 	hrtimer_cancel(&emu->timer);
 	emu_irq_fini(emu);
 	/* npu_model_init() returns the memory that it got. */

@@ -319,6 +319,34 @@ TEST_F(illegal, jobs_behind_a_fault_are_cancelled)
 	EXPECT_EQ(job_result(self->fd, first), -EINVAL);
 }
 
+TEST_F(illegal, fences_signal_in_order_after_a_fault)
+{
+	uint32_t first = syncobj_create(self->fd), second = syncobj_create(self->fd);
+	int files[2], i;
+	struct ctx ctx;
+
+	self->copy->cmd.opcode = 0x7777;
+	for (i = 0; i < 50; i++) {
+		ASSERT_EQ(ctx_init(&ctx, self->fd), 0);
+		memcpy(ctx.mem, self->header, self->header->size);
+		ASSERT_EQ(submit_one(self->fd, ctx.queue,
+				     stream_job(&ctx, (void *)ctx.mem, 1), first), 0);
+		files[0] = syncobj_export(self->fd, first);
+		if (!submit_one(self->fd, ctx.queue, empty_job(), second)) {
+			files[1] = syncobj_export(self->fd, second);
+			EXPECT_EQ(sync_file_wait(files[1], 60000), 0);
+			/* When the second has ended, the first has too. */
+			EXPECT_EQ(sync_file_status(files[0]), -EINVAL);
+			close(files[1]);
+		}
+		close(files[0]);
+		munmap(ctx.mem, CTX_SIZE);
+		queue_destroy(self->fd, ctx.queue);
+		vm_destroy(self->fd, ctx.vm);
+		bo_close(self->fd, ctx.bo);
+	}
+}
+
 TEST_F(illegal, a_faulted_queue_takes_no_more)
 {
 	self->copy->cmd.opcode = 0x7777;

@@ -219,6 +219,25 @@ TEST_F(hang, the_next_completion_heals_a_corrupt_one)
 	EXPECT_STATE(&self->ctx, 0);
 }
 
+TEST_F(hang, a_corrupt_completion_on_a_busy_device)
+{
+	struct drm_npu_job job;
+	struct ctx busy;
+	int64_t start;
+
+	ASSERT_EQ(ctx_init(&busy, self->fd), 0);
+	job = work_job_for(&busy, 4000);
+	ASSERT_EQ(submit_one(self->fd, busy.queue, job, busy.syncobj), 0);
+	ASSERT_EQ(emu_write(&self->emu, "faults/corrupt", "1"), 0);
+	start = now_ns();
+	ASSERT_EQ(submit_one(self->fd, self->ctx.queue, nop_job(&self->ctx), self->ctx.syncobj), 0);
+	EXPECT_EQ(job_result(self->fd, self->ctx.syncobj), -ETIME);
+	/* It did not wait until the device was idle. */
+	if (now_ns() - start < 3 * SECOND)
+		EXPECT_NE(syncobj_wait(self->fd, busy.syncobj, 0), 0);
+	EXPECT_EQ(job_result(self->fd, busy.syncobj), 1);
+}
+
 TEST_F(hang, corrupt_completions_one_after_another)
 {
 	int i;

@@ -185,6 +185,25 @@ TEST_F(queue, a_device_with_one_slot_serves_all)
 	EXPECT_EQ(emu_remove(&emu), 0);
 }
 
+TEST_F(queue, realtime_queues_share_one_slot)
+{
+	struct ctx ctx[5];
+	struct emu emu;
+	int fd, i;
+
+	ASSERT_EQ(emu_create(&emu, 1, 1), 0);
+	fd = device_open_index(emu.index);
+	for (i = 0; i < 5; i++)
+		ASSERT_EQ(ctx_init_full(&ctx[i], fd, i < 4 ? DRM_NPU_PRIORITY_REALTIME :
+					DRM_NPU_PRIORITY_LOW, 0), 0);
+	for (i = 4; i >= 0; i--)
+		ASSERT_EQ(submit_one(fd, ctx[i].queue, work_job(&ctx[i], 60), ctx[i].syncobj), 0);
+	for (i = 0; i < 5; i++)
+		ASSERT_EQ(job_result(fd, ctx[i].syncobj), 1);
+	close(fd);
+	EXPECT_EQ(emu_remove(&emu), 0);
+}
+
 TEST_F(queue, a_higher_priority_overtakes)
 {
 	uint64_t low_end, high_end;

@@ -370,6 +370,17 @@ TEST_F(submit, refuses_small_strides)
 	EXPECT_EQ(call(self->fd, DRM_IOCTL_NPU_SUBMIT, &args), -EINVAL);
 }
 
+TEST_F(submit, refuses_huge_strides)
+{
+	struct drm_npu_job job = empty_job();
+	struct drm_npu_submit args = {
+		.queue_id = self->ctx.queue,
+		.jobs = { .stride = 1u << 31, .count = 1, .ptr = (uintptr_t)&job },
+	};
+
+	EXPECT_EQ(call(self->fd, DRM_IOCTL_NPU_SUBMIT, &args), -EINVAL);
+}
+
 TEST_F(submit, refuses_unknown_job_fields)
 {
 	struct drm_npu_job job = empty_job();

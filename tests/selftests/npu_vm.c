@@ -518,6 +518,26 @@ TEST_F(vm, binding_while_jobs_run)
 	EXPECT_EQ(job_result(self->fd, ctx.syncobj), 1);
 }
 
+TEST_F(vm, the_same_mapping_again_is_not_felt)
+{
+	struct drm_npu_job job;
+	struct ctx ctx;
+	int i;
+
+	ASSERT_EQ(ctx_init(&ctx, self->fd), 0);
+	job = work_job_for(&ctx, 300);
+	ASSERT_EQ(submit_one(self->fd, ctx.queue, job, ctx.syncobj), 0);
+	/* The memory that the job works on. */
+	for (i = 0; i < 300; i++)
+		ASSERT_EQ(vm_map(self->fd, ctx.vm, ctx.bo, CTX_VA, CTX_SIZE), 0);
+	EXPECT_EQ(job_result(self->fd, ctx.syncobj), 1);
+	/* Another permission is another mapping. */
+	ASSERT_EQ(vm_map_flags(self->fd, ctx.vm, ctx.bo, CTX_VA, CTX_SIZE, 0,
+			       DRM_NPU_VM_BIND_READONLY), 0);
+	EXPECT_EQ(submit_one(self->fd, ctx.queue, job, ctx.syncobj), 0);
+	EXPECT_EQ(job_result(self->fd, ctx.syncobj), -EFAULT);
+}
+
 static void *bind_forever(void *arg)
 {
 	uint32_t *a = arg;

@@ -75,7 +75,7 @@ unpacked() {
 		mkdir -p "$CACHE/packages"
 		tmp=$(mktemp -d "$CACHE/packages/tmp.XXXXXX")
 		say "downloading $package $version ($(($(apt_field "$package" Size) / 1048576)) MB)"
-		(cd "$tmp" && apt-get -q download "$package" >&2 2>apt.log) ||
+		(cd "$tmp" && apt-get -qq download "$package" >&2 2>apt.log) ||
 			{ cat "$tmp/apt.log" >&2; die "could not download $package"; }
 		echo "$hash  $(ls "$tmp"/*.deb)" | sha256sum --quiet -c - >&2 ||
 			die "wrong checksum: $package" "remove $tmp and try again"

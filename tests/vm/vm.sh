@@ -54,9 +54,11 @@ kvm_works() {
 		say "probing KVM with a short boot (10 s at most)"
 		{ cat "$dir/initrd"; overlay command true; } >"$work/probe"
 		answer=no
-		if timeout 10 "${qemu[@]}" "${kvm[@]}" -initrd "$work/probe" -append "$base npu.load=0" \
-			-serial null -serial null -serial "file:$work/probe.code" \
-			</dev/null >/dev/null 2>&1 && grep -q '^0' "$work/probe.code"; then
+		# Where KVM is broken, QEMU may even abort; the shell is not to say so.
+		if (timeout 10 "${qemu[@]}" "${kvm[@]}" -initrd "$work/probe" \
+			-append "$base npu.load=0" -serial null -serial null \
+			-serial "file:$work/probe.code" </dev/null >/dev/null; exit $?) 2>/dev/null &&
+		   grep -q '^0' "$work/probe.code"; then
 			answer=yes
 		fi
 		echo $answer >"$key"

@@ -51,7 +51,7 @@ enum drm_npu_ioctl_id {
 /**
  * struct drm_npu_array - array in user memory
  * @stride: bytes from one element to the next; at least the first version of
- *          the element and a multiple of 8
+ *          the element, at most 4096, and a multiple of 8
  * @count: elements
  * @ptr: user pointer, 8-byte aligned; ignored if @count is zero
  */

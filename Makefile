@@ -10,17 +10,18 @@ VM := $(TOP)/tests/vm
 DIGITS := $(TOP)/tests/models/digits
 
 # What goes into the VM beside the modules: PLACE=FILE or FOLDER.
-export NPU_IMAGE_FILES = \
+RUN_FILES := \
 	bin/npuctl=$(BUILD)/tools/npuctl \
+	digits=$(DIGITS) \
+	digits/demo.sh=$(VM)/demo.sh
+TEST_FILES := $(RUN_FILES) \
 	bin/npu-bench=$(BUILD)/bench/npu-bench \
 	bin/npu-reference=$(BUILD)/static/tests/reference/npu-reference \
 	bin/digit=$(BUILD)/static/digit \
 	tests=$(BUILD)/selftests \
 	tests/t_session=$(BUILD)/tests/lib/t_session \
 	tests/run.sh=$(TOP)/tests/selftests/run.sh \
-	tests/npu_model.sh=$(TOP)/tests/selftests/npu_model.sh \
-	digits=$(DIGITS) \
-	digits/demo.sh=$(VM)/demo.sh
+	tests/npu_model.sh=$(TOP)/tests/selftests/npu_model.sh
 
 help:
 	@echo 'make run      recognise handwritten digits on an emulated NPU, in a VM'
@@ -58,12 +59,19 @@ programs: lib
 		-o $(BUILD)/static/digit lib/examples/digit.c \
 		$(BUILD)/lib/libnpu.a $$(pkg-config --static --libs libdrm) -lm -pthread
 
-image: deps
-	@. $(VM)/lib.sh && timed "building the programs" $(MAKE) -s programs
-	@. $(VM)/lib.sh && timed "building the modules" $(VM)/modules.sh >/dev/null
-	@. $(VM)/lib.sh && timed "making the VM's initial file system" $(VM)/image.sh
+TIMED := . $(VM)/lib.sh && timed
 
-run: image
+run-image: deps
+	@$(TIMED) "building libnpu and npuctl" $(MAKE) -s lib
+	@$(TIMED) "building the modules" $(VM)/modules.sh >/dev/null
+	@NPU_IMAGE_FILES="$(RUN_FILES)" $(VM)/image.sh
+
+image: deps
+	@$(TIMED) "building libnpu, tools and tests" $(MAKE) -s programs
+	@$(TIMED) "building the modules" $(VM)/modules.sh >/dev/null
+	@NPU_IMAGE_FILES="$(TEST_FILES)" $(VM)/image.sh
+
+run: run-image
 	@$(VM)/vm.sh -n run -t 300 /digits/demo.sh
 
 shell: image
@@ -82,6 +90,6 @@ install: lib
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: help deps deps-build lib modules programs image run shell bench test install clean
+.PHONY: help deps deps-build lib modules programs run-image image run shell bench test install clean
 .DEFAULT_GOAL := help
 SHELL := /bin/bash

@@ -313,10 +313,10 @@ int npu_bo_info_ioctl(struct drm_device *drm, void *data, struct drm_file *file)
 	args->size = obj->size;
 	args->vm_id = bo->vm_id;
 	if (drm_gem_is_imported(obj))
-		args->flags |= DRM_NPU_BO_IMPORTED;
+		args->flags |= DRM_NPU_BO_INFO_IMPORTED;
 	if (npu_dev_enter(npu, &idx)) {
 		if (npu_bo_need_sync(bo))
-			args->flags |= DRM_NPU_BO_NEED_SYNC;
+			args->flags |= DRM_NPU_BO_INFO_NEED_SYNC;
 		drm_dev_exit(idx);
 	}
 
@@ -366,7 +366,7 @@ static void npu_bo_sync(struct npu_bo *bo, u32 flags, u64 offset, u64 size)
 		u64 from = max(offset, start);
 		u64 to = min(end, start + sg_dma_len(sg));
 
-		if (from < to && flags == DRM_NPU_SYNC_TO_DEVICE)
+		if (from < to && flags == DRM_NPU_BO_SYNC_TO_DEVICE)
 			dma_sync_single_for_device(dev, sg_dma_address(sg) + from - start,
 						   to - from, DMA_BIDIRECTIONAL);
 		else if (from < to)
@@ -384,7 +384,7 @@ int npu_bo_sync_ioctl(struct drm_device *drm, void *data, struct drm_file *file)
 	int ret = 0;
 	int idx;
 
-	if (args->flags != DRM_NPU_SYNC_TO_DEVICE && args->flags != DRM_NPU_SYNC_TO_CPU)
+	if (args->flags != DRM_NPU_BO_SYNC_TO_DEVICE && args->flags != DRM_NPU_BO_SYNC_TO_CPU)
 		return -EINVAL;
 
 	obj = drm_gem_object_lookup(file, args->handle);

@@ -54,7 +54,7 @@ void *npu_array_copy(const struct drm_npu_array *array, size_t size_v1, size_t s
 	if (!array->count)
 		return NULL;
 	/* The upper bound keeps the check of unknown fields short. */
-	if (array->stride < size_v1 || array->stride > PAGE_SIZE ||
+	if (array->stride < size_v1 || array->stride > DRM_NPU_STRIDE_MAX ||
 	    !IS_ALIGNED(array->stride | array->ptr, 8))
 		return ERR_PTR(-EINVAL);
 	if (array->count > max)

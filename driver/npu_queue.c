@@ -42,6 +42,19 @@ static_assert(sizeof(struct npu_job_desc) == NPU_JOB_SIZE);
 static_assert(sizeof(struct npu_report) == NPU_REPORT_SIZE);
 static_assert(sizeof(struct npu_context) == NPU_CONTEXT_SIZE);
 
+/* User space sees the numbers of the hardware. */
+static_assert((int)DRM_NPU_FAULT_ILLEGAL == (int)NPU_FAULT_ILLEGAL);
+static_assert((int)DRM_NPU_FAULT_BOUNDS == (int)NPU_FAULT_BOUNDS);
+static_assert((int)DRM_NPU_FAULT_TRANSLATION == (int)NPU_FAULT_TRANSLATION);
+static_assert((int)DRM_NPU_FAULT_PERMISSION == (int)NPU_FAULT_PERMISSION);
+static_assert((int)DRM_NPU_FAULT_WALK == (int)NPU_FAULT_WALK);
+static_assert((int)DRM_NPU_FAULT_BUS == (int)NPU_FAULT_BUS);
+static_assert((int)DRM_NPU_FAULT_ABORTED == (int)NPU_FAULT_ABORTED);
+static_assert((int)DRM_NPU_FAULT_DESCRIPTOR == (int)NPU_FAULT_DESCRIPTOR);
+static_assert((int)DRM_NPU_ACCESS_READ == (int)NPU_ACCESS_READ);
+static_assert((int)DRM_NPU_ACCESS_WRITE == (int)NPU_ACCESS_WRITE);
+static_assert((int)DRM_NPU_ACCESS_FETCH == (int)NPU_ACCESS_FETCH);
+
 /* ---- Hardware memory --------------------------------------------------------- */
 
 static void npu_queue_free_memory(struct npu_queue *queue)

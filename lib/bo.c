@@ -17,7 +17,7 @@ struct npu_bo {
 	uint64_t size;
 	uint32_t handle;	/* GEM handle; the kernel gives the same one for the same dma-buf */
 	int dmabuf;	/* file of an imported buffer, else -1 */
-	bool need_sync;	/* see DRM_NPU_BO_NEED_SYNC */
+	bool need_sync;	/* see DRM_NPU_BO_INFO_NEED_SYNC */
 	void *map;	/* CPU mapping; NULL = none yet */
 };
 
@@ -46,7 +46,7 @@ static int add_bo(struct npu_device *dev, uint32_t handle, int dmabuf, struct np
 	bo->size = info.size;
 	bo->handle = handle;
 	bo->dmabuf = dmabuf;
-	bo->need_sync = dmabuf >= 0 || info.flags & DRM_NPU_BO_NEED_SYNC;
+	bo->need_sync = dmabuf >= 0 || info.flags & DRM_NPU_BO_INFO_NEED_SYNC;
 	bo->next = dev->bos;
 	dev->bos = bo;
 	*out = bo;
@@ -187,7 +187,7 @@ static int sync_dmabuf(struct npu_bo *bo, uint32_t flags)
 {
 	struct dma_buf_sync sync = { .flags = DMA_BUF_SYNC_RW };
 
-	sync.flags |= flags == DRM_NPU_SYNC_TO_CPU ? DMA_BUF_SYNC_START : DMA_BUF_SYNC_END;
+	sync.flags |= flags == DRM_NPU_BO_SYNC_TO_CPU ? DMA_BUF_SYNC_START : DMA_BUF_SYNC_END;
 	while (ioctl(bo->dmabuf, DMA_BUF_IOCTL_SYNC, &sync))
 		if (errno != EINTR && errno != EAGAIN)
 			return -errno;

@@ -149,7 +149,7 @@ int npu_bo_label(struct npu_bo *bo, const char *label);
 /**
  * npu_bo_sync() - between accesses of CPU and device
  * @bo: buffer; nothing is done if it needs no synchronisation
- * @flags: DRM_NPU_SYNC_TO_DEVICE or DRM_NPU_SYNC_TO_CPU
+ * @flags: DRM_NPU_BO_SYNC_TO_DEVICE or DRM_NPU_BO_SYNC_TO_CPU
  * @offset: first byte
  * @size: bytes
  */

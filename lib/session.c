@@ -73,7 +73,7 @@ static int upload(struct npu_model *model)
 	memcpy(map, info->stream, info->stream_size);
 	if (constants_size)
 		memcpy((char *)map + constants_at, info->constants, constants_size);
-	ret = npu_bo_sync(model->bo, DRM_NPU_SYNC_TO_DEVICE, 0, constants_at + constants_size);
+	ret = npu_bo_sync(model->bo, DRM_NPU_BO_SYNC_TO_DEVICE, 0, constants_at + constants_size);
 	if (!ret)
 		ret = npu_vm_map(model->vm, model->bo, 0, 0, DRM_NPU_VM_BIND_READONLY,
 				 &model->stream_va);
@@ -315,7 +315,7 @@ NPU_API int npu_session_read(struct npu_session *session, unsigned int output, v
 	if (!ret)
 		ret = npu_session_wait(session, 0, err);
 	if (!ret)
-		ret = npu_bo_sync(session->bo, DRM_NPU_SYNC_TO_CPU,
+		ret = npu_bo_sync(session->bo, DRM_NPU_BO_SYNC_TO_CPU,
 				  session->bound[info->base].offset, info->device_size);
 	if (ret)
 		return ret;
@@ -374,7 +374,7 @@ NPU_API int npu_session_submit(struct npu_session *session, struct npu_fence *co
 	struct npu_fence *done;
 	int ret;
 
-	ret = npu_bo_sync(session->bo, DRM_NPU_SYNC_TO_DEVICE, 0, npu_bo_size(session->bo));
+	ret = npu_bo_sync(session->bo, DRM_NPU_BO_SYNC_TO_DEVICE, 0, npu_bo_size(session->bo));
 	if (!ret)
 		ret = npu_queue_submit(session->queue, &job, 1, waits, nwaits, &done);
 	/* The queue says why it takes no more. */
@@ -432,7 +432,7 @@ NPU_API int npu_session_profile(struct npu_session *session, struct npu_timestam
 		return -EINVAL;
 	ret = want_idle(session, NULL);
 	if (!ret)
-		ret = npu_bo_sync(session->bo, DRM_NPU_SYNC_TO_CPU, session->bound[base].offset,
+		ret = npu_bo_sync(session->bo, DRM_NPU_BO_SYNC_TO_CPU, session->bound[base].offset,
 				  (info->nops + 1) * sizeof(*t));
 	if (ret)
 		return ret;

@@ -62,7 +62,7 @@ static void test_buffers(void)
 	ok(!npu_bo_import(dev, fd, &again) && again == bo, "and comes back as the same buffer");
 	close(fd);
 	npu_bo_destroy(again);
-	ok(!npu_bo_sync(bo, DRM_NPU_SYNC_TO_DEVICE, 0, 4096) && !strcmp(map, "hello"),
+	ok(!npu_bo_sync(bo, DRM_NPU_BO_SYNC_TO_DEVICE, 0, 4096) && !strcmp(map, "hello"),
 	   "it is still there");
 	npu_bo_destroy(bo);
 	ok(npu_bo_create(dev, 0, 0, NULL, &none) == -EINVAL, "no buffer of no size");
@@ -77,8 +77,8 @@ static void test_buffers(void)
 	npu_bo_destroy(bo);
 	ok(!npu_bo_import(dev, fd, &bo) && !npu_bo_map(bo, &ptr), "outlives its buffer");
 	map2 = ptr;
-	ok(!npu_bo_sync(bo, DRM_NPU_SYNC_TO_CPU, 0, 4096) && !map2[0] &&
-	   !npu_bo_sync(bo, DRM_NPU_SYNC_TO_DEVICE, 0, 4096), "and is used");
+	ok(!npu_bo_sync(bo, DRM_NPU_BO_SYNC_TO_CPU, 0, 4096) && !map2[0] &&
+	   !npu_bo_sync(bo, DRM_NPU_BO_SYNC_TO_DEVICE, 0, 4096), "and is used");
 	close(fd);
 	npu_bo_destroy(bo);
 	npu_vm_destroy(vm);

@@ -196,7 +196,7 @@ TEST_F(bo, info_tells_what_was_created)
 	EXPECT_EQ(args.size, 3 * PAGE);
 	EXPECT_EQ(args.create_flags, DRM_NPU_BO_NO_MMAP);
 	EXPECT_EQ(args.vm_id, vm);
-	EXPECT_FALSE(args.flags & DRM_NPU_BO_IMPORTED);
+	EXPECT_FALSE(args.flags & DRM_NPU_BO_INFO_IMPORTED);
 }
 
 TEST_F(bo, info_refuses_an_unknown_handle)
@@ -255,19 +255,19 @@ TEST_F(bo, sync_takes_any_range_of_the_buffer)
 {
 	uint32_t handle = bo_create(self->fd, MIB);
 
-	EXPECT_EQ(sync_bo(self->fd, handle, DRM_NPU_SYNC_TO_DEVICE, 0, MIB), 0);
-	EXPECT_EQ(sync_bo(self->fd, handle, DRM_NPU_SYNC_TO_CPU, 100, 1), 0);
-	EXPECT_EQ(sync_bo(self->fd, handle, DRM_NPU_SYNC_TO_CPU, MIB - 1, 1), 0);
+	EXPECT_EQ(sync_bo(self->fd, handle, DRM_NPU_BO_SYNC_TO_DEVICE, 0, MIB), 0);
+	EXPECT_EQ(sync_bo(self->fd, handle, DRM_NPU_BO_SYNC_TO_CPU, 100, 1), 0);
+	EXPECT_EQ(sync_bo(self->fd, handle, DRM_NPU_BO_SYNC_TO_CPU, MIB - 1, 1), 0);
 }
 
 TEST_F(bo, sync_refuses_bad_ranges)
 {
 	uint32_t handle = bo_create(self->fd, PAGE);
 
-	EXPECT_EQ(sync_bo(self->fd, handle, DRM_NPU_SYNC_TO_CPU, 0, 0), -EINVAL);
-	EXPECT_EQ(sync_bo(self->fd, handle, DRM_NPU_SYNC_TO_CPU, 0, PAGE + 1), -EINVAL);
-	EXPECT_EQ(sync_bo(self->fd, handle, DRM_NPU_SYNC_TO_CPU, PAGE, 1), -EINVAL);
-	EXPECT_EQ(sync_bo(self->fd, handle, DRM_NPU_SYNC_TO_CPU, ~0ull, 2), -EINVAL);
+	EXPECT_EQ(sync_bo(self->fd, handle, DRM_NPU_BO_SYNC_TO_CPU, 0, 0), -EINVAL);
+	EXPECT_EQ(sync_bo(self->fd, handle, DRM_NPU_BO_SYNC_TO_CPU, 0, PAGE + 1), -EINVAL);
+	EXPECT_EQ(sync_bo(self->fd, handle, DRM_NPU_BO_SYNC_TO_CPU, PAGE, 1), -EINVAL);
+	EXPECT_EQ(sync_bo(self->fd, handle, DRM_NPU_BO_SYNC_TO_CPU, ~0ull, 2), -EINVAL);
 }
 
 TEST_F(bo, sync_refuses_bad_flags)
@@ -281,7 +281,7 @@ TEST_F(bo, sync_refuses_bad_flags)
 
 TEST_F(bo, sync_refuses_an_unknown_handle)
 {
-	EXPECT_EQ(sync_bo(self->fd, 77, DRM_NPU_SYNC_TO_CPU, 0, PAGE), -ENOENT);
+	EXPECT_EQ(sync_bo(self->fd, 77, DRM_NPU_BO_SYNC_TO_CPU, 0, PAGE), -ENOENT);
 }
 
 TEST_F(bo, madvise_says_that_it_is_missing)
@@ -387,7 +387,7 @@ TEST_F(bo, foreign_buffers_are_imported)
 {
 	struct drm_npu_bo_mmap_offset offset = {};
 	struct drm_mode_create_dumb dumb = { .width = 1024, .height = 1, .bpp = 32 };
-	struct drm_npu_bo_sync sync = { .flags = DRM_NPU_SYNC_TO_CPU, .size = PAGE };
+	struct drm_npu_bo_sync sync = { .flags = DRM_NPU_BO_SYNC_TO_CPU, .size = PAGE };
 	struct drm_npu_bo_info args;
 	int vgem = open("/dev/dri/card0", O_RDWR | O_CLOEXEC), dma_buf;
 	uint32_t handle, vm = vm_create(self->fd);
@@ -399,7 +399,7 @@ TEST_F(bo, foreign_buffers_are_imported)
 	ASSERT_EQ(drmPrimeFDToHandle(self->fd, dma_buf, &handle), 0);
 	close(dma_buf);
 	ASSERT_EQ(info(self->fd, handle, &args), 0);
-	EXPECT_TRUE(args.flags & DRM_NPU_BO_IMPORTED);
+	EXPECT_TRUE(args.flags & DRM_NPU_BO_INFO_IMPORTED);
 	EXPECT_EQ(args.size, PAGE);
 	offset.handle = handle;
 	EXPECT_EQ(call(self->fd, DRM_IOCTL_NPU_BO_MMAP_OFFSET, &offset), -EINVAL);

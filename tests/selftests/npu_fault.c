@@ -48,7 +48,7 @@ TEST_F(fault, stream_at_an_address_without_memory)
 
 	ASSERT_EQ(submit_one(self->fd, self->ctx.queue, job, self->ctx.syncobj), 0);
 	EXPECT_EQ(job_result(self->fd, self->ctx.syncobj), -EFAULT);
-	EXPECT_FAULT(FAULT_TRANSLATION, ACCESS_FETCH, 0x7000000000, 0, -1);
+	EXPECT_FAULT(DRM_NPU_FAULT_TRANSLATION, DRM_NPU_ACCESS_FETCH, 0x7000000000, 0, -1);
 }
 
 TEST_F(fault, base_table_at_an_address_without_memory)
@@ -62,7 +62,7 @@ TEST_F(fault, base_table_at_an_address_without_memory)
 	ASSERT_EQ(submit_one(self->fd, self->ctx.queue, job, self->ctx.syncobj), 0);
 	EXPECT_EQ(job_result(self->fd, self->ctx.syncobj), -EFAULT);
 	/* Before any command. */
-	EXPECT_FAULT(FAULT_TRANSLATION, ACCESS_FETCH, 0x7000000000, 0, -1);
+	EXPECT_FAULT(DRM_NPU_FAULT_TRANSLATION, DRM_NPU_ACCESS_FETCH, 0x7000000000, 0, -1);
 }
 
 TEST_F(fault, read_of_unmapped_memory)
@@ -73,7 +73,7 @@ TEST_F(fault, read_of_unmapped_memory)
 	stream_add_nop(header);
 	stream_add_copy(header, 1, 4096, 0, 0, 64);
 	EXPECT_EQ(stream_run(&self->ctx, header, 2), -EFAULT);
-	EXPECT_FAULT(FAULT_TRANSLATION, ACCESS_READ, 0x7000001000,
+	EXPECT_FAULT(DRM_NPU_FAULT_TRANSLATION, DRM_NPU_ACCESS_READ, 0x7000001000,
 		     HEADER + sizeof(struct npu_cmd_nop), -1);
 }
 
@@ -86,7 +86,7 @@ TEST_F(fault, write_of_unmapped_memory)
 	};
 	stream_add_copy(header, 0, 0, 1, 0, 64);
 	EXPECT_EQ(stream_run(&self->ctx, header, 2), -EFAULT);
-	EXPECT_FAULT(FAULT_TRANSLATION, ACCESS_WRITE, 0x7000000000, HEADER, -1);
+	EXPECT_FAULT(DRM_NPU_FAULT_TRANSLATION, DRM_NPU_ACCESS_WRITE, 0x7000000000, HEADER, -1);
 }
 
 TEST_F(fault, write_of_read_only_memory)
@@ -103,7 +103,7 @@ TEST_F(fault, write_of_read_only_memory)
 	};
 	stream_add_copy(header, 0, 0, 1, 0, 64);
 	EXPECT_EQ(stream_run(&self->ctx, header, 2), -EFAULT);
-	EXPECT_FAULT(FAULT_PERMISSION, ACCESS_WRITE, 64 * MIB, HEADER, -1);
+	EXPECT_FAULT(DRM_NPU_FAULT_PERMISSION, DRM_NPU_ACCESS_WRITE, 64 * MIB, HEADER, -1);
 	EXPECT_STREQ(p, "precious");
 }
 
@@ -126,7 +126,7 @@ TEST_F(fault, access_outside_the_base)
 	stream_add_copy(header, 0, CTX_DATA_SIZE - 10, 0, 0, 64);
 	EXPECT_EQ(stream_run(&self->ctx, header, 1), -EFAULT);
 	/* The address is that of the element farthest out. */
-	EXPECT_FAULT(FAULT_BOUNDS, ACCESS_READ, CTX_VA + CTX_SIZE - 10 + 63, HEADER, -1);
+	EXPECT_FAULT(DRM_NPU_FAULT_BOUNDS, DRM_NPU_ACCESS_READ, CTX_VA + CTX_SIZE - 10 + 63, HEADER, -1);
 }
 
 TEST_F(fault, access_before_the_base)
@@ -135,7 +135,7 @@ TEST_F(fault, access_before_the_base)
 
 	stream_add_copy(header, 0, 0, 0, -16, 8);
 	EXPECT_EQ(stream_run(&self->ctx, header, 1), -EFAULT);
-	EXPECT_FAULT(FAULT_BOUNDS, ACCESS_WRITE, CTX_VA + CTX_DATA - 16, HEADER, -1);
+	EXPECT_FAULT(DRM_NPU_FAULT_BOUNDS, DRM_NPU_ACCESS_WRITE, CTX_VA + CTX_DATA - 16, HEADER, -1);
 }
 
 TEST_F(fault, write_through_a_read_only_base)
@@ -145,7 +145,7 @@ TEST_F(fault, write_through_a_read_only_base)
 	ctx_bases(&self->ctx)[0].flags = 0;
 	stream_add_copy(header, 0, 0, 0, 4096, 64);
 	EXPECT_EQ(stream_run(&self->ctx, header, 1), -EFAULT);
-	EXPECT_FAULT(FAULT_BOUNDS, ACCESS_WRITE, CTX_VA + CTX_DATA + 4096, HEADER, -1);
+	EXPECT_FAULT(DRM_NPU_FAULT_BOUNDS, DRM_NPU_ACCESS_WRITE, CTX_VA + CTX_DATA + 4096, HEADER, -1);
 }
 
 TEST_F(fault, unmapped_in_the_middle_of_a_job)
@@ -193,7 +193,7 @@ FIXTURE_TEARDOWN(illegal)
 
 #define EXPECT_ILLEGAL(f_offset, f_detail) do {					\
 	EXPECT_EQ(stream_run(&self->ctx, self->header, 1), -EINVAL);		\
-	EXPECT_FAULT(FAULT_ILLEGAL, ACCESS_NONE, 0, f_offset, f_detail);	\
+	EXPECT_FAULT(DRM_NPU_FAULT_ILLEGAL, DRM_NPU_ACCESS_NONE, 0, f_offset, f_detail);	\
 } while (0)
 
 TEST_F(illegal, the_unchanged_stream_is_legal)
@@ -232,7 +232,7 @@ TEST_F(illegal, size_of_the_stream)
 	self->header->size += 8;
 	ASSERT_EQ(submit_one(self->fd, self->ctx.queue, job, self->ctx.syncobj), 0);
 	EXPECT_EQ(job_result(self->fd, self->ctx.syncobj), -EINVAL);
-	EXPECT_FAULT(FAULT_ILLEGAL, ACCESS_NONE, 0, 0, NPU_ILLEGAL_SIZE);
+	EXPECT_FAULT(DRM_NPU_FAULT_ILLEGAL, DRM_NPU_ACCESS_NONE, 0, 0, NPU_ILLEGAL_SIZE);
 }
 
 TEST_F(illegal, size_of_a_command)

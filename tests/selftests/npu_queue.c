@@ -107,7 +107,7 @@ TEST_F(queue, state_counts_jobs)
 	EXPECT_EQ(state.submitted, 1);
 	EXPECT_EQ(state.completed, 1);
 	EXPECT_EQ(state.state, 0);
-	EXPECT_EQ(state.fault.status, FAULT_NONE);
+	EXPECT_EQ(state.fault.status, DRM_NPU_FAULT_NONE);
 }
 
 TEST_F(queue, state_refuses_an_unknown_queue)

@@ -45,14 +45,6 @@
 /* Generous: nothing but a hang takes so long. */
 #define LONG		(60 * SECOND)
 
-/* The enumeration of npu_regs.h, as struct drm_npu_fault documents it. */
-enum {
-	FAULT_NONE, FAULT_ILLEGAL, FAULT_BOUNDS, FAULT_TRANSLATION, FAULT_PERMISSION,
-	FAULT_WALK, FAULT_BUS, FAULT_ABORTED, FAULT_DESCRIPTOR,
-};
-
-enum { ACCESS_NONE, ACCESS_READ, ACCESS_WRITE, ACCESS_FETCH };
-
 static inline int call(int fd, unsigned long request, void *arg)
 {
 	return drmIoctl(fd, request, arg) ? -errno : 0;

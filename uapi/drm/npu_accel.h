@@ -7,8 +7,8 @@
  * - Structures are 8-byte aligned, have explicit padding and the same layout
  *   on 32 and 64 bit. They grow at the end only; what an older program does
  *   not pass is zero, what an older kernel does not know must be zero.
- * - A padding or reserved field that is not zero and an unknown flag are
- *   refused with -EINVAL.
+ * - A padding, reserved or "out" field that is not zero and an unknown flag
+ *   are refused with -EINVAL.
  * - Arrays carry the size of their elements (struct drm_npu_array.stride), so
  *   that elements can grow in the same way.
  * - An ioctl that returns an error has changed nothing. It can be called
@@ -51,7 +51,7 @@ enum drm_npu_ioctl_id {
 /**
  * struct drm_npu_array - array in user memory
  * @stride: bytes from one element to the next; at least the first version of
- *          the element, at most 4096, and a multiple of 8
+ *          the element, at most DRM_NPU_STRIDE_MAX, and a multiple of 8
  * @count: elements
  * @ptr: user pointer, 8-byte aligned; ignored if @count is zero
  */
@@ -60,6 +60,8 @@ struct drm_npu_array {
 	__u32 count;
 	__u64 ptr;
 };
+
+#define DRM_NPU_STRIDE_MAX	4096
 
 enum drm_npu_query {
 	/** @DRM_NPU_QUERY_DEVICE: struct drm_npu_device_info */
@@ -176,17 +178,17 @@ struct drm_npu_bo_mmap_offset {
 	__u64 offset;
 };
 
-/** DRM_NPU_BO_NEED_SYNC: CPU and device need BO_SYNC between their accesses. */
-#define DRM_NPU_BO_NEED_SYNC	(1u << 0)
-/** DRM_NPU_BO_IMPORTED: the memory is another driver's. */
-#define DRM_NPU_BO_IMPORTED	(1u << 1)
+/** DRM_NPU_BO_INFO_NEED_SYNC: CPU and device need BO_SYNC between their accesses. */
+#define DRM_NPU_BO_INFO_NEED_SYNC	(1u << 0)
+/** DRM_NPU_BO_INFO_IMPORTED: the memory is another driver's. */
+#define DRM_NPU_BO_INFO_IMPORTED	(1u << 1)
 
 /**
  * struct drm_npu_bo_info - DRM_IOCTL_NPU_BO_INFO
  * @handle: of the buffer
  * @create_flags: out: DRM_NPU_BO_* given at creation
  * @size: out: bytes
- * @flags: out: DRM_NPU_BO_NEED_SYNC, DRM_NPU_BO_IMPORTED
+ * @flags: out: DRM_NPU_BO_INFO_NEED_SYNC, DRM_NPU_BO_INFO_IMPORTED
  * @vm_id: in: zero; out: id of the VM it is private to, 0 if none
  *
  * Errors: -ENOENT: no such buffer.
@@ -216,19 +218,19 @@ struct drm_npu_bo_label {
 	__u64 label;
 };
 
-/** DRM_NPU_SYNC_TO_DEVICE: the CPU has written, the device will read. */
-#define DRM_NPU_SYNC_TO_DEVICE	(1u << 0)
-/** DRM_NPU_SYNC_TO_CPU: the device has written, the CPU will read. */
-#define DRM_NPU_SYNC_TO_CPU	(1u << 1)
+/** DRM_NPU_BO_SYNC_TO_DEVICE: the CPU has written, the device will read. */
+#define DRM_NPU_BO_SYNC_TO_DEVICE	(1u << 0)
+/** DRM_NPU_BO_SYNC_TO_CPU: the device has written, the CPU will read. */
+#define DRM_NPU_BO_SYNC_TO_CPU	(1u << 1)
 
 /**
  * struct drm_npu_bo_sync - DRM_IOCTL_NPU_BO_SYNC
  * @handle: of the buffer
- * @flags: DRM_NPU_SYNC_TO_DEVICE or DRM_NPU_SYNC_TO_CPU, not both
+ * @flags: DRM_NPU_BO_SYNC_TO_DEVICE or DRM_NPU_BO_SYNC_TO_CPU, not both
  * @offset: first byte
  * @size: bytes, more than 0; the range lies in the buffer
  *
- * Does nothing for buffers without DRM_NPU_BO_NEED_SYNC.
+ * Does nothing for buffers without DRM_NPU_BO_INFO_NEED_SYNC.
  * Errors: -ENOENT: no such buffer. -EINVAL: flags or range. -EOPNOTSUPP: an
  * imported buffer, which is synchronised through its dma-buf.
  */
@@ -286,7 +288,10 @@ struct drm_npu_vm_destroy {
 	__u32 pad;
 };
 
-/** DRM_NPU_VM_UNUSABLE: a bind failed half way; the VM accepts no more. */
+/**
+ * DRM_NPU_VM_UNUSABLE: an asynchronous bind failed half way, the VM accepts no
+ * more. Not set yet: there are no asynchronous binds.
+ */
 #define DRM_NPU_VM_UNUSABLE	(1u << 0)
 
 /**
@@ -383,7 +388,8 @@ struct drm_npu_vm_bind_op {
  * it took away faults.
  * Errors: -ENOENT: no such VM or buffer. -EINVAL: range or alignment.
  * -EACCES: a buffer that is private to another VM. -E2BIG: more than
- * DRM_NPU_VM_BIND_MAX operations. -EIO: the VM is unusable.
+ * DRM_NPU_VM_BIND_MAX operations. -EIO: the VM is unusable (not yet, see
+ * DRM_NPU_VM_UNUSABLE).
  */
 struct drm_npu_vm_bind {
 	__u32 vm_id;
@@ -450,16 +456,43 @@ struct drm_npu_queue_destroy {
 /** DRM_NPU_QUEUE_LOST: the device has gone or was given up. */
 #define DRM_NPU_QUEUE_LOST	(1u << 3)
 
+enum drm_npu_fault_status {
+	DRM_NPU_FAULT_NONE = 0,
+	/** @DRM_NPU_FAULT_ILLEGAL: illegal command, see the detail */
+	DRM_NPU_FAULT_ILLEGAL = 1,
+	/** @DRM_NPU_FAULT_BOUNDS: outside its base, or written without permission */
+	DRM_NPU_FAULT_BOUNDS = 2,
+	/** @DRM_NPU_FAULT_TRANSLATION: not mapped */
+	DRM_NPU_FAULT_TRANSLATION = 3,
+	/** @DRM_NPU_FAULT_PERMISSION: mapped read-only */
+	DRM_NPU_FAULT_PERMISSION = 4,
+	/** @DRM_NPU_FAULT_WALK: malformed page table */
+	DRM_NPU_FAULT_WALK = 5,
+	/** @DRM_NPU_FAULT_BUS: memory does not answer */
+	DRM_NPU_FAULT_BUS = 6,
+	/** @DRM_NPU_FAULT_ABORTED: ended by a reset */
+	DRM_NPU_FAULT_ABORTED = 7,
+	/** @DRM_NPU_FAULT_DESCRIPTOR: malformed ring entry */
+	DRM_NPU_FAULT_DESCRIPTOR = 8,
+};
+
+enum drm_npu_fault_access {
+	DRM_NPU_ACCESS_NONE = 0,
+	DRM_NPU_ACCESS_READ = 1,
+	DRM_NPU_ACCESS_WRITE = 2,
+	/** @DRM_NPU_ACCESS_FETCH: of the stream or the base table */
+	DRM_NPU_ACCESS_FETCH = 3,
+};
+
 /**
  * struct drm_npu_fault - what a job did wrong
- * @status: enum npu_fault of the hardware specification: 0 none, 1 illegal
- *          command, 2 outside its base, 3 not mapped, 4 no permission,
- *          5 page-table walk, 6 bus, 7 aborted, 8 descriptor
- * @access: 0 none, 1 read, 2 write, 3 fetch of stream or base table
+ * @status: enum drm_npu_fault_status
+ * @access: enum drm_npu_fault_access
  * @va: address, for memory faults
  * @offset: of the faulting command in its stream
  * @job: the queue's job number, counted from 1
- * @detail: status 1: enum npu_illegal of npu_isa.h; 3, 4, 5: page-table level
+ * @detail: ILLEGAL: enum npu_illegal of npu_isa.h; TRANSLATION, PERMISSION and
+ *          WALK: page-table level
  * @pad: zero
  */
 struct drm_npu_fault {

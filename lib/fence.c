@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* Fences: one binary syncobj each, so that its sync_file has the job's error. */
 #include <linux/sync_file.h>
-#include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -83,8 +82,8 @@ NPU_API int64_t npu_deadline(int64_t ns)
 	return ns > NPU_FOREVER - t ? NPU_FOREVER : t + ns;
 }
 
-/* The status of a signalled fence: 1 or a negative errno. */
-static int query_status(struct npu_fence *fence)
+/* Get the status of a signalled fence; an error is of the asking, not of the job. */
+static int query_status(struct npu_fence *fence, int *status)
 {
 	struct sync_file_info info = { 0 };
 	int fd, ret;
@@ -92,8 +91,9 @@ static int query_status(struct npu_fence *fence)
 	ret = npu_fence_fd(fence, &fd);
 	if (ret)
 		return ret;
-	ret = ioctl(fd, SYNC_IOC_FILE_INFO, &info) ? -errno : info.status;
+	ret = drmIoctl(fd, SYNC_IOC_FILE_INFO, &info) ? -errno : 0;
 	close(fd);
+	*status = info.status;
 	return ret;
 }
 
@@ -115,7 +115,10 @@ NPU_API int npu_fence_wait(struct npu_fence *fence, int64_t deadline, struct npu
 			return npu_fail(err, -ETIMEDOUT, "the job is not complete yet");
 		if (ret)
 			return npu_fail(err, ret, "waiting for a fence: %s", strerror(-ret));
-		status = query_status(fence);
+		ret = query_status(fence, &status);
+		if (ret)
+			return npu_fail(err, ret, "the job is complete, but how it ended cannot be asked: %s",
+					strerror(-ret));
 		atomic_store(&fence->status, status);
 	}
 	return status > 0 ? 0 : fence_failed(fence, status, err);

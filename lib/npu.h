@@ -249,7 +249,8 @@ int64_t npu_deadline(int64_t ns);
  * Return: 0: complete; -ETIMEDOUT: not complete; else the error of the job:
  * -EINVAL illegal command, -EFAULT address, -EIO memory, -ETIME hung,
  * -ECANCELED a predecessor failed or the queue ended, -ENODEV the device went
- * away.
+ * away. -EMFILE, -ENFILE, -ENOMEM: complete, but how the job ended cannot be
+ * asked now (it takes a file descriptor for a moment); a later call can.
  */
 int npu_fence_wait(struct npu_fence *fence, int64_t deadline, struct npu_error *err);
 

@@ -13,6 +13,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <npu.h>
@@ -168,6 +169,26 @@ static void end_job(struct job *j)
 	npu_vm_destroy(j->vm);
 }
 
+/* A process without file descriptors cannot ask how a job ended, but can later. */
+static void test_no_files(struct npu_queue *queue, const struct drm_npu_job *job)
+{
+	struct rlimit limit, none;
+	struct npu_fence *fence;
+	struct npu_error err;
+	int ret;
+
+	npu_queue_submit(queue, job, 1, NULL, 0, &fence);
+	getrlimit(RLIMIT_NOFILE, &limit);
+	none = limit;
+	none.rlim_cur = 0;
+	setrlimit(RLIMIT_NOFILE, &none);
+	ret = npu_fence_wait(fence, NPU_FOREVER, &err);
+	setrlimit(RLIMIT_NOFILE, &limit);
+	ok(ret == -EMFILE, "no file is left: %s", err.text);
+	ok(!npu_fence_wait(fence, 0, &err), "the job has succeeded all the same");
+	npu_fence_destroy(fence);
+}
+
 static void test_queues(void)
 {
 	struct npu_fence *fence = NULL, *second = NULL, *imported = NULL;
@@ -198,7 +219,8 @@ static void test_queues(void)
 	   "jobs wait for fences");
 	npu_fence_destroy(second);
 	npu_fence_destroy(imported);
-	ok(!npu_queue_state(queue, &state, NULL) && state.submitted == 2 && state.completed == 2,
+	test_no_files(queue, &j.job);
+	ok(!npu_queue_state(queue, &state, NULL) && state.submitted == 3 && state.completed == 3,
 	   "the queue is good");
 
 	/* A fault names job, place and reason, and others do not notice. */

@@ -476,7 +476,18 @@ void npu_session_destroy(struct npu_session *session);
 int npu_session_write(struct npu_session *session, unsigned int input, const void *data,
 		      size_t size, struct npu_error *err);
 
-/** npu_session_read() - get an output of the last run, or the error of that run */
+/**
+ * npu_session_read() - get an output of the last run
+ * @session: session
+ * @output: index
+ * @data: out: values in the type of the output
+ * @size: must be that of the output
+ * @err: out: text
+ *
+ * Return: 0; -ENODATA: no run has completed since the session was made or
+ * reset; the error of the last run, see npu_fence_wait(); -EINVAL: index or
+ * size; -EBUSY: a run is under way.
+ */
 int npu_session_read(struct npu_session *session, unsigned int output, void *data, size_t size,
 		     struct npu_error *err);
 
@@ -522,7 +533,8 @@ int npu_session_reset(struct npu_session *session, struct npu_error *err);
  * @ops: out: differences, one per operator of the program
  * @max: entries of @ops
  *
- * Return: number of operators; -EINVAL: not compiled so; -EBUSY.
+ * Return: number of operators; -EINVAL: not compiled so; -EBUSY, -ENODATA and
+ * the error of the last run as npu_session_read().
  */
 int npu_session_profile(struct npu_session *session, struct npu_timestamp *ops, unsigned int max);
 

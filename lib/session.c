@@ -240,6 +240,14 @@ static int want_idle(struct npu_session *session, struct npu_error *err)
 	return 0;
 }
 
+/* What no run or a failed one left behind is no result. */
+static int want_result(struct npu_session *session, struct npu_error *err)
+{
+	if (!session->last)
+		return npu_fail(err, -ENODATA, "no run has completed since the session was made or reset");
+	return npu_fence_wait(session->last, 0, err);
+}
+
 /* ---- Inputs and outputs ---- */
 
 static void quantise(const struct npu_tensor_info *info, const float *from, void *to)
@@ -311,9 +319,8 @@ NPU_API int npu_session_read(struct npu_session *session, unsigned int output, v
 	char *at;
 	int ret = find_io(session, info, size, &at, err);
 
-	/* What a failed run left behind is no result. */
 	if (!ret)
-		ret = npu_session_wait(session, 0, err);
+		ret = want_result(session, err);
 	if (!ret)
 		ret = npu_bo_sync(session->bo, DRM_NPU_BO_SYNC_TO_CPU,
 				  session->bound[info->base].offset, info->device_size);
@@ -431,6 +438,8 @@ NPU_API int npu_session_profile(struct npu_session *session, struct npu_timestam
 	if (!(info->flags & NPU_COMPILE_PROFILE))
 		return -EINVAL;
 	ret = want_idle(session, NULL);
+	if (!ret)
+		ret = want_result(session, NULL);
 	if (!ret)
 		ret = npu_bo_sync(session->bo, DRM_NPU_BO_SYNC_TO_CPU, session->bound[base].offset,
 				  (info->nops + 1) * sizeof(*t));

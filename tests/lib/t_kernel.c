@@ -193,8 +193,40 @@ static void test_fence(void)
 	npu_vm_destroy(vm);
 }
 
+/* Results are what a run that succeeded left, nothing else is one. */
+static void test_results(const char *path)
+{
+	struct npu_session *session = NULL;
+	struct npu_model *model = NULL;
+	struct npu_timestamp t[16];
+	struct npu_error err;
+	char out[10];
+
+	kernel.status = 1;
+	if (!ok(!npu_model_load(dev, path, NPU_COMPILE_PROFILE, &model, &err) &&
+		!npu_session_create(model, DRM_NPU_PRIORITY_NORMAL, &session, &err), "a session"))
+		return;
+	ok(npu_session_read(session, 0, out, 10, &err) == -ENODATA, "no run: %s", err.text);
+	ok(npu_session_profile(session, t, 16) == -ENODATA, "and no profile");
+	ok(!npu_session_run(session, &err) && !npu_session_read(session, 0, out, 10, &err) &&
+	   npu_session_profile(session, t, 16) > 0, "a run gives both");
+	kernel.status = -EFAULT;
+	ok(npu_session_run(session, &err) == -EFAULT &&
+	   npu_session_read(session, 0, out, 10, &err) == -EFAULT &&
+	   npu_session_profile(session, t, 16) == -EFAULT, "a failed run gives its error");
+	ok(!npu_session_reset(session, &err) &&
+	   npu_session_read(session, 0, out, 10, &err) == -ENODATA &&
+	   npu_session_profile(session, t, 16) == -ENODATA, "a reset gives nothing");
+	kernel.status = 1;
+	ok(!npu_session_run(session, &err) && !npu_session_read(session, 0, out, 10, &err),
+	   "the run after it does");
+	npu_session_destroy(session);
+	npu_model_destroy(model);
+}
+
 int main(int argc, char **argv)
 {
+	char model[512];
 	int fd;
 
 	if (argc < 2)
@@ -209,6 +241,8 @@ int main(int argc, char **argv)
 	close(fd);
 	dev = open_node();
 	test_fence();
+	snprintf(model, sizeof(model), "%s/digits.tflite", argv[1]);
+	test_results(model);
 	npu_device_close(dev);
 	unlink(node);
 	return tap_done();

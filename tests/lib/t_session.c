@@ -371,9 +371,11 @@ static void test_failure(struct npu_model *model)
 	ok(ret == -EFAULT && strstr(err.text, "not mapped"), "a fault: %s", err.text);
 	ret = npu_session_run(session, &err);
 	ok(ret == -EIO && strstr(err.text, "not mapped"), "ends the session: %s", err.text);
-	ok(!npu_session_reset(session, &err) && !npu_session_run(session, &err) &&
-	   !npu_session_read(session, 0, got, 10, &err) && !memcmp(got, want[7], 10),
-	   "until its reset");
+	ok(npu_session_read(session, 0, got, 10, &err) == -ENODATA, "without a result: %s", err.text);
+	ok(!npu_session_reset(session, &err) &&
+	   npu_session_read(session, 0, got, 10, &err) == -ENODATA, "a reset gives none");
+	ok(!npu_session_run(session, &err) && !npu_session_read(session, 0, got, 10, &err) &&
+	   !memcmp(got, want[7], 10), "the run after it does");
 	npu_fence_destroy(fence);
 	npu_session_destroy(session);
 	end_job(&bad);
@@ -392,6 +394,7 @@ static void test_session(struct npu_model *model)
 	ok(!npu_session_create(model, DRM_NPU_PRIORITY_NORMAL, &session, &err), "a session");
 	ok(npu_session_write(session, 0, images[0], 63, &err) == -EINVAL, "size: %s", err.text);
 	ok(npu_session_write(session, 1, images[0], 64, &err) == -EINVAL, "index: %s", err.text);
+	ok(npu_session_read(session, 0, got, 10, &err) == -ENODATA, "no run: %s", err.text);
 	ok(npu_session_profile(session, t, 16) == -EINVAL, "no profile without time stamps");
 	ok(npu_session_bind(session, 1, NULL, 0, &err) == -EINVAL, "base: %s", err.text);
 

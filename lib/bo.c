@@ -9,18 +9,6 @@
 
 #include "internal.h"
 
-/* A GEM handle. */
-struct npu_bo {
-	struct npu_bo *next;	/* in npu_device.bos */
-	unsigned int refs;	/* under the device's lock, because an import can revive a handle */
-	struct npu_device *dev;
-	uint64_t size;
-	uint32_t handle;	/* GEM handle; the kernel gives the same one for the same dma-buf */
-	int dmabuf;	/* file of an imported buffer, else -1 */
-	bool need_sync;	/* see DRM_NPU_BO_INFO_NEED_SYNC */
-	void *map;	/* CPU mapping; NULL = none yet */
-};
-
 static void gem_close(struct npu_device *dev, uint32_t handle)
 {
 	struct drm_gem_close close = { .handle = handle };
@@ -63,6 +51,8 @@ NPU_API int npu_bo_create(struct npu_device *dev, uint64_t size, uint32_t flags,
 	};
 	int ret;
 
+	if (vm && vm->dev != dev)
+		return -EINVAL;
 	ret = npu_ioctl(dev, DRM_IOCTL_NPU_BO_CREATE, &create);
 	if (ret)
 		return ret;

@@ -61,7 +61,19 @@ static inline int npu_ioctl(const struct npu_device *dev, unsigned long request,
 int npu_syncobj_get(struct npu_device *dev, uint32_t *handle);
 void npu_syncobj_put(struct npu_device *dev, uint32_t handle);
 
-/* ---- vm.c, queue.c, fence.c ---- */
+/* ---- bo.c, vm.c, queue.c, fence.c ---- */
+
+/* A GEM handle. */
+struct npu_bo {
+	struct npu_bo *next;	/* in npu_device.bos */
+	unsigned int refs;	/* under the device's lock, because an import can revive a handle */
+	struct npu_device *dev;
+	uint64_t size;
+	uint32_t handle;	/* GEM handle; the kernel gives the same one for the same dma-buf */
+	int dmabuf;	/* file of an imported buffer, else -1 */
+	bool need_sync;	/* see DRM_NPU_BO_INFO_NEED_SYNC */
+	void *map;	/* CPU mapping; NULL = none yet */
+};
 
 struct npu_vm {
 	atomic_uint refs;

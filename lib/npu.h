@@ -9,6 +9,10 @@
  * Lifetime: an object keeps what it was made from alive: a device may be
  * closed before its buffers, a model before its sessions.
  *
+ * Devices: what one call gets must come from one struct npu_device, else it
+ * returns -EINVAL; opening a node twice makes two. Buffers go from one to
+ * another as dma-bufs, fences as sync_files.
+ *
  * Threads: the library has no global state. Devices, VMs, queues, buffers,
  * fences, programs and models may be used by any number of threads at one
  * time; streams and sessions by one thread at a time (different sessions of
@@ -119,6 +123,8 @@ int npu_device_time(struct npu_device *dev, struct drm_npu_time_info *time);
  * @vm: NULL, or the only VM that will map it (cheaper to submit with, cannot
  *      be exported)
  * @bo: out: the buffer
+ *
+ * Return: 0; -EINVAL: @vm is another device's; errors of BO_CREATE.
  */
 int npu_bo_create(struct npu_device *dev, uint64_t size, uint32_t flags, struct npu_vm *vm,
 		  struct npu_bo **bo);
@@ -175,7 +181,9 @@ void npu_vm_destroy(struct npu_vm *vm);
  * @va: out: address, never 0; with NPU_VM_FIXED in: address, page aligned
  *
  * The mapping is in use when the call returns.
- * Return: 0; -ENOSPC: no address is left; -EINVAL; errors of VM_BIND.
+ * An error changes nothing.
+ * Return: 0; -ENOSPC: no address is left; -EINVAL: range or alignment, or @bo
+ * is another device's; errors of VM_BIND.
  */
 int npu_vm_map(struct npu_vm *vm, struct npu_bo *bo, uint64_t offset, uint64_t size,
 	       uint32_t flags, uint64_t *va);
@@ -212,8 +220,8 @@ void npu_queue_destroy(struct npu_queue *queue);
  * @nwaits: fewer than DRM_NPU_SYNCS_MAX
  * @done: out: signals after the last job; may be NULL
  *
- * Return: 0; -EIO: the queue is banned, see npu_queue_state(); errors of
- * SUBMIT. The error of a job is that of its fence.
+ * Return: 0; -EIO: the queue is banned, see npu_queue_state(); -EINVAL: one of
+ * @waits is another device's; errors of SUBMIT. The error of a job is that of its fence.
  */
 int npu_queue_submit(struct npu_queue *queue, const struct drm_npu_job *jobs, unsigned int count,
 		     struct npu_fence *const *waits, unsigned int nwaits, struct npu_fence **done);
@@ -499,6 +507,9 @@ int npu_session_read(struct npu_session *session, unsigned int output, void *dat
  *      caller synchronises CPU accesses with npu_bo_sync()
  * @offset: first byte, a multiple of 64
  * @err: out: text
+ *
+ * Return: 0; -EINVAL: index, range or alignment, or @bo is another device's;
+ * -EBUSY: a run is under way; errors of npu_vm_map().
  */
 int npu_session_bind(struct npu_session *session, unsigned int base, struct npu_bo *bo,
 		     uint64_t offset, struct npu_error *err);
@@ -513,7 +524,8 @@ int npu_session_bind(struct npu_session *session, unsigned int base, struct npu_
  *
  * Several runs may be under way at one time; they run in order, on the same
  * inputs and outputs.
- * Return: 0; -EIO: an earlier run failed, see npu_session_reset().
+ * Return: 0; -EIO: an earlier run failed, see npu_session_reset(); -EINVAL: one
+ * of @waits is another device's.
  */
 int npu_session_submit(struct npu_session *session, struct npu_fence *const *waits,
 		       unsigned int nwaits, struct npu_fence **fence, struct npu_error *err);

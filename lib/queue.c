@@ -69,8 +69,11 @@ NPU_API int npu_queue_submit(struct npu_queue *queue, const struct drm_npu_job *
 
 	if (nwaits >= DRM_NPU_SYNCS_MAX)
 		return -E2BIG;
-	for (n = 0; n < nwaits; n++)
+	for (n = 0; n < nwaits; n++) {
+		if (waits[n]->dev != dev)
+			return -EINVAL;
 		syncs[n] = (struct drm_npu_sync) { .handle = waits[n]->syncobj };
+	}
 	if (done) {
 		ret = npu_fence_create(dev, &fence);
 		if (ret)

@@ -347,6 +347,8 @@ NPU_API int npu_session_bind(struct npu_session *session, unsigned int base, str
 	if (base < NPU_BASE_IO || base >= NPU_BASE_IO + info->ninputs + info->noutputs)
 		return npu_fail(err, -EINVAL, "base %u is no input or output", base);
 	if (bo) {
+		if (bo->dev != session->model->dev)
+			return npu_fail(err, -EINVAL, "the buffer belongs to another device");
 		size = info->bases[base].size;
 		if (offset % ALIGN || offset > npu_bo_size(bo) || size > npu_bo_size(bo) - offset)
 			return npu_fail(err, -EINVAL,
@@ -379,8 +381,12 @@ NPU_API int npu_session_submit(struct npu_session *session, struct npu_fence *co
 		.bases = session->model->program->info.nbases,
 	};
 	struct npu_fence *done;
+	unsigned int i;
 	int ret;
 
+	for (i = 0; i < nwaits; i++)
+		if (waits[i]->dev != session->model->dev)
+			return npu_fail(err, -EINVAL, "fence %u to wait for belongs to another device", i);
 	ret = npu_bo_sync(session->bo, DRM_NPU_BO_SYNC_TO_DEVICE, 0, npu_bo_size(session->bo));
 	if (!ret)
 		ret = npu_queue_submit(session->queue, &job, 1, waits, nwaits, &done);

@@ -165,6 +165,9 @@ NPU_API int npu_vm_map(struct npu_vm *vm, struct npu_bo *bo, uint64_t offset, ui
 	};
 	int ret;
 
+	/* The handle of another device's buffer may be one of this device as well. */
+	if (bo->dev != vm->dev)
+		return -EINVAL;
 	if (offset >= npu_bo_size(bo) || size > npu_bo_size(bo) - offset)
 		return -EINVAL;
 	op.size = align_up(size ? size : npu_bo_size(bo) - offset, NPU_PAGE_SIZE);

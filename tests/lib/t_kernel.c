@@ -193,6 +193,50 @@ static void test_fence(void)
 	npu_vm_destroy(vm);
 }
 
+/* Handles are small numbers: one of another device may be valid, but is not meant. */
+static void test_devices(const char *path)
+{
+	struct npu_device *other = open_node();
+	struct npu_fence *fence = NULL, *done = NULL;
+	struct npu_session *session = NULL;
+	struct npu_vm *vm = NULL, *vm2 = NULL;
+	struct npu_queue *queue = NULL;
+	struct npu_model *model = NULL;
+	struct drm_npu_job job = { 0 };
+	struct npu_bo *bo = NULL, *none;
+	unsigned int calls;
+	struct npu_error err;
+	uint64_t va;
+
+	npu_vm_create(dev, &vm);
+	npu_vm_create(other, &vm2);
+	npu_bo_create(other, 4096, 0, NULL, &bo);
+	npu_queue_create(vm2, DRM_NPU_PRIORITY_NORMAL, 0, &queue);
+	npu_queue_submit(queue, &job, 1, NULL, 0, &fence);
+	npu_queue_destroy(queue);
+	npu_queue_create(vm, DRM_NPU_PRIORITY_NORMAL, 0, &queue);
+	npu_model_load(dev, path, 0, &model, &err);
+	npu_session_create(model, DRM_NPU_PRIORITY_NORMAL, &session, &err);
+	calls = kernel.binds + kernel.submits + kernel.creates;
+	ok(npu_vm_map(vm, bo, 0, 0, 0, &va) == -EINVAL, "a buffer of another device is not mapped");
+	ok(npu_bo_create(other, 4096, 0, vm, &none) == -EINVAL,
+	   "no buffer is private to another device's VM");
+	ok(npu_queue_submit(queue, &job, 1, &fence, 1, &done) == -EINVAL && !done,
+	   "no job waits for another device's fence");
+	ok(npu_session_bind(session, NPU_BASE_IO, bo, 0, &err) == -EINVAL, "bind: %s", err.text);
+	ok(npu_session_submit(session, &fence, 1, NULL, &err) == -EINVAL, "submit: %s", err.text);
+	ok(calls == kernel.binds + kernel.submits + kernel.creates, "the kernel sees none of it");
+	ok(!npu_vm_map(vm2, bo, 0, 0, 0, &va), "the buffer's own device maps it");
+	npu_session_destroy(session);
+	npu_model_destroy(model);
+	npu_queue_destroy(queue);
+	npu_fence_destroy(fence);
+	npu_bo_destroy(bo);
+	npu_vm_destroy(vm);
+	npu_vm_destroy(vm2);
+	npu_device_close(other);
+}
+
 /* Results are what a run that succeeded left, nothing else is one. */
 static void test_results(const char *path)
 {
@@ -243,6 +287,7 @@ int main(int argc, char **argv)
 	test_fence();
 	snprintf(model, sizeof(model), "%s/digits.tflite", argv[1]);
 	test_results(model);
+	test_devices(model);
 	npu_device_close(dev);
 	unlink(node);
 	return tap_done();

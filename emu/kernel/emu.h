@@ -61,7 +61,7 @@ struct emu_vector {
 struct emu_device {
 	struct npu_model_config config;
 	struct npu_model *model;
-	spinlock_t lock; /* of the model */
+	raw_spinlock_t lock; /* of the model */
 	ktime_t start;
 	struct hrtimer timer;
 	struct emu_core core[NPU_MAX_CORES];

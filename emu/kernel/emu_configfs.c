@@ -2,15 +2,16 @@
 /**
  * DOC: configfs
  *
- * ``mkdir /sys/kernel/config/npu_emu/NAME`` describes a device, writing 1 to its
- * ``enabled`` plugs it in; 0 or ``rmdir`` pulls it out.
+ * ``mkdir /sys/kernel/config/npu_emu/NAME`` describes a device, writing 1 to
+ * ``enabled`` plugs it in, writing 0 or ``rmdir`` pulls it out. A value out of
+ * range is refused with EINVAL, a change while plugged in with EBUSY.
  *
  * ==================  =========================================================
- * cores               compute cores; while not enabled
- * slots               hardware queues; while not enabled
+ * cores               compute cores, 1 to 32; while not enabled
+ * slots               hardware queues, 1 to 256; while not enabled
  * irqs                interrupt vectors, 1 or 2; while not enabled
- * macs_max_order      log2 of the most MACs in a command; while not enabled
- * bytes_max_order     log2 of the most bytes in a command; while not enabled
+ * macs_max_order      log2 of the most MACs in a command, 20 to 40; likewise
+ * bytes_max_order     log2 of the most bytes in a command, 20 to 40; likewise
  * reset_ms            bound of a reset, milliseconds; while not enabled
  * enabled             0 or 1
  * device              name of the platform device (read only)

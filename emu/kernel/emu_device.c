@@ -78,7 +78,7 @@ static void emu_host_timer(void *host, u64 ns)
 {
 	struct emu_device *emu = host;
 
-	hrtimer_start(&emu->timer, ns_to_ktime(ns), HRTIMER_MODE_REL);
+	hrtimer_start(&emu->timer, ns_to_ktime(ns), HRTIMER_MODE_REL_HARD);
 }
 
 static enum hrtimer_restart emu_timer(struct hrtimer *timer)
@@ -99,7 +99,7 @@ static unsigned long emu_host_lock(void *host)
 	struct emu_device *emu = host;
 	unsigned long flags;
 
-	spin_lock_irqsave(&emu->lock, flags);
+	raw_spin_lock_irqsave(&emu->lock, flags);
 	return flags;
 }
 
@@ -107,7 +107,7 @@ static void emu_host_unlock(void *host, unsigned long flags)
 {
 	struct emu_device *emu = host;
 
-	spin_unlock_irqrestore(&emu->lock, flags);
+	raw_spin_unlock_irqrestore(&emu->lock, flags);
 }
 
 static const struct npu_host_ops emu_host_ops = {
@@ -237,9 +237,9 @@ struct emu_device *emu_device_create(const struct npu_model_config *config)
 	if (!emu)
 		return ERR_PTR(-ENOMEM);
 	emu->config = *config;
-	spin_lock_init(&emu->lock);
+	raw_spin_lock_init(&emu->lock);
 	emu->start = ktime_get();
-	hrtimer_init(&emu->timer, CLOCK_MONOTONIC, HRTIMER_MODE_REL);
+	hrtimer_init(&emu->timer, CLOCK_MONOTONIC, HRTIMER_MODE_REL_HARD);
 	emu->timer.function = emu_timer;
 
 	ret = emu_device_init(emu);

@@ -35,6 +35,9 @@ static int __init emu_init(void)
 	config.slots = slots;
 	emu_default = emu_device_create(&config);
 	if (IS_ERR(emu_default)) {
+		if (PTR_ERR(emu_default) == -EINVAL)
+			pr_err("npu_emu: cores must be 1 to %u, slots 1 to %u\n", NPU_MAX_CORES,
+			       NPU_MAX_SLOTS);
 		emu_configfs_exit();
 		return PTR_ERR(emu_default);
 	}

@@ -297,13 +297,23 @@ TEST_F(illegal, overlap)
 
 TEST_F(illegal, too_much_work)
 {
-	self->copy->in.rank = 3;
-	self->copy->out.rank = 3;
-	self->copy->in.dim[0] = self->copy->out.dim[0] = 1u << 31;
-	self->copy->in.dim[1] = self->copy->out.dim[1] = 1u << 31;
-	self->copy->in.dim[2] = self->copy->out.dim[2] = 1;
+	/* More bytes than one command may move, from one byte; the output is large enough. */
+	struct drm_npu_device_info info;
+	struct drm_npu_dev_query query = {
+		.type = DRM_NPU_QUERY_DEVICE, .size = sizeof(info), .ptr = (uintptr_t)&info,
+	};
+	int i;
+
+	ASSERT_EQ(call(self->fd, DRM_IOCTL_NPU_DEV_QUERY, &query), 0);
+	ctx_bases(&self->ctx)[0].size = 1ull << 40;
+	self->copy->in.rank = self->copy->out.rank = 2;
 	self->copy->in.stride[0] = self->copy->in.stride[1] = 0;
-	EXPECT_EQ(stream_run(&self->ctx, self->header, 1), -EINVAL);
+	self->copy->out.stride[0] = 65536;
+	self->copy->out.stride[1] = 1;
+	for (i = 0; i < 2; i++)
+		self->copy->in.dim[i] = self->copy->out.dim[i] =
+			i ? 65536 : 1u << (info.bytes_max_order - 16);
+	EXPECT_ILLEGAL(COPY_AT, NPU_ILLEGAL_LIMIT);
 }
 
 TEST_F(illegal, jobs_behind_a_fault_are_cancelled)

@@ -264,7 +264,10 @@ TEST_F(hang, a_device_that_disappears_ends_its_jobs)
 
 TEST_F(hang, a_device_that_disappeared_says_enodev)
 {
+	struct drm_npu_perf_query perf = { .queue_id = self->ctx.queue };
 	struct drm_npu_queue_get_state state;
+	struct drm_npu_vm_create vm = {};
+	uint32_t handle;
 
 	ASSERT_EQ(submit_one(self->fd, self->ctx.queue, work_job(&self->ctx, WORK_LONG),
 			     self->ctx.syncobj), 0);
@@ -272,9 +275,10 @@ TEST_F(hang, a_device_that_disappeared_says_enodev)
 	ASSERT_EQ(job_result(self->fd, self->ctx.syncobj), -ENODEV);
 	EXPECT_EQ(submit_one(self->fd, self->ctx.queue, empty_job(), self->ctx.syncobj), -ENODEV);
 	EXPECT_EQ(vm_map(self->fd, self->ctx.vm, self->ctx.bo, 64 * MIB, PAGE), -ENODEV);
-	EXPECT_EQ(vm_create(self->fd), 0);
-	EXPECT_EQ(bo_create(self->fd, PAGE), 0);
-	EXPECT_EQ(queue_create(self->fd, self->ctx.vm), 0);
+	EXPECT_EQ(call(self->fd, DRM_IOCTL_NPU_VM_CREATE, &vm), -ENODEV);
+	EXPECT_EQ(bo_create_flags(self->fd, PAGE, 0, 0, &handle), -ENODEV);
+	EXPECT_EQ(queue_create_full(self->fd, self->ctx.vm, 0, 0, &handle), -ENODEV);
+	EXPECT_EQ(call(self->fd, DRM_IOCTL_NPU_PERF_QUERY, &perf), -ENODEV);
 	ASSERT_EQ(queue_state(self->fd, self->ctx.queue, &state), 0);
 	EXPECT_TRUE(state.state & DRM_NPU_QUEUE_LOST);
 	/* The memory is still there. */

@@ -110,6 +110,32 @@ TEST_F(vm, thousands_of_vms)
 		ASSERT_EQ(vm_destroy(self->fd, vms[i]), 0);
 }
 
+TEST_F_TIMEOUT(vm, address_spaces_run_out, 120)
+{
+	struct drm_npu_vm_create args;
+	struct emu emu;
+	int fd, ret, i;
+
+	/* A device of its own: 65,535 address-space ids, one page table each. */
+	ASSERT_EQ(emu_create(&emu, 1, 1), 0);
+	fd = device_open_index(emu.index);
+	for (i = 0; i < 70000; i++) {
+		args = (struct drm_npu_vm_create) {};
+		ret = call(fd, DRM_IOCTL_NPU_VM_CREATE, &args);
+		if (ret)
+			break;
+	}
+	if (ret == -ENOMEM)
+		SKIP(goto out, "not enough memory for 65,535 page tables");
+	EXPECT_EQ(ret, -ENOSPC);
+	EXPECT_EQ(i, 65535);
+	ASSERT_EQ(vm_destroy(fd, 1), 0);
+	EXPECT_NE(vm_create(fd), 0);
+out:
+	close(fd);
+	EXPECT_EQ(emu_remove(&emu), 0);
+}
+
 TEST_F(vm, map_and_unmap)
 {
 	ASSERT_EQ(vm_map(self->fd, self->vm, self->bo, CTX_VA, PAGE), 0);

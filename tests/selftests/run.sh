@@ -1,11 +1,11 @@
 #!/bin/busybox sh
 # SPDX-License-Identifier: GPL-2.0-only
-# Runs in the VM: all test programs beside it, or those named. Prints TAP, each
-# program's lines with its name in front, and returns 1 if anything failed.
+# Runs in the VM: all test programs beside it, or those named. Prints their TAP,
+# a comment before each, and returns 1 if anything failed.
 cd "$(dirname "$0")" || exit 1
 modprobe vgem 2>/dev/null
 failed=0
-for test in ${*:-npu_*}; do
+for test in ${*:-$(ls npu_* | grep -v '\.')}; do
 	echo "# program $test"
 	before=$(awk '{print int($1)}' /proc/uptime)
 	timeout "${NPU_TEST_TIMEOUT:-300}" ./"$test" || failed=1

@@ -9,6 +9,8 @@ stock=$("$TOP/tests/vm/kernel.sh" modules)
 ours=$BUILD/modules/$release
 root=$BUILD/vm/root
 busybox=$(unpacked busybox-static)
+# Since the merge of /usr it lies below usr.
+busybox=$(find "$busybox" -path '*bin/busybox' -type f)
 
 # Beside what our modules need: what the tests exchange buffers with.
 extra=(configfs vgem)
@@ -44,7 +46,7 @@ done
 cp "$stock"/modules.{builtin,builtin.modinfo,order} "$root/lib/modules/$release/"
 depmod -b "$root" "$release"
 
-cp "$busybox/bin/busybox" "$root/bin/"
+cp "$busybox" "$root/bin/busybox"
 cp "$TOP/tests/vm/init" "$root/init"
 
 # Programs: NAME=PATH pairs or folders of programs, as the Makefile lists them.

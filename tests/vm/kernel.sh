@@ -42,7 +42,7 @@ headers() {
 			cp -a "$base/usr" "$tmp/"
 		done
 		sed -i "s,/usr/src/,$dir/usr/src/," "$tmp/usr/src/linux-headers-$release/Makefile"
-		mv "$tmp" "$dir"
+		mv -T "$tmp" "$dir" 2>/dev/null || rm -rf "$tmp"	# somebody was faster
 	fi
 	echo "$dir/usr/src/linux-headers-$release"
 }
@@ -62,7 +62,7 @@ source_parts() {
 			'*/tools/testing/selftests/kselftest*.h' \
 			'*/scripts/checkpatch.pl' '*/scripts/spelling.txt' \
 			'*/scripts/const_structs.checkpatch' '*/scripts/kernel-doc'
-		mv "$tmp" "$dir"
+		mv -T "$tmp" "$dir" 2>/dev/null || rm -rf "$tmp"	# somebody was faster
 	fi
 	echo "$dir"
 }
@@ -70,7 +70,10 @@ source_parts() {
 case ${1:-} in
 release)	echo "$release" ;;
 image)		echo "$(unpacked "$image")/boot/vmlinuz-$release" ;;
-modules)	echo "$(unpacked "$image")/lib/modules/$release" ;;
+modules)	dir=$(unpacked "$image")
+		# Since the merge of /usr they lie below usr.
+		[ -d "$dir/lib/modules/$release" ] || dir=$dir/usr
+		echo "$dir/lib/modules/$release" ;;
 headers)	headers ;;
 source)		source_parts ;;
 *)		die "usage: kernel.sh release|image|modules|headers|source" ;;

@@ -9,6 +9,7 @@ BUILD=${BUILD:-$TOP/build}
 CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/npu
 KERNEL=${KERNEL:-6.12}
 ARCH=$(dpkg --print-architecture)
+mkdir -p "$CACHE"
 
 say() { printf '\033[1m==>\033[0m %s\n' "$*" >&2; }
 
@@ -20,6 +21,12 @@ die() {
 	done
 	exit 1
 }
+
+case $TOP$BUILD$CACHE in
+*[[:space:]]*)
+	die "the build systems of kernel and image cannot cope with spaces in paths" \
+	    "checkout: $TOP" "cache: $CACHE (XDG_CACHE_HOME chooses another place)" ;;
+esac
 
 # timed TEXT COMMAND...: say what runs and how long it took.
 timed() {
@@ -40,11 +47,12 @@ as_root() {
 	fi
 }
 
+# At most once an hour, whichever script asks.
 apt_update_once() {
-	[ -n "${APT_UPDATED:-}" ] && return
-	APT_UPDATED=1
+	[ -z "$(find "$CACHE/apt-updated" -mmin -60 2>/dev/null)" ] || return 0
 	say "reading the package lists: apt-get update (as root)"
 	as_root apt-get -q update >&2
+	touch "$CACHE/apt-updated"
 }
 
 # apt_field PACKAGE FIELD: a field of the newest version of a package.
@@ -66,23 +74,33 @@ need_package() {
 # files; downloads and unpacks it first if need be. apt checks the checksum
 # against its signed lists; so do we against what was asked for.
 unpacked() {
-	local package=$1 version hash dir tmp
+	local package=$1 version hash dir
 	need_package "$package"
 	version=$(apt_field "$package" Version)
 	hash=$(apt_field "$package" SHA256)
 	dir=$CACHE/packages/${package}_${version//[^A-Za-z0-9.+~-]/_}_${hash:0:12}
 	if [ ! -d "$dir" ]; then
-		mkdir -p "$CACHE/packages"
-		tmp=$(mktemp -d "$CACHE/packages/tmp.XXXXXX")
-		say "downloading $package $version ($(($(apt_field "$package" Size) / 1048576)) MB)"
-		(cd "$tmp" && apt-get -qq download "$package" >&2 2>apt.log) ||
-			{ cat "$tmp/apt.log" >&2; die "could not download $package"; }
-		echo "$hash  $(ls "$tmp"/*.deb)" | sha256sum --quiet -c - >&2 ||
-			die "wrong checksum: $package" "remove $tmp and try again"
-		mkdir "$tmp/files"
-		dpkg-deb -x "$tmp"/*.deb "$tmp/files"
-		mv "$tmp/files" "$dir" 2>/dev/null || [ -d "$dir" ]
-		rm -rf "$tmp"
+		(	# One download at a time, whoever else wants the same.
+			flock 9
+			[ -d "$dir" ] || download "$package" "$version" "$hash" "$dir"
+		) 9>"$CACHE/lock" || exit 1
 	fi
 	echo "$dir"
+}
+
+download() {	# PACKAGE VERSION HASH FOLDER
+	local tmp
+	mkdir -p "$CACHE/packages"
+	tmp=$(mktemp -d "$CACHE/packages/tmp.XXXXXX")
+	trap 'rm -rf "$tmp"' EXIT
+	say "downloading $1 $2 ($(($(apt_field "$1" Size) / 1048576)) MB)"
+	(cd "$tmp" && apt-get -qq download "$1" >&2 2>apt.log) || {
+		cat "$tmp/apt.log" >&2
+		die "could not download $1" "is there a network? 'apt-get update' may help too"
+	}
+	echo "$3  $(ls "$tmp"/*.deb)" | sha256sum --quiet -c - >&2 ||
+		die "wrong checksum: $1" "try again; 'apt-get update' if that does not help"
+	mkdir "$tmp/files"
+	dpkg-deb -x "$tmp"/*.deb "$tmp/files"
+	mv -T "$tmp/files" "$4"
 }

@@ -5,8 +5,15 @@
 # tree of links to them.
 . "$(dirname "$0")/lib.sh"
 
-release=$("$TOP/tests/vm/kernel.sh" release)
-headers=${KDIR:-$("$TOP/tests/vm/kernel.sh" headers)}
+if [ -n "${KDIR:-}" ]; then
+	[ -e "$KDIR/Makefile" ] ||
+		die "no kernel to build against at $KDIR" "install linux-headers-$(uname -r)"
+	headers=$KDIR
+	release=$(make -s -C "$KDIR" kernelrelease)
+else
+	headers=$("$TOP/tests/vm/kernel.sh" headers)
+	release=$("$TOP/tests/vm/kernel.sh" release)
+fi
 dir=$BUILD/modules/$release
 mkdir -p "$dir"
 

@@ -90,9 +90,10 @@ if [ -n "$interactive" ]; then
 	"${qemu[@]}" "${accel[@]}" -initrd "$work/initrd" -append "$base $append" \
 		"${console[@]}" -serial "file:$work/code" || code=$?
 else
-	timeout --foreground "$limit" "${qemu[@]}" "${accel[@]}" -initrd "$work/initrd" \
-		-append "$base $append" "${console[@]}" -serial "file:$work/code" </dev/null | cat || true
-	code=${PIPESTATUS[0]}
+	# QEMU must not find a terminal at its output.
+	{ timeout --foreground "$limit" "${qemu[@]}" "${accel[@]}" -initrd "$work/initrd" \
+		-append "$base $append" "${console[@]}" -serial "file:$work/code" </dev/null | cat
+	} || code=${PIPESTATUS[0]}
 fi
 
 cp "$work/kernel.log" "$dir/$name.log" 2>/dev/null || true

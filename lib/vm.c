@@ -21,33 +21,31 @@ static struct npu_range *new_range(uint64_t start, uint64_t end, struct npu_rang
 	return range;
 }
 
-/* Take [start, end) out of the list where it is free. */
-static int range_take(struct npu_vm *vm, uint64_t start, uint64_t end)
+/* Take [start, end) out of the list where it is free; uses @spare up. */
+static void range_take(struct npu_vm *vm, uint64_t start, uint64_t end, struct npu_range *spare)
 {
-	struct npu_range **link = &vm->free, *range, *tail;
+	struct npu_range **link = &vm->free, *range;
 
 	while ((range = *link) && range->start < end) {
 		if (range->end <= start) {
 			link = &range->next;
 		} else if (range->start < start && range->end > end) {
-			tail = new_range(end, range->end, range->next);
-			if (!tail)
-				return -ENOMEM;
+			*spare = (struct npu_range) { range->next, end, range->end };
 			range->end = start;
-			range->next = tail;
-			return 0;
+			range->next = spare;
+			return;
 		} else if (range->start < start) {
 			range->end = start;
 			link = &range->next;
 		} else if (range->end > end) {
 			range->start = end;
-			return 0;
+			break;
 		} else {
 			*link = range->next;
 			free(range);
 		}
 	}
-	return 0;
+	free(spare);
 }
 
 /* Put [start, end) into the list; parts of it may be there already. */
@@ -163,7 +161,9 @@ NPU_API int npu_vm_map(struct npu_vm *vm, struct npu_bo *bo, uint64_t offset, ui
 		.handle = npu_bo_handle(bo),
 		.offset = offset,
 	};
-	int ret;
+	uint64_t top = 1ull << vm->dev->info.va_bits;
+	struct npu_range *spare;
+	int ret = 0;
 
 	/* The handle of another device's buffer may be one of this device as well. */
 	if (bo->dev != vm->dev)
@@ -172,21 +172,25 @@ NPU_API int npu_vm_map(struct npu_vm *vm, struct npu_bo *bo, uint64_t offset, ui
 		return -EINVAL;
 	op.size = align_up(size ? size : npu_bo_size(bo) - offset, NPU_PAGE_SIZE);
 
-	pthread_mutex_lock(&vm->lock);
 	if (flags & NPU_VM_FIXED) {
 		op.va = *va;
-		ret = *va >> vm->dev->info.va_bits ? -EINVAL : 0;
-	} else {
+		if (op.va % NPU_PAGE_SIZE || op.va >= top || op.size > top - op.va)
+			return -EINVAL;
+	}
+	/* Once it is mapped nothing may fail: what it replaced has gone. */
+	spare = malloc(sizeof(*spare));
+	if (!spare)
+		return -ENOMEM;
+
+	pthread_mutex_lock(&vm->lock);
+	if (!(flags & NPU_VM_FIXED))
 		ret = range_find(vm, op.size, &op.va);
-	}
-	/* Taken first: giving back what was taken whole needs no memory. */
 	if (!ret)
-		ret = range_take(vm, op.va, op.va + op.size);
-	if (!ret) {
 		ret = bind(vm, &op);
-		if (ret && !(flags & NPU_VM_FIXED))
-			range_give(vm, op.va, op.va + op.size);
-	}
+	if (!ret)
+		range_take(vm, op.va, op.va + op.size, spare);
+	else
+		free(spare);
 	pthread_mutex_unlock(&vm->lock);
 	if (!ret)
 		*va = op.va;
@@ -204,8 +208,8 @@ NPU_API int npu_vm_unmap(struct npu_vm *vm, uint64_t va, uint64_t size)
 
 	pthread_mutex_lock(&vm->lock);
 	ret = bind(vm, &op);
-	if (!ret && op.va >= VA_FIRST)
-		range_give(vm, op.va, op.va + op.size);
+	if (!ret && op.va + op.size > VA_FIRST)
+		range_give(vm, op.va > VA_FIRST ? op.va : VA_FIRST, op.va + op.size);
 	pthread_mutex_unlock(&vm->lock);
 	return ret;
 }

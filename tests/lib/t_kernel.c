@@ -193,6 +193,53 @@ static void test_fence(void)
 	npu_vm_destroy(vm);
 }
 
+/* A mapping that fails takes no addresses. */
+static void test_addresses(void)
+{
+	uint64_t first = 0, va = 0, last = (1ull << 48) - 4096;
+	struct npu_bo *bo = NULL;
+	struct npu_vm *vm = NULL;
+	unsigned int binds, i;
+	bool good = true;
+
+	npu_vm_create(dev, &vm);
+	npu_bo_create(dev, 8192, 0, NULL, &bo);
+	npu_vm_map(vm, bo, 0, 0, 0, &first);
+	npu_vm_unmap(vm, first, 8192);
+	kernel.bind = ENOMEM;
+	va = first + 4096;
+	ok(npu_vm_map(vm, bo, 0, 4096, NPU_VM_FIXED, &va) == -ENOMEM && va == first + 4096 &&
+	   npu_vm_map(vm, bo, 0, 0, 0, &va) == -ENOMEM, "a bind fails");
+	kernel.bind = 0;
+	binds = kernel.binds;
+	for (i = 1; i < 4096; i <<= 1) {
+		va = first + i;
+		good &= npu_vm_map(vm, bo, 0, 4096, NPU_VM_FIXED, &va) == -EINVAL;
+	}
+	ok(good && kernel.binds == binds, "an address within a page is refused");
+	va = 1ull << 48;
+	good = npu_vm_map(vm, bo, 0, 0, NPU_VM_FIXED, &va) == -EINVAL;
+	va = last;
+	ok(good && npu_vm_map(vm, bo, 0, 0, NPU_VM_FIXED, &va) == -EINVAL && kernel.binds == binds,
+	   "one beyond the last as well");
+	ok(!npu_vm_map(vm, bo, 0, 4096, NPU_VM_FIXED, &last), "the last one is not");
+	ok(!npu_vm_map(vm, bo, 0, 0, 0, &va) && va == first, "all of them are still free");
+	npu_vm_unmap(vm, va, 8192);
+	va = first + 4096;
+	ok(!npu_vm_map(vm, bo, 0, 4096, NPU_VM_FIXED, &va) &&
+	   !npu_vm_map(vm, bo, 0, 4096, 0, &va) && va == first &&
+	   !npu_vm_map(vm, bo, 0, 4096, 0, &va) && va == first + 8192,
+	   "what is mapped at a chosen address is not given away");
+	kernel.bind = ENOMEM;
+	va = first;
+	ok(npu_vm_map(vm, bo, 0, 0, NPU_VM_FIXED, &va) == -ENOMEM, "a replacement fails");
+	kernel.bind = 0;
+	ok(!npu_vm_map(vm, bo, 0, 4096, 0, &va) && va == first + 12288,
+	   "and what it would have replaced is still taken");
+	npu_bo_destroy(bo);
+	npu_vm_destroy(vm);
+}
+
 /* Handles are small numbers: one of another device may be valid, but is not meant. */
 static void test_devices(const char *path)
 {
@@ -285,6 +332,7 @@ int main(int argc, char **argv)
 	close(fd);
 	dev = open_node();
 	test_fence();
+	test_addresses();
 	snprintf(model, sizeof(model), "%s/digits.tflite", argv[1]);
 	test_results(model);
 	test_devices(model);

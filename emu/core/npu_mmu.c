@@ -198,11 +198,6 @@ static int npu_pin_fill(struct npu_core *core, struct npu_pin *pin,
 		npu_unmap(core->model, pin->ptr, pin->len);
 	pin->ptr = NULL;
 	pin->len = 0;
-	/* A tile whose operands are spread over very many pages takes long. */
-	if (READ_ONCE(core->leave)) {
-		core->left = true;
-		return npu_fault(core, NPU_FAULT_ABORTED, 0, 0, NPU_ACCESS_NONE);
-	}
 	if (npu_translate(core, va, access, &bus, &left))
 		return -1;
 	/* Whole pages, as many as the caller is going to use. */
@@ -232,6 +227,12 @@ u8 *npu_pin(struct npu_core *core, enum npu_pin_kind kind, u64 va, u64 want, u64
 {
 	struct npu_pin *pin = &core->pin[kind][(va >> NPU_PT_SHIFT(0)) % NPU_PINS];
 
+	/* All loops of all commands come here every few thousand elements. */
+	if (READ_ONCE(core->leave)) {
+		core->left = true;
+		npu_fault(core, NPU_FAULT_ABORTED, 0, 0, NPU_ACCESS_NONE);
+		return NULL;
+	}
 	if (va - pin->va >= pin->len && npu_pin_fill(core, pin, kind, va, want))
 		return NULL;
 	*got = min_t(u64, want, pin->va + pin->len - va);

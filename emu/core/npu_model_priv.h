@@ -22,7 +22,13 @@
 #define NPU_BYTES_PER_CYCLE	32
 #define NPU_TILE_CYCLES		16	/* that each tile costs at least */
 #define NPU_TURN_CYCLES		4096	/* of a queue, times its level's weight */
-#define NPU_TILE_MACS		65536	/* what a tile aims at */
+/*
+ * What a tile aims at, in dense elements that take as long: a run of elements
+ * costs NPU_RUN_WORK more, a window of memory that is borrowed NPU_PIN_WORK.
+ */
+#define NPU_TILE_WORK		65536
+#define NPU_RUN_WORK		16
+#define NPU_PIN_WORK		64
 #define NPU_TILE_ELEMENTS	4096
 #define NPU_TERMS_MAX		1048576u	/* that make up one result */
 #define NPU_SIZE_MAX		0x7fffffffu	/* of one dimension */
@@ -166,6 +172,31 @@ struct npu_row {
 };
 
 /**
+ * struct npu_plan - how results and their terms are cut into tiles
+ * @terms: of one result
+ * @columns: neighbouring results of a tile
+ * @pixels: groups of columns in a tile
+ * @slice: most terms of a tile
+ * @slices: tiles that make a result one after the other; the accumulators
+ *          stay in the core between them; if more than 1, @pixels is 1
+ */
+struct npu_plan {
+	u32 terms;
+	u32 columns;
+	u32 pixels;
+	u32 slice;
+	u32 slices;
+};
+
+/* The terms of a tile. */
+struct npu_slice {
+	u32 from;
+	u32 to;
+	bool first;
+	bool last;
+};
+
+/**
  * struct npu_window - a window that slides over rows and columns
  * @size: of the window
  * @stride: of the window
@@ -198,10 +229,8 @@ struct npu_mac {
 	u32 group_out;
 	bool in_dense;		/* a row of the window is contiguous */
 	bool w_dense;		/* the weights of a result are contiguous */
-	u32 terms;		/* of one result */
-	u32 columns;		/* output channels of a tile */
+	struct npu_plan plan;
 	u32 blocks;		/* of columns in a group */
-	u32 pixels;		/* output pixels of a tile */
 	u64 strips;		/* of pixels, for one outer index */
 };
 
@@ -209,15 +238,13 @@ struct npu_pool_cmd {
 	struct npu_window window;
 	struct npu_limits limits;
 	u32 mode;
-	u32 columns;
+	struct npu_plan plan;
 	u32 blocks;
-	u32 pixels;
 };
 
 struct npu_reduce_cmd {
 	struct npu_factor factor;
 	struct npu_limits limits;
-	u32 count;		/* elements of one sum */
 	u32 kept_rank;
 	u32 kept[NPU_ISA_MAX_RANK];
 	s64 kept_stride[2][NPU_ISA_MAX_RANK];
@@ -228,9 +255,8 @@ struct npu_reduce_cmd {
 	s64 run_stride;
 	s64 out_stride;
 	bool vector;		/* the innermost dimension is kept */
-	u32 columns;
+	struct npu_plan plan;
 	u32 blocks;
-	u32 batch;
 	u64 cells;
 };
 
@@ -251,6 +277,10 @@ struct npu_requant_cmd {
 struct npu_softmax_cmd {
 	struct npu_rows rows;
 	s32 diff_min;
+	u32 parts;		/* tiles of each of the three passes over a row; 0: rows are whole */
+	u32 part;		/* most elements of them */
+	s32 max;		/* what the passes hand on */
+	s64 sum;
 	s32 exp[256];		/* Q0.31 by distance from the maximum */
 };
 
@@ -286,8 +316,8 @@ struct npu_cost {
  * @size: bytes of the command
  * @decode: reads and checks core->raw, fills core->cmd with the number of
  *          tiles; an error is a fault that it has recorded
- * @tile: executes one tile, any order gives the same results; adds macs and
- *        bytes to the cost
+ * @tile: executes one tile; they come in ascending order without anything
+ *        between; adds macs and bytes to the cost
  */
 struct npu_op {
 	u16 opcode;
@@ -378,7 +408,7 @@ enum npu_outcome {
 #define NPU_PATCH_TERMS		8192	/* of one patch */
 #define NPU_COLUMNS		1024	/* output channels of one tile */
 
-/* Working memory of a core, used within one tile. */
+/* Working memory of a core; only accumulators outlive a tile, see struct npu_plan. */
 struct npu_scratch {
 	u64 patch[NPU_PATCH_TERMS];
 	u8 stage[3][NPU_TILE_ELEMENTS * 8];
@@ -597,6 +627,12 @@ bool npu_same_shape(const struct npu_operand *a, const struct npu_operand *b);
 void npu_rows_init(struct npu_core *core, struct npu_rows *rows, bool keep_last);
 void npu_rows_tile(const struct npu_core *core, const struct npu_rows *rows, u64 tile,
 		   struct npu_row *row, u32 *count, u32 *start, u32 *length);
+u32 npu_stride_work(s64 stride, u32 times);
+u32 npu_jump_work(s64 a, u32 times_a, s64 b, u32 times_b);
+void npu_plan_init(struct npu_plan *plan, u64 terms, u32 width, u32 once, u32 fixed,
+		   u32 each, u32 column);
+struct npu_slice npu_plan_slice(const struct npu_plan *plan, u64 *tile);
+void npu_rows_cut(struct npu_command *cmd, struct npu_rows *rows);
 void npu_row_next(const struct npu_rows *rows, u32 operands, struct npu_row *row);
 
 #define NPU_BIT(type)		(1u << NPU_TYPE_##type)

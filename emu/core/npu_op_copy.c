@@ -86,14 +86,11 @@ static void npu_pad_rows(struct npu_core *core)
 	rows->step[1] = out->rank ? out->stride[last] : out->esize;
 	for (i = last; i-- > 0; rows->rank++) {
 		rows->dim[rows->rank] = out->dim[i];
-		rows->stride[0][rows->rank] = 0;
+		rows->stride[0][rows->rank] = in->stride[i];
 		rows->stride[1][rows->rank] = out->stride[i];
 		rows->rows *= out->dim[i];
 	}
-	rows->chunk = min_t(u32, rows->length, NPU_TILE_ELEMENTS);
-	rows->chunks = (u32)npu_div_up(rows->length, rows->chunk);
-	rows->batch = rows->chunks > 1 ? 1 : NPU_TILE_ELEMENTS / rows->length;
-	core->cmd.tiles = npu_div_up(rows->rows, rows->batch) * rows->chunks;
+	npu_rows_cut(&core->cmd, rows);
 }
 
 static bool npu_pad_shape(const struct npu_core *core)
@@ -279,9 +276,11 @@ static int npu_resize_decode(struct npu_core *core)
 	struct npu_command *cmd = &core->cmd;
 	struct npu_resize_cmd *r = &cmd->resize;
 	const u32 *dim = cmd->t[1].dim;
+	const s64 *in = cmd->t[0].stride;
+	const s64 *out = cmd->t[1].stride;
 	enum npu_illegal why;
+	u32 each, jump, i;
 	u64 pixels;
-	u32 i;
 
 	cmd->operands = 2;
 	npu_operand_load(&cmd->t[0], &raw->in);
@@ -297,9 +296,15 @@ static int npu_resize_decode(struct npu_core *core)
 	if (npu_check_places(core))
 		return -1;
 	pixels = (u64)dim[0] * dim[1] * dim[2];
+	each = npu_stride_work(in[3], 1) + npu_stride_work(out[3], 1);
+	jump = npu_jump_work(in[1], r->axis[0].num / r->axis[0].den + 1,
+			     in[2], r->axis[1].num / r->axis[1].den + 1) +
+	       npu_jump_work(out[1], 1, out[2], 1);
 	r->columns = min_t(u32, dim[3], NPU_TILE_ELEMENTS);
+	r->columns = min_t(u32, r->columns, NPU_TILE_WORK / each);
 	r->blocks = (u32)npu_div_up(dim[3], r->columns);
-	r->pixels = NPU_TILE_ELEMENTS / r->columns;
+	r->pixels = clamp_t(u32, NPU_TILE_WORK / (r->columns * each + jump), 1,
+			    NPU_TILE_ELEMENTS / r->columns);
 	cmd->tiles = npu_div_up(pixels, r->pixels) * r->blocks;
 	return 0;
 }

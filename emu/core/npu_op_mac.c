@@ -63,21 +63,60 @@ static void npu_mac_arrays(struct npu_core *core, const struct npu_requant *raw)
 		       q->bias_type == NPU_TYPE_NONE ? 0 : channels * 4, 4);
 }
 
+/* Work between two runs of inputs. */
+static u32 npu_mac_jump(const struct npu_mac *m)
+{
+	const struct npu_window *w = &m->window;
+
+	return npu_jump_work(m->in_stride[0],
+			     m->in_dim[0] > 1 ? max_t(u32, w->dilation[0], w->stride[0]) : 0,
+			     m->in_stride[1],
+			     m->in_dim[1] > 1 ? max_t(u32, w->dilation[1], w->stride[1]) : 0);
+}
+
 /* Size of the tiles; the work is already known to be within the caps. */
-static void npu_mac_tiles(struct npu_core *core)
+static void npu_mac_tiles(struct npu_core *core, u32 fixed, u32 each)
 {
 	struct npu_command *cmd = &core->cmd;
 	struct npu_mac *m = &cmd->mac;
 	u64 outer = (u64)m->outer[0] * m->outer[1] * m->outer[2] * m->outer[3];
+	u32 store = npu_jump_work(m->out_stride[0], m->out_dim[0] > 1, m->out_stride[1],
+				  m->out_dim[1] > 1);
+	u32 column = npu_stride_work(m->out_stride[2], m->out_dim[2] > 1) +
+		     npu_stride_work(m->w_stride[0], m->group_out > 1);
 
-	m->terms = (u32)cmd->terms;
-	m->columns = min_t(u32, m->group_out, NPU_COLUMNS);
-	m->columns = min_t(u32, m->columns, max_t(u32, NPU_TILE_MACS / 2 / m->terms, 1));
-	m->blocks = (u32)npu_div_up(m->group_out, m->columns);
-	m->pixels = NPU_TILE_MACS / (m->terms * m->columns);
-	m->pixels = clamp_t(u32, m->pixels, 1, NPU_TILE_ELEMENTS);
-	m->strips = npu_div_up((u64)m->out_dim[0] * m->out_dim[1], m->pixels);
-	cmd->tiles = outer * m->strips * m->groups * m->blocks;
+	npu_plan_init(&m->plan, cmd->terms, m->group_out, store, fixed, each, column);
+	m->blocks = (u32)npu_div_up(m->group_out, m->plan.columns);
+	m->strips = npu_div_up((u64)m->out_dim[0] * m->out_dim[1], m->plan.pixels);
+	cmd->tiles = outer * m->strips * m->groups * m->blocks * m->plan.slices;
+}
+
+/* Inputs are gathered once for all columns, weights are read for each. */
+static void npu_dense_tiles(struct npu_core *core)
+{
+	struct npu_mac *m = &core->cmd.mac;
+	u32 run = m->group_in * (m->in_dense ? m->window.size[1] : 1);
+	u32 fixed = npu_stride_work(m->in_stride[2], 1) + npu_mac_jump(m) / run;
+	u32 each = 1;
+
+	if (!m->w_dense)
+		each = npu_stride_work(m->w_stride[3], 1) +
+		       npu_jump_work(m->w_stride[1], m->window.size[0] > 1, m->w_stride[2],
+				     m->window.size[1] > 1) / m->group_in;
+	npu_mac_tiles(core, fixed, each);
+}
+
+/* For each term a run of inputs and one of weights. */
+static void npu_depthwise_tiles(struct npu_core *core)
+{
+	struct npu_mac *m = &core->cmd.mac;
+	u32 fixed = npu_mac_jump(m) +
+		    npu_jump_work(m->w_stride[1], m->window.size[0] > 1, m->w_stride[2],
+				  m->window.size[1] > 1);
+
+	m->w_stride[0] = 0;
+	npu_mac_tiles(core, fixed, npu_stride_work(m->in_stride[2], 1) +
+				   npu_stride_work(m->w_stride[3], 1));
 }
 
 /* ---- CONV2D and DEPTHWISE ---------------------------------------------------------------- */
@@ -189,7 +228,10 @@ static int npu_conv_prepare(struct npu_core *core, bool depthwise)
 	if (npu_check_places(core))
 		return -1;
 	npu_mac_density(core);
-	npu_mac_tiles(core);
+	if (depthwise)
+		npu_depthwise_tiles(core);
+	else
+		npu_dense_tiles(core);
 	return 0;
 }
 
@@ -291,7 +333,7 @@ static int npu_matmul_decode(struct npu_core *core)
 	if (npu_check_places(core))
 		return -1;
 	npu_mac_density(core);
-	npu_mac_tiles(core);
+	npu_dense_tiles(core);
 	return 0;
 }
 
@@ -307,25 +349,28 @@ struct npu_mac_tile {
 	u32 columns;
 	u64 pixel;		/* first */
 	u32 pixels;
+	struct npu_slice slice;
 };
 
 static void npu_mac_locate(const struct npu_core *core, u64 tile, struct npu_mac_tile *p)
 {
 	const struct npu_mac *m = &core->cmd.mac;
 	u64 total = (u64)m->out_dim[0] * m->out_dim[1];
-	u32 block = (u32)(tile % m->blocks);
+	u32 block;
 	u64 outer;
 	u32 i, at;
 
+	p->slice = npu_plan_slice(&m->plan, &tile);
+	block = (u32)(tile % m->blocks);
 	tile /= m->blocks;
 	p->group = (u32)(tile % m->groups);
 	tile /= m->groups;
-	p->pixel = tile % m->strips * m->pixels;
+	p->pixel = tile % m->strips * m->plan.pixels;
 	outer = tile / m->strips;
-	p->column = block * m->columns;
-	p->columns = min_t(u32, m->columns, m->group_out - p->column);
+	p->column = block * m->plan.columns;
+	p->columns = min_t(u32, m->plan.columns, m->group_out - p->column);
 	p->column += p->group * m->group_out;
-	p->pixels = (u32)min_t(u64, m->pixels, total - p->pixel);
+	p->pixels = (u32)min_t(u64, m->plan.pixels, total - p->pixel);
 	p->in = core->cmd.t[0].va;
 	p->w = core->cmd.t[1].va;
 	p->out = core->cmd.t[2].va;
@@ -578,10 +623,10 @@ static int npu_mac_pixels(struct npu_core *core, const struct npu_mac_tile *p, u
 	u32 from, n, lane;
 	int err;
 
-	for (lane = 0; lane < NPU_LANES; lane++)
+	for (lane = 0; p->slice.first && lane < NPU_LANES; lane++)
 		memset(s->acc + lane * NPU_COLUMNS, 0, p->columns * sizeof(s->acc[0]));
-	for (from = 0; from < m->terms; from += n) {
-		n = min_t(u32, m->terms - from, NPU_PATCH_TERMS);
+	for (from = p->slice.from; from < p->slice.to; from += n) {
+		n = min_t(u32, p->slice.to - from, NPU_PATCH_TERMS);
 		for (lane = 0; lane < lanes; lane++)
 			if (npu_patch_gather(core, p, pixel + lane, lane, from, n))
 				return -1;
@@ -591,7 +636,7 @@ static int npu_mac_pixels(struct npu_core *core, const struct npu_mac_tile *p, u
 			return -1;
 		npu_mac_zero_point(core, p->columns, n);
 	}
-	for (lane = 0; lane < lanes; lane++)
+	for (lane = 0; p->slice.last && lane < lanes; lane++)
 		if (npu_mac_store(core, p, pixel + lane, s->acc + lane * NPU_COLUMNS))
 			return -1;
 	return 0;
@@ -601,11 +646,12 @@ static void npu_mac_cost(const struct npu_core *core, const struct npu_mac_tile 
 			 u64 inputs, struct npu_cost *cost)
 {
 	const struct npu_operand *t = core->cmd.t;
-	u64 terms = core->cmd.mac.terms;
+	u64 terms = p->slice.to - p->slice.from;
 
 	cost->macs = terms * p->columns * p->pixels;
-	cost->bytes = inputs * p->pixels * t[0].esize + terms * p->columns +
-		      (u64)p->columns * p->pixels * t[2].esize;
+	cost->bytes = terms * inputs * p->pixels * t[0].esize + terms * p->columns;
+	if (p->slice.last)
+		cost->bytes += (u64)p->columns * p->pixels * t[2].esize;
 }
 
 static int npu_mac_tile(struct npu_core *core, u64 tile, struct npu_cost *cost)
@@ -614,8 +660,8 @@ static int npu_mac_tile(struct npu_core *core, u64 tile, struct npu_cost *cost)
 	u32 i, lanes;
 
 	npu_mac_locate(core, tile, &p);
-	npu_mac_cost(core, &p, core->cmd.mac.terms, cost);
-	if (npu_mac_params(core, &p))
+	npu_mac_cost(core, &p, 1, cost);
+	if (p.slice.last && npu_mac_params(core, &p))
 		return -1;
 	for (i = 0; i < p.pixels; i += lanes) {
 		lanes = min_t(u32, p.pixels - i, core->model->kernels->lanes);
@@ -666,36 +712,32 @@ static int npu_depthwise_pixel(struct npu_core *core, const struct npu_mac_tile 
 	s64 left = (s64)(pixel % m->out_dim[1]) * w->stride[1] - w->pad[1];
 	const void *weight;
 	const s32 *in;
-	u32 ky, kx;
+	u32 term, ky, kx;
 	s64 y, x;
 
-	memset(s->acc, 0, p->columns * sizeof(s->acc[0]));
-	for (ky = 0; ky < w->size[0]; ky++) {
+	if (p->slice.first)
+		memset(s->acc, 0, p->columns * sizeof(s->acc[0]));
+	for (term = p->slice.from; term < p->slice.to; term++) {
+		ky = term / w->size[1];
+		kx = term % w->size[1];
 		y = top + (s64)ky * w->dilation[0];
-		if (y < 0 || y >= m->in_dim[0])
+		x = left + (s64)kx * w->dilation[1];
+		if (y < 0 || y >= m->in_dim[0] || x < 0 || x >= m->in_dim[1])
 			continue;
-		for (kx = 0; kx < w->size[1]; kx++) {
-			x = left + (s64)kx * w->dilation[1];
-			if (x < 0 || x >= m->in_dim[1])
-				continue;
-			in = npu_channel_run(core, p, p->in + (u64)m->in_stride[0] * (u64)y +
-					     (u64)m->in_stride[1] * (u64)x);
-			if (!in)
-				return -1;
-			weight = npu_read_run(core, NPU_PIN_IN2, p->w +
-					      (u64)m->w_stride[1] * ky +
-					      (u64)m->w_stride[2] * kx +
-					      (u64)m->w_stride[3] * p->column,
-					      m->w_stride[3], 1, p->columns, s->stage[1]);
-			if (!weight)
-				return -1;
-			core->model->kernels->mac_channel(s->acc, in, weight,
-							  core->cmd.t[1].type,
-							  m->quant.weight_zero_point,
-							  p->columns);
-		}
+		in = npu_channel_run(core, p, p->in + (u64)m->in_stride[0] * (u64)y +
+				     (u64)m->in_stride[1] * (u64)x);
+		if (!in)
+			return -1;
+		weight = npu_read_run(core, NPU_PIN_IN2, p->w + (u64)m->w_stride[1] * ky +
+				      (u64)m->w_stride[2] * kx +
+				      (u64)m->w_stride[3] * p->column,
+				      m->w_stride[3], 1, p->columns, s->stage[1]);
+		if (!weight)
+			return -1;
+		core->model->kernels->mac_channel(s->acc, in, weight, core->cmd.t[1].type,
+						  m->quant.weight_zero_point, p->columns);
 	}
-	return npu_mac_store(core, p, pixel, s->acc);
+	return p->slice.last ? npu_mac_store(core, p, pixel, s->acc) : 0;
 }
 
 static int npu_depthwise_tile(struct npu_core *core, u64 tile, struct npu_cost *cost)
@@ -704,8 +746,8 @@ static int npu_depthwise_tile(struct npu_core *core, u64 tile, struct npu_cost *
 	u32 i;
 
 	npu_mac_locate(core, tile, &p);
-	npu_mac_cost(core, &p, (u64)core->cmd.mac.terms * p.columns, cost);
-	if (npu_mac_params(core, &p))
+	npu_mac_cost(core, &p, p.columns, cost);
+	if (p.slice.last && npu_mac_params(core, &p))
 		return -1;
 	for (i = 0; i < p.pixels; i++)
 		if (npu_depthwise_pixel(core, &p, p.pixel + i))

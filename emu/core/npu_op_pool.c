@@ -42,8 +42,9 @@ static int npu_pool_decode(struct npu_core *core)
 	struct npu_command *cmd = &core->cmd;
 	struct npu_pool_cmd *c = &cmd->pool;
 	const u32 *dim = cmd->t[1].dim;
+	const s64 *in = cmd->t[0].stride;
+	const s64 *out = cmd->t[1].stride;
 	enum npu_illegal why;
-	u32 most;
 
 	cmd->operands = 2;
 	npu_operand_load(&cmd->t[0], &raw->in);
@@ -59,11 +60,13 @@ static int npu_pool_decode(struct npu_core *core)
 	cmd->macs = npu_mul_sat(cmd->t[1].elements, cmd->terms);
 	if (npu_check_places(core))
 		return -1;
-	most = max_t(u32, NPU_TILE_MACS / (u32)cmd->terms, 1);
-	c->columns = min_t(u32, min_t(u32, dim[3], NPU_COLUMNS), most);
-	c->blocks = (u32)npu_div_up(dim[3], c->columns);
-	c->pixels = clamp_t(u32, most / c->columns, 1, NPU_TILE_ELEMENTS);
-	cmd->tiles = npu_div_up((u64)dim[0] * dim[1] * dim[2], c->pixels) * c->blocks;
+	npu_plan_init(&c->plan, cmd->terms, dim[3],
+		      npu_jump_work(out[1], dim[1] > 1, out[2], dim[2] > 1),
+		      npu_jump_work(in[1], c->window.stride[0], in[2], c->window.stride[1]),
+		      npu_stride_work(in[3], 1), npu_stride_work(out[3], 1));
+	c->blocks = (u32)npu_div_up(dim[3], c->plan.columns);
+	cmd->tiles = npu_div_up((u64)dim[0] * dim[1] * dim[2], c->plan.pixels) * c->blocks *
+		     c->plan.slices;
 	return 0;
 }
 
@@ -84,6 +87,7 @@ static void npu_pool_divide(s32 *acc, u32 n, u32 type, s32 count)
 /* The part of a window that lies inside the input. */
 struct npu_pool_part {
 	u64 va;			/* of the image, at the first channel */
+	s64 start[2];		/* of the window */
 	u32 from[2];
 	u32 to[2];
 };
@@ -93,43 +97,50 @@ static void npu_pool_clip(const struct npu_window *w, u32 axis, u64 at, u32 size
 {
 	s64 start = (s64)(at * w->stride[axis]) - w->pad[axis];
 
+	part->start[axis] = start;
 	part->from[axis] = (u32)max_t(s64, start, 0);
 	part->to[axis] = (u32)min_t(s64, start + w->size[axis], size);
 }
 
-static int npu_pool_window(struct npu_core *core, const struct npu_pool_part *part, u32 n,
-			   s32 *acc)
+static int npu_pool_window(struct npu_core *core, const struct npu_pool_part *part,
+			   const struct npu_slice *slice, u32 n, s32 *acc)
 {
 	const struct npu_kernels *k = core->model->kernels;
 	const struct npu_operand *in = &core->cmd.t[0];
 	struct npu_scratch *s = &core->scratch;
 	bool average = core->cmd.pool.mode == NPU_POOL_AVERAGE;
+	u32 width = core->cmd.pool.window.size[1];
 	const void *src;
-	u32 y, x, i;
+	u32 term, i;
+	s64 y, x;
 
-	for (i = 0; i < n; i++)
+	for (i = 0; slice->first && i < n; i++)
 		acc[i] = average ? 0 : NPU_S32_MIN;
-	for (y = part->from[0]; y < part->to[0]; y++) {
-		for (x = part->from[1]; x < part->to[1]; x++) {
-			src = npu_read_run(core, NPU_PIN_IN, part->va +
-					   (u64)in->stride[1] * y + (u64)in->stride[2] * x,
-					   in->stride[3], in->esize, n, s->stage[0]);
-			if (!src)
-				return -1;
-			k->widen(s->wide[0], src, in->type, 0, n);
-			if (average)
-				k->sum((u32 *)acc, s->wide[0], n);
-			else
-				k->maximum(acc, s->wide[0], n);
-		}
+	for (term = slice->from; term < slice->to; term++) {
+		y = part->start[0] + term / width;
+		x = part->start[1] + term % width;
+		if (y < part->from[0] || y >= part->to[0] || x < part->from[1] ||
+		    x >= part->to[1])
+			continue;
+		src = npu_read_run(core, NPU_PIN_IN, part->va + (u64)in->stride[1] * (u64)y +
+				   (u64)in->stride[2] * (u64)x, in->stride[3], in->esize, n,
+				   s->stage[0]);
+		if (!src)
+			return -1;
+		k->widen(s->wide[0], src, in->type, 0, n);
+		if (average)
+			k->sum((u32 *)acc, s->wide[0], n);
+		else
+			k->maximum(acc, s->wide[0], n);
 	}
-	if (average)
+	if (average && slice->last)
 		npu_pool_divide(acc, n, in->type, (s32)((part->to[0] - part->from[0]) *
 							(part->to[1] - part->from[1])));
 	return 0;
 }
 
-static int npu_pool_pixel(struct npu_core *core, u64 pixel, u32 column, u32 n)
+static int npu_pool_pixel(struct npu_core *core, u64 pixel, const struct npu_slice *slice,
+			  u32 column, u32 n)
 {
 	const struct npu_pool_cmd *c = &core->cmd.pool;
 	const struct npu_operand *in = &core->cmd.t[0];
@@ -147,8 +158,10 @@ static int npu_pool_pixel(struct npu_core *core, u64 pixel, u32 column, u32 n)
 	part.va = in->va + (u64)in->stride[0] * b + (u64)in->stride[3] * column;
 	npu_pool_clip(&c->window, 0, y, in->dim[1], &part);
 	npu_pool_clip(&c->window, 1, x, in->dim[2], &part);
-	if (npu_pool_window(core, &part, n, acc))
+	if (npu_pool_window(core, &part, slice, n, acc))
 		return -1;
+	if (!slice->last)
+		return 0;
 	for (i = 0; i < n; i++)
 		acc[i] = clamp_t(s32, acc[i], c->limits.min, c->limits.max);
 	core->model->kernels->narrow(s->stage[1], acc, out->type, n);
@@ -159,16 +172,19 @@ static int npu_pool_tile(struct npu_core *core, u64 tile, struct npu_cost *cost)
 {
 	const struct npu_pool_cmd *c = &core->cmd.pool;
 	const u32 *dim = core->cmd.t[1].dim;
-	u64 pixel = tile / c->blocks * c->pixels;
-	u64 end = min_t(u64, pixel + c->pixels, (u64)dim[0] * dim[1] * dim[2]);
-	u32 column = (u32)(tile % c->blocks) * c->columns;
-	u32 n = min_t(u32, c->columns, dim[3] - column);
+	struct npu_slice slice = npu_plan_slice(&c->plan, &tile);
+	u64 pixel = tile / c->blocks * c->plan.pixels;
+	u64 end = min_t(u64, pixel + c->plan.pixels, (u64)dim[0] * dim[1] * dim[2]);
+	u32 column = (u32)(tile % c->blocks) * c->plan.columns;
+	u32 n = min_t(u32, c->plan.columns, dim[3] - column);
 	u32 esize = core->cmd.t[0].esize;
 
-	cost->macs = (end - pixel) * n * core->cmd.terms;
-	cost->bytes = cost->macs * esize + (end - pixel) * n * esize;
+	cost->macs = (end - pixel) * n * (slice.to - slice.from);
+	cost->bytes = cost->macs * esize;
+	if (slice.last)
+		cost->bytes += (end - pixel) * n * esize;
 	for (; pixel < end; pixel++)
-		if (npu_pool_pixel(core, pixel, column, n))
+		if (npu_pool_pixel(core, pixel, &slice, column, n))
 			return -1;
 	return 0;
 }

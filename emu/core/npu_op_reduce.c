@@ -70,14 +70,22 @@ static void npu_reduce_tiles(struct npu_core *core)
 {
 	struct npu_command *cmd = &core->cmd;
 	struct npu_reduce_cmd *r = &cmd->reduce;
-	u32 most;
+	u32 each = npu_stride_work(r->run_stride, 1);
+	u32 store = NPU_RUN_WORK + NPU_PIN_WORK;
+	u32 jump = 0;
+	u32 i;
 
-	r->count = (u32)cmd->terms;
-	most = max_t(u32, NPU_TILE_MACS / r->count, 1);
-	r->columns = r->vector ? min_t(u32, min_t(u32, r->run, NPU_COLUMNS), most) : 1;
-	r->blocks = r->vector ? (u32)npu_div_up(r->run, r->columns) : 1;
-	r->batch = clamp_t(u32, most / r->columns, 1, NPU_TILE_ELEMENTS);
-	cmd->tiles = npu_div_up(r->cells, r->batch) * r->blocks;
+	for (i = 0; i < r->gone_rank; i++)
+		jump += npu_stride_work(r->gone_stride[i], 1);
+	for (i = 0; i < r->kept_rank; i++)
+		jump += npu_stride_work(r->kept_stride[0][i], 1);
+	jump = NPU_RUN_WORK + min_t(u32, jump, NPU_PIN_WORK);
+	if (!r->vector)
+		jump /= r->run;
+	npu_plan_init(&r->plan, cmd->terms, r->vector ? r->run : 1, store, jump, each,
+		      npu_stride_work(r->out_stride, 1));
+	r->blocks = r->vector ? (u32)npu_div_up(r->run, r->plan.columns) : 1;
+	cmd->tiles = npu_div_up(r->cells, r->plan.pixels) * r->blocks * r->plan.slices;
 }
 
 static int npu_reduce_decode(struct npu_core *core)
@@ -134,19 +142,26 @@ static int npu_reduce_run(struct npu_core *core, u64 va, u32 n, u32 *acc)
 	return 0;
 }
 
-static int npu_reduce_cell(struct npu_core *core, u64 from, u64 to, u32 n)
+/* Terms [@slice) of the sums of a cell. */
+static int npu_reduce_sum(struct npu_core *core, const struct npu_slice *slice, u64 from, u32 n)
 {
-	const struct npu_kernels *k = core->model->kernels;
 	const struct npu_reduce_cmd *r = &core->cmd.reduce;
-	const struct npu_operand *out = &core->cmd.t[1];
-	struct npu_scratch *s = &core->scratch;
-	u32 at[NPU_ISA_MAX_RANK] = { 0 };
-	u32 run = r->vector ? n : r->run;
-	u32 i;
+	u32 length = r->vector ? 1 : r->run;
+	u32 rest = slice->from / length;
+	u32 skip = slice->from % length;
+	u32 left = slice->to - slice->from;
+	u32 at[NPU_ISA_MAX_RANK];
+	u32 i, part;
 
-	memset(s->acc, 0, n * sizeof(s->acc[0]));
-	do {
-		if (npu_reduce_run(core, from, run, s->acc))
+	for (i = 0; i < r->gone_rank; i++) {
+		at[i] = rest % r->gone[i];
+		rest /= r->gone[i];
+		from += (u64)r->gone_stride[i] * at[i];
+	}
+	for (; left; left -= part, skip = 0) {
+		part = min_t(u32, length - skip, left);
+		if (npu_reduce_run(core, from + (u64)r->run_stride * skip, r->vector ? n : part,
+				   core->scratch.acc))
 			return -1;
 		for (i = 0; i < r->gone_rank; i++) {
 			from += (u64)r->gone_stride[i];
@@ -155,7 +170,24 @@ static int npu_reduce_cell(struct npu_core *core, u64 from, u64 to, u32 n)
 			at[i] = 0;
 			from -= (u64)r->gone_stride[i] * r->gone[i];
 		}
-	} while (i < r->gone_rank);
+	}
+	return 0;
+}
+
+static int npu_reduce_cell(struct npu_core *core, const struct npu_slice *slice, u64 from,
+			   u64 to, u32 n)
+{
+	const struct npu_kernels *k = core->model->kernels;
+	const struct npu_reduce_cmd *r = &core->cmd.reduce;
+	const struct npu_operand *out = &core->cmd.t[1];
+	struct npu_scratch *s = &core->scratch;
+
+	if (slice->first)
+		memset(s->acc, 0, n * sizeof(s->acc[0]));
+	if (npu_reduce_sum(core, slice, from, n))
+		return -1;
+	if (!slice->last)
+		return 0;
 	k->requant(s->wide[1], s->acc, &r->factor, 0, &r->limits, n);
 	k->narrow(s->stage[1], s->wide[1], out->type, n);
 	return npu_write_run(core, to, r->out_stride, out->esize, n, s->stage[1]);
@@ -165,15 +197,18 @@ static int npu_reduce_tile(struct npu_core *core, u64 tile, struct npu_cost *cos
 {
 	const struct npu_reduce_cmd *r = &core->cmd.reduce;
 	u32 esize = core->cmd.t[0].esize;
-	u64 cell = tile / r->blocks * r->batch;
-	u64 end = min_t(u64, cell + r->batch, r->cells);
-	u32 column = (u32)(tile % r->blocks) * r->columns;
-	u32 n = r->vector ? min_t(u32, r->columns, r->run - column) : 1;
+	struct npu_slice slice = npu_plan_slice(&r->plan, &tile);
+	u64 cell = tile / r->blocks * r->plan.pixels;
+	u64 end = min_t(u64, cell + r->plan.pixels, r->cells);
+	u32 column = (u32)(tile % r->blocks) * r->plan.columns;
+	u32 n = r->vector ? min_t(u32, r->plan.columns, r->run - column) : 1;
 	u64 from, to, rest;
 	u32 i;
 
-	cost->macs = (end - cell) * n * r->count;
-	cost->bytes = cost->macs * esize + (end - cell) * n * esize;
+	cost->macs = (end - cell) * n * (slice.to - slice.from);
+	cost->bytes = cost->macs * esize;
+	if (slice.last)
+		cost->bytes += (end - cell) * n * esize;
 	for (; cell < end; cell++) {
 		from = core->cmd.t[0].va + (u64)r->run_stride * column;
 		to = core->cmd.t[1].va + (u64)r->out_stride * column;
@@ -183,7 +218,7 @@ static int npu_reduce_tile(struct npu_core *core, u64 tile, struct npu_cost *cos
 			to += (u64)r->kept_stride[1][i] * (rest % r->kept[i]);
 			rest /= r->kept[i];
 		}
-		if (npu_reduce_cell(core, from, to, n))
+		if (npu_reduce_cell(core, &slice, from, to, n))
 			return -1;
 	}
 	return 0;

@@ -99,6 +99,28 @@ static enum npu_illegal npu_softmax_check(struct npu_core *core,
 	return NPU_ILLEGAL_NONE;
 }
 
+/* A row that is too long for one tile takes some for each pass over it. */
+static void npu_softmax_tiles(struct npu_command *cmd)
+{
+	struct npu_softmax_cmd *c = &cmd->softmax;
+	u32 in = npu_stride_work(c->rows.step[0], 1);
+	u32 each = 3 * in + npu_stride_work(c->rows.step[1], 1);
+
+	c->rows.chunk = c->rows.length;
+	c->rows.chunks = 1;
+	c->parts = 0;
+	if ((u64)c->rows.length * each <= NPU_TILE_WORK) {
+		/* Two of the passes over the input are not in the batch. */
+		c->rows.batch = max_t(u32, c->rows.batch / 2, 1);
+		cmd->tiles = npu_div_up(c->rows.rows, c->rows.batch);
+		return;
+	}
+	c->part = NPU_TILE_WORK / each;
+	c->parts = (u32)npu_div_up(c->rows.length, c->part);
+	c->rows.batch = 1;
+	cmd->tiles = c->rows.rows * 3 * c->parts;
+}
+
 static int npu_softmax_decode(struct npu_core *core)
 {
 	const struct npu_cmd_softmax *raw = (const void *)core->raw;
@@ -120,6 +142,7 @@ static int npu_softmax_decode(struct npu_core *core)
 		return -1;
 	npu_softmax_table(c, npu_factor_load(&raw->beta));
 	npu_rows_init(core, &c->rows, true);
+	npu_softmax_tiles(cmd);
 	return 0;
 }
 
@@ -140,70 +163,66 @@ static const s32 *npu_softmax_part(struct npu_core *core, const struct npu_row *
 	return s->wide[0];
 }
 
-static int npu_softmax_max(struct npu_core *core, const struct npu_row *row, s32 *max)
+/* The passes over elements [@at, @end) of a row. */
+static int npu_softmax_max(struct npu_core *core, const struct npu_row *row, u32 at, u32 end)
 {
-	u32 length = core->cmd.softmax.rows.length;
-	u32 at, n, i;
+	struct npu_softmax_cmd *c = &core->cmd.softmax;
 	const s32 *x;
+	u32 n, i;
 
-	*max = NPU_S32_MIN;
-	for (at = 0; at < length; at += n) {
-		n = length - at;
+	if (!at)
+		c->max = NPU_S32_MIN;
+	for (; at < end; at += n) {
+		n = end - at;
 		x = npu_softmax_part(core, row, at, &n);
 		if (!x)
 			return -1;
 		for (i = 0; i < n; i++)
-			*max = max_t(s32, *max, x[i]);
+			c->max = max_t(s32, c->max, x[i]);
 	}
 	return 0;
 }
 
-static int npu_softmax_sum(struct npu_core *core, const struct npu_row *row, s32 max,
-			   s32 *sum)
+static int npu_softmax_sum(struct npu_core *core, const struct npu_row *row, u32 at, u32 end)
 {
-	const struct npu_softmax_cmd *c = &core->cmd.softmax;
-	u32 length = c->rows.length;
-	u32 at, n, i;
+	struct npu_softmax_cmd *c = &core->cmd.softmax;
 	const s32 *x;
-	s64 all = 0;
+	u32 n, i;
 
-	for (at = 0; at < length; at += n) {
-		n = length - at;
+	if (!at)
+		c->sum = 0;
+	for (; at < end; at += n) {
+		n = end - at;
 		x = npu_softmax_part(core, row, at, &n);
 		if (!x)
 			return -1;
 		/* A program may rewrite the row meanwhile: stay in the table. */
 		for (i = 0; i < n; i++)
-			all += npu_shift_right(c->exp[(max - x[i]) & 255], 12);
+			c->sum += npu_shift_right(c->exp[(c->max - x[i]) & 255], 12);
 	}
-	*sum = (s32)clamp_t(s64, all, 1, NPU_S32_MAX);
 	return 0;
 }
 
-static int npu_softmax_row(struct npu_core *core, const struct npu_row *row)
+static int npu_softmax_store(struct npu_core *core, const struct npu_row *row, u32 at, u32 end)
 {
 	const struct npu_softmax_cmd *c = &core->cmd.softmax;
-	const struct npu_operand *out = &core->cmd.t[1];
 	struct npu_scratch *s = &core->scratch;
-	u32 length = c->rows.length;
-	s32 zero = out->zero_point;
-	u32 at, n, i, headroom, shift;
-	s32 max, sum, scale;
+	s32 zero = core->cmd.t[1].zero_point;
+	u32 sum = (u32)clamp_t(s64, c->sum, 1, NPU_S32_MAX);
+	u32 headroom = npu_clz32(sum);
+	s32 scale = npu_reciprocal((s32)((sum << headroom) - (1u << 31)));
+	u32 shift = 12 + 31 - 8 - headroom;
 	const s32 *x;
+	u32 n, i;
 	s64 y;
 
-	if (npu_softmax_max(core, row, &max) || npu_softmax_sum(core, row, max, &sum))
-		return -1;
-	headroom = npu_clz32((u32)sum);
-	scale = npu_reciprocal((s32)(((u32)sum << headroom) - (1u << 31)));
-	shift = 12 + 31 - 8 - headroom;
-	for (at = 0; at < length; at += n) {
-		n = length - at;
+	for (; at < end; at += n) {
+		n = end - at;
 		x = npu_softmax_part(core, row, at, &n);
 		if (!x)
 			return -1;
 		for (i = 0; i < n; i++) {
-			y = npu_shift_right(npu_high_mul(scale, c->exp[(max - x[i]) & 255]),
+			y = npu_shift_right(npu_high_mul(scale, c->exp[(c->max - x[i]) & 255]),
 					    shift);
 			s->stage[1][i] = (u8)(clamp_t(s64, y, 0, 255) + zero);
 		}
@@ -214,17 +233,40 @@ static int npu_softmax_row(struct npu_core *core, const struct npu_row *row)
 	return 0;
 }
 
+/* Part of one pass over a long row. */
+static int npu_softmax_slice(struct npu_core *core, u64 tile, struct npu_cost *cost)
+{
+	const struct npu_softmax_cmd *c = &core->cmd.softmax;
+	u32 at = (u32)(tile % c->parts) * c->part;
+	u32 pass = (u32)(tile / c->parts % 3);
+	u32 count, start, n, end;
+	struct npu_row row;
+
+	npu_rows_tile(core, &c->rows, tile / c->parts / 3, &row, &count, &start, &n);
+	end = at + min_t(u32, c->part, n - at);
+	if (pass == 0)
+		return npu_softmax_max(core, &row, at, end);
+	if (pass == 1)
+		return npu_softmax_sum(core, &row, at, end);
+	cost->macs = end - at;
+	cost->bytes = (end - at) * 2ull;
+	return npu_softmax_store(core, &row, at, end);
+}
+
 static int npu_softmax_tile(struct npu_core *core, u64 tile, struct npu_cost *cost)
 {
 	const struct npu_rows *rows = &core->cmd.softmax.rows;
 	u32 count, start, n;
 	struct npu_row row;
 
+	if (core->cmd.softmax.parts)
+		return npu_softmax_slice(core, tile, cost);
 	npu_rows_tile(core, rows, tile, &row, &count, &start, &n);
 	cost->macs = (u64)count * n;
 	cost->bytes = (u64)count * n * 2;
 	for (; count; count--) {
-		if (npu_softmax_row(core, &row))
+		if (npu_softmax_max(core, &row, 0, n) || npu_softmax_sum(core, &row, 0, n) ||
+		    npu_softmax_store(core, &row, 0, n))
 			return -1;
 		npu_row_next(rows, 2, &row);
 	}

@@ -442,6 +442,79 @@ int npu_check_places(struct npu_core *core)
 	return 0;
 }
 
+/* ---- Size of tiles ------------------------------------------------------------------------ */
+
+/* What an element costs that lies @times * @stride bytes behind the one before. */
+u32 npu_stride_work(s64 stride, u32 times)
+{
+	u64 step = stride < 0 ? -(u64)stride : (u64)stride;
+	u64 page = 1ull << NPU_PT_SHIFT(0);
+
+	if (!times)
+		return 0;
+	step = min_t(u64, step, page) * times;
+	return (u32)clamp_t(u64, step * NPU_PIN_WORK / page, 1, NPU_PIN_WORK);
+}
+
+/* What the way from one run of elements to the next costs, by two outer dimensions. */
+u32 npu_jump_work(s64 a, u32 times_a, s64 b, u32 times_b)
+{
+	return NPU_RUN_WORK + min_t(u32, npu_stride_work(a, times_a) +
+				    npu_stride_work(b, times_b), NPU_PIN_WORK);
+}
+
+/**
+ * npu_plan_init() - choose tiles that take about equally long
+ * @plan: result
+ * @terms: of one result, at most NPU_TERMS_MAX
+ * @width: neighbouring results there are
+ * @once: work of a group of columns beside its terms
+ * @fixed: work of a term that does not depend on the number of columns
+ * @each: work of a term in each column
+ * @column: work of a column beside its terms
+ */
+void npu_plan_init(struct npu_plan *plan, u64 terms, u32 width, u32 once, u32 fixed,
+		   u32 each, u32 column)
+{
+	u32 most = min_t(u32, width, NPU_COLUMNS);
+	u64 all = terms * fixed + once;
+	u64 one = terms * each + column;
+	u64 pixel;
+
+	plan->terms = (u32)terms;
+	plan->slice = (u32)terms;
+	plan->slices = 1;
+	plan->pixels = 1;
+	if (all + one > NPU_TILE_WORK) {
+		plan->columns = clamp_t(u32, fixed / each, 1, most);
+		plan->slice = clamp_t(u32, NPU_TILE_WORK / (fixed + plan->columns * each),
+				      1, plan->terms);
+		plan->slices = (u32)npu_div_up(terms, plan->slice);
+		return;
+	}
+	plan->columns = (u32)clamp_t(u64, NPU_TILE_WORK / 2 / one, 1, most);
+	pixel = all + plan->columns * one;
+	/* Pixels share what is read for all lanes. */
+	if (pixel <= NPU_TILE_WORK)
+		plan->pixels = (u32)clamp_t(u64, NPU_TILE_WORK / pixel, NPU_LANES,
+					    NPU_TILE_ELEMENTS);
+}
+
+/* The terms of @tile, which becomes the number of its results. */
+struct npu_slice npu_plan_slice(const struct npu_plan *plan, u64 *tile)
+{
+	u32 slice = (u32)(*tile % plan->slices);
+	struct npu_slice s = {
+		.from = slice * plan->slice,
+		.first = !slice,
+		.last = slice + 1 == plan->slices,
+	};
+
+	s.to = s.from + min_t(u32, plan->slice, plan->terms - s.from);
+	*tile /= plan->slices;
+	return s;
+}
+
 /* ---- Rows --------------------------------------------------------------------------------- */
 
 /* Does dimension @i of all operands go on where a group of @size ends? */
@@ -496,11 +569,34 @@ static void npu_rows_turn(struct npu_rows *rows, u32 operands)
 	}
 }
 
+/* Choose the tiles of rows; sets their number. */
+void npu_rows_cut(struct npu_command *cmd, struct npu_rows *rows)
+{
+	u32 each = 0, fixed = 0;
+	u32 i, k, jump;
+
+	for (k = 0; k < cmd->operands; k++) {
+		jump = 0;
+		for (i = 0; i < rows->rank; i++)
+			jump += npu_stride_work(rows->stride[k][i], 1);
+		each += npu_stride_work(rows->step[k], 1);
+		fixed += NPU_RUN_WORK + min_t(u32, jump, NPU_PIN_WORK);
+	}
+	rows->chunk = min_t(u32, rows->length, NPU_TILE_ELEMENTS);
+	rows->chunk = min_t(u32, rows->chunk, NPU_TILE_WORK / each);
+	rows->chunks = (u32)npu_div_up(rows->length, rows->chunk);
+	rows->batch = 1;
+	if (rows->chunks == 1)
+		rows->batch = clamp_t(u32, NPU_TILE_WORK / (rows->length * each + fixed), 1,
+				      NPU_TILE_ELEMENTS / rows->length);
+	cmd->tiles = npu_div_up(rows->rows, rows->batch) * rows->chunks;
+}
+
 /**
  * npu_rows_init() - see operands of equal shape as few long rows
  * @core: with a checked command; sets its number of tiles
  * @rows: result; its outer dimensions go from the innermost outwards
- * @keep_last: a row is exactly the last dimension and never cut
+ * @keep_last: a row is exactly the last dimension
  */
 void npu_rows_init(struct npu_core *core, struct npu_rows *rows, bool keep_last)
 {
@@ -533,13 +629,7 @@ void npu_rows_init(struct npu_core *core, struct npu_rows *rows, bool keep_last)
 	npu_rows_push(rows, cmd->operands, size, step, first);
 	if (!keep_last)
 		npu_rows_turn(rows, cmd->operands);
-	rows->chunk = keep_last ? rows->length :
-				  min_t(u32, rows->length, NPU_TILE_ELEMENTS);
-	rows->chunks = (u32)npu_div_up(rows->length, rows->chunk);
-	rows->batch = max_t(u32, NPU_TILE_ELEMENTS / rows->length, 1);
-	if (rows->chunks > 1)
-		rows->batch = 1;
-	cmd->tiles = npu_div_up(rows->rows, rows->batch) * rows->chunks;
+	npu_rows_cut(cmd, rows);
 }
 
 /**

@@ -539,13 +539,15 @@ static int npu_mac_dense(struct npu_core *core, u64 va, u32 columns, u32 n)
 	const struct npu_mac *m = &core->cmd.mac;
 	struct npu_scratch *s = &core->scratch;
 	u64 pitch = m->w_stride[0] > 0 ? (u64)m->w_stride[0] : 0;
+	/* Memory between columns is borrowed for nothing. */
+	u64 more = pitch <= NPU_BUS_WINDOW ? pitch : 0;
 	u32 type = core->cmd.t[1].type;
 	u32 c, done, run;
 	const u8 *w;
 	u64 got;
 
 	for (c = 0; c < columns; c += run, va += (u64)m->w_stride[0] * run) {
-		w = npu_pin(core, NPU_PIN_IN2, va, pitch * (columns - c - 1) + n, &got);
+		w = npu_pin(core, NPU_PIN_IN2, va, more * (columns - c - 1) + n, &got);
 		if (!w)
 			return -1;
 		run = 1;

@@ -591,7 +591,8 @@ NPU_API int npu_program_load(const char *path, const struct npu_compile_options 
 	ssize_t n = 1;
 	int fd, ret = 0;
 
-	fd = open(path, O_RDONLY | O_CLOEXEC);
+	/* Not to wait for the writer of a FIFO, which is refused. */
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0 || fstat(fd, &st))
 		ret = npu_fail(err, -errno, "%s: %s", path, strerror(errno));
 	else if (!S_ISREG(st.st_mode) || st.st_size > INT32_MAX)

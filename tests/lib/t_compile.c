@@ -9,6 +9,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <npu.h>
 
@@ -132,11 +134,31 @@ static void test_refusals(const char *dir)
 	free(entries);
 }
 
+/* Only files are read; nobody writes to the FIFO, and nothing waits for that. */
+static void test_paths(const char *dir)
+{
+	struct npu_program *program = NULL;
+	struct npu_error err = { 0 };
+	char path[512];
+
+	snprintf(path, sizeof(path), "%s/fifo", dir);
+	unlink(path);
+	ok(!mkfifo(path, 0600), "a FIFO");
+	alarm(60);
+	ok(npu_program_load(path, NULL, &program, &err) == -EBADMSG, "is no model: %s", err.text);
+	alarm(0);
+	unlink(path);
+	ok(npu_program_load(dir, NULL, &program, &err) == -EBADMSG, "nor a directory: %s",
+	   err.text);
+	ok(npu_program_load(path, NULL, &program, &err) == -ENOENT, "nor nothing: %s", err.text);
+}
+
 int main(int argc, char **argv)
 {
 	if (argc < 2)
 		return 2;
 	test_digits(argv[1]);
 	test_refusals(argv[1]);
+	test_paths(argv[1]);
 	return tap_done();
 }

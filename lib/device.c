@@ -179,8 +179,8 @@ static int open_path(const char *path, struct npu_device **out, struct npu_error
 		return npu_fail(err, -ENOMEM, "out of memory");
 	dev->refs = 1;
 	pthread_mutex_init(&dev->lock, NULL);
-	snprintf(dev->path, sizeof(dev->path), "%s", path);
-	dev->fd = open(path, O_RDWR | O_CLOEXEC);
+	dev->path = strdup(path);
+	dev->fd = dev->path ? open(path, O_RDWR | O_CLOEXEC) : -1;
 	if (dev->fd < 0) {
 		ret = fail_open(path, -errno, err);
 		goto fail;
@@ -217,10 +217,7 @@ static int open_path(const char *path, struct npu_device **out, struct npu_error
 	*out = dev;
 	return 0;
 fail:
-	if (dev->fd >= 0)
-		close(dev->fd);
-	pthread_mutex_destroy(&dev->lock);
-	free(dev);
+	npu_device_close(dev);
 	return ret;
 }
 
@@ -278,8 +275,10 @@ NPU_API void npu_device_close(struct npu_device *dev)
 {
 	if (!dev || atomic_fetch_sub(&dev->refs, 1) != 1)
 		return;
-	close(dev->fd);
+	if (dev->fd >= 0)
+		close(dev->fd);
 	pthread_mutex_destroy(&dev->lock);
+	free(dev->path);
 	free(dev);
 }
 

@@ -40,7 +40,7 @@ struct npu_device {
 	atomic_uint refs;	/* the caller's and one of each object made from it */
 	int fd;
 	struct drm_npu_device_info info;
-	char path[64];
+	char *path;
 	pthread_mutex_t lock;	/* of what follows */
 	struct npu_bo *bos;	/* all, because a GEM handle may have to be found again */
 	uint32_t syncobjs[NPU_SYNCOBJ_POOL];	/* unused, kept for the next fences */

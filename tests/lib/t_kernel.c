@@ -323,7 +323,8 @@ int main(int argc, char **argv)
 	if (argc < 2)
 		return 2;
 	/* Buffers are parts of this file. */
-	snprintf(node, sizeof(node), "%s/node", argv[1]);
+	snprintf(node, sizeof(node), "%s/%s", argv[1],
+		 "a-device-whose-path-is-longer-than-those-that-the-library-makes-itself");
 	fd = open(node, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	if (fd < 0 || ftruncate(fd, NODE_SIZE)) {
 		printf("Bail out! %s: %s\n", node, strerror(errno));
@@ -331,6 +332,7 @@ int main(int argc, char **argv)
 	}
 	close(fd);
 	dev = open_node();
+	ok(!strcmp(npu_device_path(dev), node), "a long path");
 	test_fence();
 	test_addresses();
 	snprintf(model, sizeof(model), "%s/digits.tflite", argv[1]);

@@ -102,23 +102,27 @@ NPU_API int npu_queue_submit(struct npu_queue *queue, const struct drm_npu_job *
 	return ret;
 }
 
-/* enum npu_fault of the hardware specification */
 static const char * const fault_text[] = {
-	[1] = "illegal command",
-	[2] = "access outside its base, or write to a read-only base",
-	[3] = "address that is not mapped",
-	[4] = "write to a read-only mapping",
-	[5] = "page-table walk failed",
-	[6] = "memory does not answer",
-	[7] = "aborted by a reset",
-	[8] = "malformed job descriptor",
+	[DRM_NPU_FAULT_ILLEGAL] = "illegal command",
+	[DRM_NPU_FAULT_BOUNDS] = "access outside its base, or write to a read-only base",
+	[DRM_NPU_FAULT_TRANSLATION] = "address that is not mapped",
+	[DRM_NPU_FAULT_PERMISSION] = "write to a read-only mapping",
+	[DRM_NPU_FAULT_WALK] = "page-table walk failed",
+	[DRM_NPU_FAULT_BUS] = "memory does not answer",
+	[DRM_NPU_FAULT_ABORTED] = "aborted by a reset",
+	[DRM_NPU_FAULT_DESCRIPTOR] = "malformed job descriptor",
 };
 
 static const char *access_text(uint32_t access)
 {
-	static const char * const text[] = { "access", "read", "write", "fetch" };
+	static const char * const text[] = {
+		[DRM_NPU_ACCESS_NONE] = "access",
+		[DRM_NPU_ACCESS_READ] = "read",
+		[DRM_NPU_ACCESS_WRITE] = "write",
+		[DRM_NPU_ACCESS_FETCH] = "fetch",
+	};
 
-	return text[access < ARRAY_SIZE(text) ? access : 0];
+	return text[access < ARRAY_SIZE(text) ? access : DRM_NPU_ACCESS_NONE];
 }
 
 static int describe_fault(const struct drm_npu_fault *fault, struct npu_error *err)
@@ -127,7 +131,7 @@ static int describe_fault(const struct drm_npu_fault *fault, struct npu_error *e
 
 	if (fault->status < ARRAY_SIZE(fault_text) && fault_text[fault->status])
 		what = fault_text[fault->status];
-	if (fault->status == 1) {
+	if (fault->status == DRM_NPU_FAULT_ILLEGAL) {
 		npu_fail(err, -EIO, "job %" PRIu64 ", offset 0x%" PRIx64
 			 " of its stream: %s (%s); the queue accepts no more jobs",
 			 (uint64_t)fault->job, (uint64_t)fault->offset, what,

@@ -10,7 +10,6 @@ struct context {
 	const void *data;
 	size_t size;
 	bool use_json;
-	struct json json;
 };
 
 /* The operator whose first command is at @offset. */
@@ -32,20 +31,20 @@ static int print_commands(struct context *c)
 	int next;
 
 	if (c->use_json)
-		json_open(&c->json, "commands", '[');
+		json_open("commands", '[');
 	do {
 		next = npu_stream_dis(c->data, c->size, offset, text, sizeof(text));
 		op = op_at(c->program, offset);
 		if (c->use_json) {
-			json_open(&c->json, NULL, '{');
-			json_number(&c->json, "offset", "%zu", offset);
+			json_open(NULL, '{');
+			json_number("offset", "%zu", offset);
 			if (op) {
-				json_number(&c->json, "operator", "%u", op->index);
-				json_string(&c->json, "name", op->name);
-				json_string(&c->json, "output", op->output);
+				json_number("operator", "%u", op->index);
+				json_string("name", op->name);
+				json_string("output", op->output);
 			}
-			json_string(&c->json, "text", text);
-			json_close(&c->json, '}');
+			json_string("text", text);
+			json_close();
 		} else {
 			if (op)
 				printf("; operator %u: %s -> %s\n", op->index, op->name,
@@ -55,7 +54,7 @@ static int print_commands(struct context *c)
 		offset = (size_t)next;
 	} while (next > 0);
 	if (c->use_json)
-		json_close(&c->json, ']');
+		json_close();
 	return next ? EXIT_MODEL : EXIT_OK;
 }
 
@@ -79,21 +78,21 @@ static void print_base(struct context *c, unsigned int base)
 		info = &p->outputs[i - p->ninputs];
 	}
 	if (c->use_json) {
-		json_open(&c->json, NULL, '{');
-		json_string(&c->json, "kind", what);
-		json_number(&c->json, "size", "%" PRIu64, size);
+		json_open(NULL, '{');
+		json_string("kind", what);
+		json_number("size", "%" PRIu64, size);
 		if (info) {
-			json_string(&c->json, "name", info->name);
-			json_string(&c->json, "type", npu_type_name(info->type));
-			json_string(&c->json, "device_type", npu_type_name(info->device_type));
-			json_open(&c->json, "shape", '[');
+			json_string("name", info->name);
+			json_string("type", npu_type_name(info->type));
+			json_string("device_type", npu_type_name(info->device_type));
+			json_open("shape", '[');
 			for (i = 0; i < info->rank; i++)
-				json_number(&c->json, NULL, "%u", info->dim[i]);
-			json_close(&c->json, ']');
-			json_number(&c->json, "scale", "%.9g", info->scale);
-			json_number(&c->json, "zero_point", "%d", info->zero_point);
+				json_number(NULL, "%u", info->dim[i]);
+			json_close();
+			json_number("scale", "%.9g", info->scale);
+			json_number("zero_point", "%d", info->zero_point);
 		}
-		json_close(&c->json, '}');
+		json_close();
 		return;
 	}
 	printf("; base %-2u %-9s %10" PRIu64 " bytes", base, what, size);
@@ -119,10 +118,8 @@ static int dis_stream(const struct options *opt)
 		return EXIT_INPUT;
 	c.data = data;
 	if (c.use_json)
-		json_open(&c.json, NULL, '{');
+		json_open(NULL, '{');
 	code = print_commands(&c);
-	if (c.use_json)
-		json_close(&c.json, '}');
 	if (npu_stream_check(data, c.size, NULL, 0, NULL, &err))
 		code = fail(EXIT_MODEL, "%s: offset 0x%x: %s (%s)", opt->args[0], err.offset,
 			    err.text, npu_illegal_name(err.detail));
@@ -151,17 +148,15 @@ int cmd_dis(const struct options *opt)
 	c.data = c.program->stream;
 	c.size = c.program->stream_size;
 	if (c.use_json) {
-		json_open(&c.json, NULL, '{');
-		json_string(&c.json, "model", opt->args[0]);
-		json_open(&c.json, "bases", '[');
+		json_open(NULL, '{');
+		json_string("model", opt->args[0]);
+		json_open("bases", '[');
 	}
 	for (i = 0; i < c.program->nbases; i++)
 		print_base(&c, i);
 	if (c.use_json)
-		json_close(&c.json, ']');
+		json_close();
 	code = print_commands(&c);
-	if (c.use_json)
-		json_close(&c.json, '}');
 	npu_program_destroy(program);
 	return code;
 }

@@ -15,48 +15,63 @@ static void put_escaped(const char *s)
 	putchar('"');
 }
 
-static void begin(struct json *j, const char *key)
+/* The one object that is being written. */
+static char brackets[8];	/* that close what is open, outermost first */
+static unsigned int depth;
+static bool first = true;	/* nothing stands behind the innermost bracket yet */
+
+static void begin(const char *key)
 {
-	if (j->depth)
-		printf(j->first ? "\n%*s" : ",\n%*s", (int)j->depth * 2, "");
-	j->first = false;
+	if (depth)
+		printf(first ? "\n%*s" : ",\n%*s", (int)depth * 2, "");
+	first = false;
 	if (key) {
 		put_escaped(key);
 		printf(": ");
 	}
 }
 
-void json_open(struct json *j, const char *key, char bracket)
+void json_open(const char *key, char bracket)
 {
-	begin(j, key);
+	begin(key);
 	putchar(bracket);
-	j->depth++;
-	j->first = true;
+	brackets[depth++] = bracket == '{' ? '}' : ']';
+	first = true;
 }
 
-void json_close(struct json *j, char bracket)
+void json_close(void)
 {
-	j->depth--;
-	if (!j->first)
-		printf("\n%*s", (int)j->depth * 2, "");
-	putchar(bracket);
-	j->first = false;
-	if (!j->depth)
-		putchar('\n');
+	depth--;
+	if (!first)
+		printf("\n%*s", (int)depth * 2, "");
+	putchar(brackets[depth]);
+	first = false;
 }
 
-void json_string(struct json *j, const char *key, const char *value)
+void json_string(const char *key, const char *value)
 {
-	begin(j, key);
+	begin(key);
 	put_escaped(value);
 }
 
-void json_number(struct json *j, const char *key, const char *fmt, ...)
+void json_number(const char *key, const char *fmt, ...)
 {
 	va_list args;
 
-	begin(j, key);
+	begin(key);
 	va_start(args, fmt);
 	vprintf(fmt, args);
 	va_end(args);
+}
+
+void json_end(const char *error)
+{
+	if (!depth)
+		json_open(NULL, '{');
+	while (depth > 1)
+		json_close();
+	if (error)
+		json_string("error", error);
+	json_close();
+	putchar('\n');
 }

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "npuctl.h"
 
@@ -47,43 +48,43 @@ static void print_text(unsigned int index, const struct npu_device_id *id,
 	       info->bytes_max_order);
 }
 
-static void print_json(struct json *j, unsigned int index, const struct npu_device_id *id,
+static void print_json(unsigned int index, const struct npu_device_id *id,
 		       const struct drm_npu_device_info *info, const struct npu_error *err)
 {
 	unsigned int i;
 
-	json_open(j, NULL, '{');
-	json_number(j, "index", "%u", index);
-	json_string(j, "path", id->path);
-	json_string(j, "driver", id->driver);
-	json_number(j, "driver_version", "\"%d.%d.%d\"", id->version[0], id->version[1],
+	json_open(NULL, '{');
+	json_number("index", "%u", index);
+	json_string("path", id->path);
+	json_string("driver", id->driver);
+	json_number("driver_version", "\"%d.%d.%d\"", id->version[0], id->version[1],
 		    id->version[2]);
 	if (!info) {
-		json_string(j, "error", err->text);
-		json_close(j, '}');
+		json_string("error", err->text);
+		json_close();
 		return;
 	}
-	json_number(j, "hw_version", "\"%u.%u\"", info->hw_version >> 16,
+	json_number("hw_version", "\"%u.%u\"", info->hw_version >> 16,
 		    info->hw_version & 0xffff);
-	json_number(j, "isa_version", "\"%u.%u\"", info->isa_version >> 16,
+	json_number("isa_version", "\"%u.%u\"", info->isa_version >> 16,
 		    info->isa_version & 0xffff);
-	json_open(j, "features", '[');
+	json_open("features", '[');
 	for (i = 0; i < NFEATURES; i++)
 		if (info->isa_features >> i & 1)
-			json_string(j, NULL, features[i]);
-	json_close(j, ']');
-	json_number(j, "cores", "%u", info->cores);
-	json_number(j, "slots", "%u", info->slots);
-	json_number(j, "ring_jobs", "%u", info->ring_jobs);
-	json_number(j, "clock_hz", "%llu", info->clock_khz * 1000ull);
-	json_number(j, "macs_per_cycle", "%u", info->macs_per_cycle);
-	json_number(j, "va_bits", "%u", info->va_bits);
-	json_number(j, "page_sizes", "%llu", (unsigned long long)info->page_sizes);
-	json_number(j, "layouts", "%u", info->layouts);
-	json_number(j, "macs_max_order", "%u", info->macs_max_order);
-	json_number(j, "bytes_max_order", "%u", info->bytes_max_order);
-	json_number(j, "hang_timeout_ms", "%u", info->hang_timeout_ms);
-	json_close(j, '}');
+			json_string(NULL, features[i]);
+	json_close();
+	json_number("cores", "%u", info->cores);
+	json_number("slots", "%u", info->slots);
+	json_number("ring_jobs", "%u", info->ring_jobs);
+	json_number("clock_hz", "%llu", info->clock_khz * 1000ull);
+	json_number("macs_per_cycle", "%u", info->macs_per_cycle);
+	json_number("va_bits", "%u", info->va_bits);
+	json_number("page_sizes", "%llu", (unsigned long long)info->page_sizes);
+	json_number("layouts", "%u", info->layouts);
+	json_number("macs_max_order", "%u", info->macs_max_order);
+	json_number("bytes_max_order", "%u", info->bytes_max_order);
+	json_number("hang_timeout_ms", "%u", info->hang_timeout_ms);
+	json_close();
 }
 
 int cmd_list(const struct options *opt)
@@ -91,8 +92,7 @@ int cmd_list(const struct options *opt)
 	struct npu_device_id ids[64];
 	struct npu_error err = { 0 };
 	struct npu_device *dev;
-	struct json json = { 0 };
-	char only[64] = "";
+	struct stat only, st;
 	int n, i, ret, code = EXIT_OK;
 
 	if (opt->nargs)
@@ -101,8 +101,10 @@ int cmd_list(const struct options *opt)
 		ret = open_device(opt, &dev);
 		if (ret)
 			return ret;
-		snprintf(only, sizeof(only), "%s", npu_device_path(dev));
+		ret = fstat(npu_device_fd(dev), &only);
 		npu_device_close(dev);
+		if (ret)
+			return fail(EXIT_RUN, "%s: %s", opt->device, strerror(errno));
 	}
 	n = npu_device_list(ids, 64);
 	if (n < 0)
@@ -110,17 +112,17 @@ int cmd_list(const struct options *opt)
 	if (n > 64)
 		n = 64;
 	if (opt->json) {
-		json_open(&json, NULL, '{');
-		json_open(&json, "devices", '[');
+		json_open(NULL, '{');
+		json_open("devices", '[');
 	}
 	for (i = 0; i < n; i++) {
-		if (only[0] && strcmp(only, ids[i].path))
+		if (opt->device && (stat(ids[i].path, &st) || st.st_rdev != only.st_rdev))
 			continue;
 		ret = npu_device_open(ids[i].path, &dev, &err);
 		if (ret)
 			code = ret == -EACCES ? EXIT_PERMISSION : EXIT_RUN;
 		if (opt->json)
-			print_json(&json, (unsigned int)i, &ids[i],
+			print_json((unsigned int)i, &ids[i],
 				   ret ? NULL : npu_device_info(dev), &err);
 		else
 			print_text((unsigned int)i, &ids[i], ret ? NULL : npu_device_info(dev),
@@ -128,10 +130,8 @@ int cmd_list(const struct options *opt)
 		if (!ret)
 			npu_device_close(dev);
 	}
-	if (opt->json) {
-		json_close(&json, ']');
-		json_close(&json, '}');
-	}
+	if (opt->json)
+		json_close();
 	if (n)
 		return code;
 	npu_device_open(NULL, &dev, &err);

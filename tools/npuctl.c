@@ -41,15 +41,21 @@ static void usage(FILE *out)
 	      "5 model damaged or not supported, 6 input does not fit.\n", out);
 }
 
+static char error[512];	/* what fail() has said last */
+
 int fail(enum exit_code code, const char *fmt, ...)
 {
 	va_list args;
+	char *p;
 
-	fputs("npuctl: ", stderr);
 	va_start(args, fmt);
-	vfprintf(stderr, fmt, args);
+	vsnprintf(error, sizeof(error), fmt, args);
 	va_end(args);
-	fputc('\n', stderr);
+	/* One line, whatever the names of files are. */
+	for (p = error; *p; p++)
+		if ((unsigned char)*p < ' ' || *p == 0x7f)
+			*p = '?';
+	fprintf(stderr, "npuctl: %s\n", error);
 	return code;
 }
 
@@ -87,7 +93,7 @@ static bool parse_priority(const char *text, enum drm_npu_priority *priority)
 	return false;
 }
 
-int main(int argc, char **argv)
+static int run_command(int argc, char **argv, struct options *opt)
 {
 	static const struct option longs[] = {
 		{ "device", required_argument, NULL, 'd' },
@@ -109,55 +115,56 @@ int main(int argc, char **argv)
 		const char *name;
 		int (*run)(const struct options *opt);
 	} commands[] = { { "list", cmd_list }, { "run", cmd_run }, { "dis", cmd_dis } };
-	struct options opt = { .repeat = 1, .top = 3, .priority = DRM_NPU_PRIORITY_NORMAL };
 	unsigned int i;
-	int c, ret;
+	int c;
 
 	while ((c = getopt_long(argc, argv, "d:jhr:pt:l:o:b:e:s", longs, NULL)) != -1) {
 		switch (c) {
 		case 'd':
-			opt.device = optarg;
+			opt->device = optarg;
 			break;
 		case 'j':
-			opt.json = true;
+			opt->json = true;
 			break;
 		case 'h':
 			usage(stdout);
+			opt->json = false;
 			return EXIT_OK;
 		case 'V':
 			puts("npuctl " NPU_VERSION_STRING);
+			opt->json = false;
 			return EXIT_OK;
 		case 'r':
-			if (!parse_number(optarg, &opt.repeat))
+			if (!parse_number(optarg, &opt->repeat))
 				return fail(EXIT_USAGE, "--repeat: '%s' is no number", optarg);
 			break;
 		case 'p':
-			opt.profile = true;
+			opt->profile = true;
 			break;
 		case 't':
-			if (!parse_number(optarg, &opt.top))
+			if (!parse_number(optarg, &opt->top))
 				return fail(EXIT_USAGE, "--top: '%s' is no number", optarg);
 			break;
 		case 'l':
-			opt.labels = optarg;
+			opt->labels = optarg;
 			break;
 		case 'o':
-			opt.raw = optarg;
+			opt->raw = optarg;
 			break;
 		case 'b':
-			opt.batch = optarg;
+			opt->batch = optarg;
 			break;
 		case 'e':
-			opt.expect = optarg;
+			opt->expect = optarg;
 			break;
 		case 'P':
-			if (!parse_priority(optarg, &opt.priority))
+			if (!parse_priority(optarg, &opt->priority))
 				return fail(EXIT_USAGE,
 					    "--priority: '%s' is not low, normal, high or realtime",
 					    optarg);
 			break;
 		case 's':
-			opt.stream = true;
+			opt->stream = true;
 			break;
 		default:
 			return fail(EXIT_USAGE, "see 'npuctl --help'");
@@ -165,17 +172,25 @@ int main(int argc, char **argv)
 	}
 	if (optind == argc) {
 		usage(stderr);
-		return EXIT_USAGE;
+		return fail(EXIT_USAGE, "there is no command");
 	}
-	opt.args = argv + optind + 1;
-	opt.nargs = argc - optind - 1;
+	opt->args = argv + optind + 1;
+	opt->nargs = argc - optind - 1;
 	for (i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
-		if (strcmp(argv[optind], commands[i].name))
-			continue;
-		ret = commands[i].run(&opt);
-		if (fflush(stdout) && !ret)
-			ret = fail(EXIT_RUN, "standard output: %s", strerror(errno));
-		return ret;
+		if (!strcmp(argv[optind], commands[i].name))
+			return commands[i].run(opt);
 	}
 	return fail(EXIT_USAGE, "there is no command '%s'; see 'npuctl --help'", argv[optind]);
+}
+
+int main(int argc, char **argv)
+{
+	struct options opt = { .repeat = 1, .top = 3, .priority = DRM_NPU_PRIORITY_NORMAL };
+	int ret = run_command(argc, argv, &opt);
+
+	if (opt.json)
+		json_end(*error ? error : NULL);
+	if ((fflush(stdout) || ferror(stdout)) && !ret)
+		ret = fail(EXIT_RUN, "standard output: %s", strerror(errno));
+	return ret;
 }

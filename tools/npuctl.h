@@ -53,7 +53,7 @@ struct options {
 	int nargs;
 };
 
-/** fail() - "npuctl: text" to stderr; returns @code */
+/** fail() - "npuctl: text" to stderr, "error" in JSON; returns @code */
 int fail(enum exit_code code, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /** open_device() - the device of the command line, or an exit code */
@@ -63,19 +63,21 @@ int cmd_list(const struct options *opt);
 int cmd_run(const struct options *opt);
 int cmd_dis(const struct options *opt);
 
-/* ---- json.c: writes to stdout ---- */
-
-struct json {
-	unsigned int depth;
-	bool first;
-};
+/*
+ * ---- json.c: writes one object to stdout ----
+ *
+ * A command opens it; main() ends it, at whatever depth the command has
+ * stopped.
+ */
 
 /* @key is NULL in arrays and at the top. */
-void json_open(struct json *j, const char *key, char bracket);
-void json_close(struct json *j, char bracket);
-void json_string(struct json *j, const char *key, const char *value);
-void json_number(struct json *j, const char *key, const char *fmt, ...)
-	__attribute__((format(printf, 3, 4)));
+void json_open(const char *key, char bracket);
+void json_close(void);
+void json_string(const char *key, const char *value);
+void json_number(const char *key, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/** json_end() - close what is open, the object last; @error may be NULL */
+void json_end(const char *error);
 
 /* ---- input.c ---- */
 

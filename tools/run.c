@@ -18,7 +18,6 @@
  * @raw: file for outputs, or NULL
  * @labels: names of classes, or NULL
  * @nlabels: entries of @labels
- * @json: output
  * @runs: how many were timed
  * @ns_sum: of their times
  * @ns_min: shortest
@@ -35,7 +34,6 @@ struct runner {
 	FILE *raw;
 	char **labels;
 	size_t nlabels;
-	struct json json;
 	uint64_t runs;
 	int64_t ns_sum;
 	int64_t ns_min;
@@ -106,20 +104,20 @@ static void print_top(struct runner *r, const struct npu_tensor_info *info)
 	long class = -1;
 
 	if (r->opt->json)
-		json_open(&r->json, "top", '[');
+		json_open("top", '[');
 	for (i = 0; i < r->opt->top; i++) {
 		class = next_class(info, r->out, class);
 		if (class < 0)
 			break;
 		label = (size_t)class < r->nlabels ? r->labels[class] : NULL;
 		if (r->opt->json) {
-			json_open(&r->json, NULL, '{');
-			json_number(&r->json, "class", "%ld", class);
+			json_open(NULL, '{');
+			json_number("class", "%ld", class);
 			if (label)
-				json_string(&r->json, "label", label);
-			json_number(&r->json, "score", "%.6g",
+				json_string("label", label);
+			json_number("score", "%.6g",
 				    value_at(info, r->out, (size_t)class));
-			json_close(&r->json, '}');
+			json_close();
 		} else {
 			printf("  %5ld  %9.6f%s%s\n", class,
 			       value_at(info, r->out, (size_t)class), label ? "  " : "",
@@ -127,7 +125,7 @@ static void print_top(struct runner *r, const struct npu_tensor_info *info)
 		}
 	}
 	if (r->opt->json)
-		json_close(&r->json, ']');
+		json_close();
 }
 
 /* ---- Runs ---- */
@@ -195,9 +193,9 @@ static int run_files(struct runner *r, char **files)
 	if (ret)
 		return ret;
 	if (r->opt->json) {
-		json_open(&r->json, NULL, '{');
-		json_string(&r->json, "input", files[0]);
-		json_open(&r->json, "outputs", '[');
+		json_open(NULL, '{');
+		json_string("input", files[0]);
+		json_open("outputs", '[');
 	} else {
 		printf("%s\n", files[0]);
 	}
@@ -207,18 +205,18 @@ static int run_files(struct runner *r, char **files)
 		if (ret)
 			break;
 		if (r->opt->json) {
-			json_open(&r->json, NULL, '{');
-			json_string(&r->json, "name", info->name);
+			json_open(NULL, '{');
+			json_string("name", info->name);
 		} else if (r->program->noutputs > 1) {
 			printf(" %s\n", info->name);
 		}
 		print_top(r, info);
 		if (r->opt->json)
-			json_close(&r->json, '}');
+			json_close();
 	}
 	if (r->opt->json) {
-		json_close(&r->json, ']');
-		json_close(&r->json, '}');
+		json_close();
+		json_close();
 	}
 	return ret;
 }
@@ -231,11 +229,11 @@ static int run_all_files(struct runner *r)
 		return fail(EXIT_USAGE, "%s takes %d input files per run, %d are given",
 			    r->opt->args[0], inputs, r->opt->nargs - 1);
 	if (r->opt->json)
-		json_open(&r->json, "runs", '[');
+		json_open("runs", '[');
 	for (i = 1; i < r->opt->nargs && !ret; i += inputs)
 		ret = run_files(r, r->opt->args + i);
 	if (r->opt->json)
-		json_close(&r->json, ']');
+		json_close();
 	return ret;
 }
 
@@ -246,9 +244,9 @@ static void print_accuracy(struct runner *r, size_t right, size_t count)
 	double accuracy = 100.0 * (double)right / (double)count;
 
 	if (r->opt->json) {
-		json_number(&r->json, "accuracy", "%.4f", accuracy / 100);
-		json_number(&r->json, "right", "%zu", right);
-		json_number(&r->json, "count", "%zu", count);
+		json_number("accuracy", "%.4f", accuracy / 100);
+		json_number("right", "%zu", right);
+		json_number("count", "%zu", count);
 	} else {
 		printf("accuracy: %.2f %% (%zu of %zu)\n", accuracy, right, count);
 	}
@@ -286,7 +284,7 @@ static int run_images(struct runner *r, const char *images, size_t count, char *
 	if (expect)
 		print_accuracy(r, right, count);
 	else if (r->opt->json)
-		json_number(&r->json, "count", "%zu", count);
+		json_number("count", "%zu", count);
 	else
 		printf("%zu runs\n", count);
 	return EXIT_OK;
@@ -339,12 +337,12 @@ static void print_times(struct runner *r)
 	double mean = (double)r->ns_sum / (double)r->runs;
 
 	if (r->opt->json) {
-		json_open(&r->json, "time_ns", '{');
-		json_number(&r->json, "runs", "%" PRIu64, r->runs);
-		json_number(&r->json, "min", "%" PRId64, r->ns_min);
-		json_number(&r->json, "mean", "%.0f", mean);
-		json_number(&r->json, "max", "%" PRId64, r->ns_max);
-		json_close(&r->json, '}');
+		json_open("time_ns", '{');
+		json_number("runs", "%" PRIu64, r->runs);
+		json_number("min", "%" PRId64, r->ns_min);
+		json_number("mean", "%.0f", mean);
+		json_number("max", "%" PRId64, r->ns_max);
+		json_close();
 	} else {
 		printf("%" PRIu64 " runs: %.1f us mean, %.1f min, %.1f max, %.1f per second\n",
 		       r->runs, mean / 1e3, (double)r->ns_min / 1e3, (double)r->ns_max / 1e3,
@@ -358,15 +356,15 @@ static void print_op(struct runner *r, const char *index, const char *name, cons
 	double share = total ? (double)t->cycles / (double)total : 0;
 
 	if (r->opt->json) {
-		json_open(&r->json, NULL, '{');
-		json_string(&r->json, "operator", name);
-		json_string(&r->json, "output", output);
-		json_number(&r->json, "time_ns", "%" PRIu64, (uint64_t)t->time);
-		json_number(&r->json, "cycles", "%" PRIu64, (uint64_t)t->cycles);
-		json_number(&r->json, "macs", "%" PRIu64, (uint64_t)t->macs);
-		json_number(&r->json, "bytes", "%" PRIu64, (uint64_t)t->bytes);
-		json_number(&r->json, "share", "%.4f", share);
-		json_close(&r->json, '}');
+		json_open(NULL, '{');
+		json_string("operator", name);
+		json_string("output", output);
+		json_number("time_ns", "%" PRIu64, (uint64_t)t->time);
+		json_number("cycles", "%" PRIu64, (uint64_t)t->cycles);
+		json_number("macs", "%" PRIu64, (uint64_t)t->macs);
+		json_number("bytes", "%" PRIu64, (uint64_t)t->bytes);
+		json_number("share", "%.4f", share);
+		json_close();
 	} else {
 		printf("%5s  %-18.18s %-22.22s %12" PRIu64 " %12" PRIu64 " %12" PRIu64 " %10.1f %6.1f %%\n",
 		       index, name, output, (uint64_t)t->cycles, (uint64_t)t->macs,
@@ -396,7 +394,7 @@ static int print_profile(struct runner *r)
 		total.time += t[i].time;
 	}
 	if (r->opt->json)
-		json_open(&r->json, "profile", '[');
+		json_open("profile", '[');
 	else
 		printf("\n%5s  %-18s %-22s %12s %12s %12s %10s %8s\n", "index", "operator",
 		       "output", "cycles", "MACs", "bytes", "us", "share");
@@ -406,7 +404,7 @@ static int print_profile(struct runner *r)
 		print_op(r, index, op->name, op->output, &t[i], total.cycles);
 	}
 	if (r->opt->json)
-		json_close(&r->json, ']');
+		json_close();
 	else
 		print_op(r, "", "total", "", &total, total.cycles);
 	free(t);
@@ -484,9 +482,9 @@ int cmd_run(const struct options *opt)
 		return fail(EXIT_USAGE, "--raw - and --json both write to standard output");
 	ret = prepare(&r);
 	if (!ret && opt->json) {
-		json_open(&r.json, NULL, '{');
-		json_string(&r.json, "device", npu_device_path(r.dev));
-		json_string(&r.json, "model", opt->args[0]);
+		json_open(NULL, '{');
+		json_string("device", npu_device_path(r.dev));
+		json_string("model", opt->args[0]);
 	}
 	if (!ret) {
 		ret = opt->batch ? run_batch(&r) : run_all_files(&r);
@@ -494,8 +492,6 @@ int cmd_run(const struct options *opt)
 			print_times(&r);
 		if (!ret && opt->profile)
 			ret = print_profile(&r);
-		if (opt->json && r.json.depth == 1)
-			json_close(&r.json, '}');
 	}
 	if (r.raw && r.raw != stdout && fclose(r.raw) && !ret)
 		ret = fail(EXIT_RUN, "%s: %s", opt->raw, strerror(errno));

@@ -1,0 +1,74 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""npuctl without a device: exit codes, and one complete JSON object whatever happens.
+
+t_npuctl.py NPUCTL MODELS-DIRECTORY
+"""
+import json
+import os
+import subprocess
+import sys
+
+npuctl, models = sys.argv[1:]
+digits = os.path.join(models, "digits.tflite")
+count = failed = 0
+
+
+def ok(good, text):
+    global count, failed
+    count += 1
+    failed += not good
+    print(f"{'' if good else 'not '}ok {count} - {text}")
+
+
+def run(*args):
+    return subprocess.run([npuctl, *args], capture_output=True, timeout=60, check=False)
+
+
+def run_json(code, *args):
+    """The object, or None if there is not exactly one or the exit code differs."""
+    p = run("--json", *args)
+    try:
+        found = json.loads(p.stdout)
+    except ValueError:
+        found = None
+    line = p.stderr.decode().split("\n")[-2:] or [""]
+    good = p.returncode == code and isinstance(found, dict)
+    if good and code:
+        good = found.get("error") and line[0] == "npuctl: " + found["error"]
+    ok(good, f"{' '.join(os.path.basename(a) for a in args).replace(chr(10), '?') or 'nothing'}: exit {p.returncode}"
+       + (f", {line[0]}" if line[0] else ""))
+    return found if good else {}
+
+
+whole = run_json(0, "dis", digits)
+ok(len(whole.get("commands", [])) > 8 and len(whole.get("bases", [])) == 4, "all of a model")
+run_json(2)
+run_json(2, "frob")
+run_json(2, "--repeat", "x", "run")
+run_json(2, "run", digits)
+run_json(2, "--raw", "-", "run", digits, "x")
+run_json(3, "--device", "/dev/null", "run", digits, "x")
+run_json(3, "--device", "/dev/null", "list")
+run_json(5, "dis", os.path.join(models, "missing"))
+run_json(5, "dis", "/dev/null")
+ok(run("--json", "--version").stdout.startswith(b"npuctl "), "a version is no JSON")
+
+# What could be read before the damage is there, and the error behind it.
+bad = os.path.join(models, "damaged\n\"stream")
+with open(digits, "rb") as f:
+    data = f.read()
+with open(bad, "wb") as f:
+    f.write(data[:100])
+found = run_json(5, "--stream", "dis", bad)
+ok("commands" in found, "a damaged stream still has commands")
+with open(bad, "wb") as f:
+    f.write(data[:len(data) // 2])
+run_json(5, "dis", bad)
+os.unlink(bad)
+
+full = subprocess.run(f"'{npuctl}' dis '{digits}' > /dev/full", shell=True, capture_output=True,
+                      check=False)
+ok(full.returncode == 1, "standard output is full: " + full.stderr.decode().strip())
+print(f"1..{count}")
+sys.exit(failed != 0)

@@ -3,7 +3,6 @@
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <linux/dma-buf.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -178,10 +177,7 @@ static int sync_dmabuf(struct npu_bo *bo, uint32_t flags)
 	struct dma_buf_sync sync = { .flags = DMA_BUF_SYNC_RW };
 
 	sync.flags |= flags == DRM_NPU_BO_SYNC_TO_CPU ? DMA_BUF_SYNC_START : DMA_BUF_SYNC_END;
-	while (ioctl(bo->dmabuf, DMA_BUF_IOCTL_SYNC, &sync))
-		if (errno != EINTR && errno != EAGAIN)
-			return -errno;
-	return 0;
+	return drmIoctl(bo->dmabuf, DMA_BUF_IOCTL_SYNC, &sync) ? -errno : 0;
 }
 
 NPU_API int npu_bo_sync(struct npu_bo *bo, uint32_t flags, uint64_t offset, uint64_t size)

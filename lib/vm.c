@@ -48,8 +48,8 @@ static void range_take(struct npu_vm *vm, uint64_t start, uint64_t end, struct n
 	free(spare);
 }
 
-/* Put [start, end) into the list; parts of it may be there already. */
-static int range_give(struct npu_vm *vm, uint64_t start, uint64_t end)
+/* Put [start, end) into the list; parts of it may be there. Lost if there is no memory. */
+static void range_give(struct npu_vm *vm, uint64_t start, uint64_t end)
 {
 	struct npu_range **link = &vm->free, *range, *next;
 
@@ -58,10 +58,9 @@ static int range_give(struct npu_vm *vm, uint64_t start, uint64_t end)
 	range = *link;
 	if (!range || range->start > end) {
 		range = new_range(start, end, *link);
-		if (!range)
-			return -ENOMEM;
-		*link = range;
-		return 0;
+		if (range)
+			*link = range;
+		return;
 	}
 	if (start < range->start)
 		range->start = start;
@@ -73,7 +72,6 @@ static int range_give(struct npu_vm *vm, uint64_t start, uint64_t end)
 		range->next = next->next;
 		free(next);
 	}
-	return 0;
 }
 
 /* First fit; large mappings begin where the device can use large pages. */

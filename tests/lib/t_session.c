@@ -111,6 +111,8 @@ static void test_addresses(void)
 	fixed = 1ull << 40;
 	ok(!npu_vm_map(vm, bo, 0, 0, NPU_VM_FIXED, &fixed) && fixed == 1ull << 40,
 	   "a chosen address");
+	fixed++;
+	ok(npu_vm_map(vm, bo, 0, 0, NPU_VM_FIXED, &fixed) == -EINVAL, "on a page only");
 	npu_bo_create(dev, 4 << 20, 0, NULL, &large);
 	ok(!npu_vm_map(vm, large, 0, 0, 0, &fixed) && !(fixed & ((2 << 20) - 1)),
 	   "large buffers lie on large pages");

@@ -476,9 +476,21 @@ void npu_model_inject(struct npu_model *model, enum npu_inject what, u64 arg)
 	}
 	/* What comes back has been without power. */
 	if (back) {
+		model->ended = false;
 		model->irq_enable = 0;
 		npu_function_reset(model);
 	}
+	npu_unlock(model, flags);
+}
+
+void npu_model_leave(struct npu_model *model)
+{
+	unsigned long flags = npu_lock(model);
+	u32 i;
+
+	model->ended = true;
+	for (i = 0; i < model->config.cores; i++)
+		npu_core_leave(&model->cores[i]);
 	npu_unlock(model, flags);
 }
 

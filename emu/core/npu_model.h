@@ -6,7 +6,7 @@
  * core functions with threads of its own.
  *
  * Threads: npu_model_read(), npu_model_write(), npu_model_doorbell(),
- * npu_model_inject() and npu_model_timer() may be called at any time from any
+ * npu_model_inject(), npu_model_leave() and npu_model_timer() may be called at any time from any
  * context; they take constant time and no lock but the host's short one.
  * npu_model_step() is called by one thread per core at a time; it computes
  * without holding the lock.
@@ -130,6 +130,20 @@ enum npu_inject {
 };
 
 void npu_model_inject(struct npu_model *model, enum npu_inject what, u64 arg);
+
+/**
+ * npu_model_leave() - let the cores stop soon and for good
+ * @model: the device
+ *
+ * For a host that is about to end its threads: each core gives up the tile
+ * that it executes, within some thousand elements, and npu_model_step() then
+ * returns NPU_STEP_IDLE for ever. No more jobs begin, end or leave an event;
+ * a reset is still acknowledged and registers still answer, until
+ * NPU_INJECT_GONE says otherwise. Only power, NPU_INJECT_GONE with 1 and
+ * then with 0, makes the cores work again. May be called like
+ * npu_model_inject().
+ */
+void npu_model_leave(struct npu_model *model);
 
 /**
  * npu_model_bus_errors() - accesses that the host did not answer

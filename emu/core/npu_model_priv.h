@@ -26,7 +26,9 @@
  * What a tile aims at, in dense elements that take as long: a run of elements
  * costs NPU_RUN_WORK more, a window of memory that is borrowed NPU_PIN_WORK.
  */
-#define NPU_TILE_WORK		65536
+#ifndef NPU_TILE_WORK
+#define NPU_TILE_WORK		65536	/* at least 256; tests take less */
+#endif
 #define NPU_RUN_WORK		16
 #define NPU_PIN_WORK		64
 #define NPU_TILE_ELEMENTS	4096
@@ -497,6 +499,7 @@ struct npu_model {
 
 	/* Everything below is under the lock. */
 	bool gone;
+	bool ended;		/* cores execute nothing any more */
 	bool resetting;
 	bool fatal;
 	u32 core_resets;	/* bit per core */
@@ -537,6 +540,12 @@ static inline unsigned long npu_lock(struct npu_model *model)
 static inline void npu_unlock(struct npu_model *model, unsigned long flags)
 {
 	model->ops->unlock(model->host, flags);
+}
+
+/* Locked: may cores not go on with what they do? */
+static inline bool npu_stopped(const struct npu_model *model)
+{
+	return model->gone || model->ended || model->resetting;
 }
 
 static inline u64 npu_now(struct npu_model *model)

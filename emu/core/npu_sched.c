@@ -10,7 +10,8 @@ void npu_sched_wake(struct npu_model *model)
 {
 	u32 core;
 
-	if (!model->idle || !(model->control & NPU_CONTROL_ENABLE) || model->gone)
+	if (!model->idle || !(model->control & NPU_CONTROL_ENABLE) || model->gone ||
+	    model->ended)
 		return;
 	core = npu_ctz64(model->idle);
 	model->idle &= ~(1u << core);
@@ -123,11 +124,21 @@ void npu_core_drop(struct npu_core *core)
 	core->flush = true;
 }
 
+static void npu_core_reset_done(struct npu_core *core)
+{
+	struct npu_model *model = core->model;
+
+	if (!core->reset)
+		return;
+	core->reset = false;
+	model->core_resets &= ~(1u << core->index);
+	npu_irq_raise(model, NPU_IRQ_RESET);
+}
+
 static void npu_core_reset(struct npu_core *core)
 {
 	struct npu_model *model = core->model;
 
-	core->reset = false;
 	core->flush = true;
 	if (core->slot >= 0 && core->job_active) {
 		npu_slot_abort(core);
@@ -137,8 +148,7 @@ static void npu_core_reset(struct npu_core *core)
 		npu_slot_suspend(core);
 		npu_slot_make_ready(model, slot);
 	}
-	model->core_resets &= ~(1u << core->index);
-	npu_irq_raise(model, NPU_IRQ_RESET);
+	npu_core_reset_done(core);
 }
 
 /* The driver wants the queue of this core, or the device is switched off. */
@@ -174,8 +184,9 @@ void npu_sched_boundary(struct npu_core *core)
 
 	if (core->in_tile)
 		return;
-	if (model->gone || model->resetting) {
+	if (npu_stopped(model)) {
 		npu_core_drop(core);
+		npu_core_reset_done(core);
 		return;
 	}
 	if (core->reset)
@@ -203,7 +214,7 @@ static bool npu_core_begin(struct npu_core *core)
 	struct npu_model *model = core->model;
 
 	npu_sched_boundary(core);
-	if (core->slot < 0 && !model->gone && !model->resetting)
+	if (core->slot < 0 && !npu_stopped(model))
 		core->slot = npu_sched_pick(model);
 	if (core->slot < 0) {
 		model->idle |= 1u << core->index;
@@ -241,7 +252,7 @@ static void npu_core_end(struct npu_core *core)
 
 	core->in_tile = false;
 	core->busy += core->tile.cycles;
-	if (!model->gone && !model->resetting) {
+	if (!npu_stopped(model)) {
 		model->slots[slot].turn -= (s64)core->tile.cycles;
 		switch (core->outcome) {
 		case NPU_OUT_DONE:

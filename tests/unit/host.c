@@ -127,6 +127,8 @@ static void *host_op_map(void *host, u64 addr, u64 size, enum npu_access access,
 	u64 got;
 
 	(void)access;
+	if (h->mapped)
+		h->mapped(h, addr, h->mapped_arg);
 	pthread_mutex_lock(&h->memory);
 	if (f && f->ptr && (!h->fail_bus || addr / HOST_PAGE != h->fail_bus / HOST_PAGE)) {
 		got = (u64)f->left * HOST_PAGE - skip;

@@ -69,6 +69,9 @@ struct host {
 	u64 fail_bus;		/* bus page that does not answer, 0 = none */
 	void (*tick)(struct host *h, void *arg);	/* before each step */
 	void *tick_arg;
+	/* When the model borrows memory; the lock may be held. */
+	void (*mapped)(struct host *h, u64 bus, void *arg);
+	void *mapped_arg;
 };
 
 /* NULL is the default configuration. */

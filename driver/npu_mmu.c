@@ -38,40 +38,42 @@
  * @dma: their bus address
  * @node: in a pool
  * @used: entries that are valid
- * @child: the tables below; none for level 0 and behind leaves
+ * @child: the tables below, a page of its own; NULL for level 0
  */
 struct npu_pt_table {
 	__le64 *pte;
 	dma_addr_t dma;
 	struct list_head node;
 	unsigned int used;
-	struct npu_pt_table *child[];
+	struct npu_pt_table **child;
 };
-
-static struct npu_pt_table *npu_pt_table_alloc(struct npu_device *npu, unsigned int level)
-{
-	unsigned int children = level ? NPU_PT_ENTRIES : 0;
-	struct npu_pt_table *table;
-
-	table = kzalloc(struct_size(table, child, children), GFP_KERNEL_ACCOUNT);
-	if (!table)
-		return NULL;
-
-	table->pte = dma_alloc_coherent(npu->drm.dev, PAGE_SIZE, &table->dma,
-					GFP_KERNEL_ACCOUNT);
-	if (!table->pte) {
-		kfree(table);
-		return NULL;
-	}
-
-	INIT_LIST_HEAD(&table->node);
-	return table;
-}
 
 static void npu_pt_table_free(struct npu_device *npu, struct npu_pt_table *table)
 {
-	dma_free_coherent(npu->drm.dev, PAGE_SIZE, table->pte, table->dma);
+	if (table->pte)
+		dma_free_coherent(npu->drm.dev, PAGE_SIZE, table->pte, table->dma);
+	kfree(table->child);
 	kfree(table);
+}
+
+static struct npu_pt_table *npu_pt_table_alloc(struct npu_device *npu, unsigned int level)
+{
+	struct npu_pt_table *table;
+
+	table = kzalloc(sizeof(*table), GFP_KERNEL_ACCOUNT);
+	if (!table)
+		return NULL;
+
+	INIT_LIST_HEAD(&table->node);
+	if (level)
+		table->child = kcalloc(NPU_PT_ENTRIES, sizeof(*table->child), GFP_KERNEL_ACCOUNT);
+	table->pte = dma_alloc_coherent(npu->drm.dev, PAGE_SIZE, &table->dma,
+					GFP_KERNEL_ACCOUNT);
+	if (!table->pte || (level && !table->child)) {
+		npu_pt_table_free(npu, table);
+		return NULL;
+	}
+	return table;
 }
 
 static unsigned int npu_pt_index(u64 va, unsigned int level)

@@ -10,7 +10,7 @@
 # longer than SECONDS (default 600), 126 if the log is not clean.
 #
 # NPU_ACCEL=kvm|tcg chooses the accelerator. Else KVM is used if a short probe
-# boot works in it. NPU_SMP and NPU_MEM: processors (2) and MiB (1024).
+# boot works in it. NPU_SMP and NPU_MEM: processors (2) and MiB (2048).
 . "$(dirname "$0")/lib.sh"
 
 name=command limit=600 append= interactive=
@@ -30,7 +30,7 @@ dir=$BUILD/vm
 work=$(mktemp -d "$dir/$name.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 
-qemu=(qemu-system-x86_64 -M q35 -m "${NPU_MEM:-1024}" -smp "${NPU_SMP:-2}" -no-reboot
+qemu=(qemu-system-x86_64 -M q35 -m "${NPU_MEM:-2048}" -smp "${NPU_SMP:-2}" -no-reboot
       -nodefaults -display none -kernel "$image")
 tcg=(-accel tcg,thread=multi -cpu max)
 kvm=(-accel kvm -cpu host)

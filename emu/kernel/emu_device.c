@@ -10,8 +10,8 @@
  * bus error: for an emulated device that is a bug of the driver, so it is
  * counted and logged.
  *
- * Removal is a surprise for the driver: the cores stop, all registers read as
- * ones, and only then the platform device goes. In this order there is no DMA
+ * Removal is a surprise for the driver: the cores leave their tiles and stop, all
+ * registers read as ones, and only then the platform device goes. In this order there is no DMA
  * behind the back of a driver that believes the device to be gone.
  */
 #include <linux/dma-direct.h>
@@ -256,6 +256,7 @@ struct emu_device *emu_device_create(const struct npu_model_config *config)
  */
 void emu_device_disappear(struct emu_device *emu)
 {
+	npu_model_leave(emu->model);
 	emu_cores_stop(emu);
 	npu_model_inject(emu->model, NPU_INJECT_GONE, 1);
 }

@@ -155,6 +155,15 @@ bool npu_device_reset(struct npu_device *npu)
 	return true;
 }
 
+static void npu_device_set_lost(struct npu_device *npu)
+{
+	/* The lock is that of the list which nobody serves any more. */
+	guard(spinlock_irqsave)(&npu->slots.pending_lock);
+
+	/* Pairs with npu_is_lost(). */
+	smp_store_release(&npu->lost, true);
+}
+
 /**
  * npu_device_lose() - give the device up
  * @npu: device; in the fence signalling path
@@ -164,9 +173,7 @@ void npu_device_lose(struct npu_device *npu, bool safe)
 {
 	drm_err(&npu->drm, "%s\n", safe ? "the device has gone" : "the device does not reset");
 	npu->unsafe = !safe;
-	/* Who sees that it is lost must see whether it is safe. */
-	scoped_guard(spinlock_irqsave, &npu->slots.pending_lock)
-		smp_store_release(&npu->lost, true);
+	npu_device_set_lost(npu);
 	wake_up_all(&npu->tlb.wait);
 	npu_queues_lose(npu);
 }
@@ -310,9 +317,7 @@ void npu_device_remove(struct device *dev)
 	npu->unsafe = !npu_is_gone(npu) && !npu_device_reset(npu);
 	if (npu->unsafe)
 		dev_err(dev, "the device does not reset, its memory is leaked\n");
-	scoped_guard(spinlock_irqsave, &npu->slots.pending_lock)
-		smp_store_release(&npu->lost, true);
-
+	npu_device_set_lost(npu);
 	npu_queues_lose(npu);
 	npu_slots_fini(npu);
 	npu_queues_unplug(npu);

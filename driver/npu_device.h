@@ -186,6 +186,13 @@ static inline void npu_doorbell(struct npu_device *npu, u32 slot, u32 value)
 	npu->bus->doorbell(npu->bus->priv, slot, value);
 }
 
+/* Has the device gone or been given up? */
+static inline bool npu_is_lost(struct npu_device *npu)
+{
+	/* Pairs with npu_device_set_lost(): who sees it must see whether it is safe. */
+	return smp_load_acquire(&npu->lost);
+}
+
 /**
  * npu_dev_enter() - begin a section that touches the hardware
  * @npu: device
@@ -195,7 +202,7 @@ static inline void npu_doorbell(struct npu_device *npu, u32 slot, u32 value)
  */
 static inline bool npu_dev_enter(struct npu_device *npu, int *idx)
 {
-	if (smp_load_acquire(&npu->lost))
+	if (npu_is_lost(npu))
 		return false;
 	return drm_dev_enter(&npu->drm, idx);
 }

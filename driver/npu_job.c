@@ -357,7 +357,7 @@ static int npu_submit_commit(struct npu_submit *submit, struct drm_gpuvm_exec *e
 
 	if (queue->closed)
 		return -ENOENT;
-	if (smp_load_acquire(&queue->npu->lost))
+	if (npu_is_lost(queue->npu))
 		return -ENODEV;
 	if (READ_ONCE(queue->dead))
 		return -EIO;

@@ -547,10 +547,10 @@ void npu_tlb_invalidate(struct npu_device *npu, u32 asid, u64 va, u64 size)
 
 	deadline = jiffies + msecs_to_jiffies(NPU_TLB_TIMEOUT_MS);
 	while (!npu_tlb_done(npu, &inv)) {
-		if (smp_load_acquire(&npu->lost) || npu_is_gone(npu))
+		if (npu_is_lost(npu) || npu_is_gone(npu))
 			return;
 		/* The poll covers a lost interrupt. */
-		wait_event_timeout(npu->tlb.wait, npu_tlb_done(npu, &inv) || READ_ONCE(npu->lost),
+		wait_event_timeout(npu->tlb.wait, npu_tlb_done(npu, &inv) || npu_is_lost(npu),
 				   msecs_to_jiffies(10) + 1);
 		if (time_after(jiffies, deadline) || drm_dev_is_unplugged(&npu->drm)) {
 			npu_tlb_escalate(npu);

@@ -373,10 +373,10 @@ bool npu_queue_rewind(struct npu_queue *queue)
  * 1. serves the interrupt registers, in case an interrupt was lost;
  * 2. harvests;
  * 3. judges: a queue that executes (BUSY) and whose progress counter stands
- *    still for the hang limit has hung. A queue with jobs that the device has not
- *    fetched yet, because it waits for a slot or for a core, is not judged, but its doorbell is rung again in case that was
- *    lost; if no queue executes at all, the device has stopped working and the
- *    time counts.
+ *    still for the hang limit has hung. A queue with jobs that the device has
+ *    not finished, because it waits for a slot or for a core, is not judged,
+ *    but its doorbell is rung again in case that was lost; if no queue executes
+ *    at all, the device has stopped working and the time counts.
  */
 static bool npu_queue_judge(struct npu_queue *queue, int slot)
 {
@@ -413,7 +413,7 @@ static void npu_queue_watch(struct work_struct *work)
 
 	if (!npu_dev_enter(npu, &idx)) {
 		/* One that was created while all others were told. */
-		if (READ_ONCE(npu->lost))
+		if (npu_is_lost(npu))
 			npu_queue_lose(queue);
 		return;
 	}

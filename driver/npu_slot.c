@@ -335,7 +335,7 @@ static void npu_slots_work(struct work_struct *work)
 		npu_slots_recover(npu);
 	}
 	again |= npu_slots_serve(npu);
-	if (again && !npu->lost)
+	if (again && !npu_is_lost(npu))
 		queue_delayed_work(npu->wq, &npu->slots.work, msecs_to_jiffies(NPU_SLOT_POLL_MS));
 
 	mutex_unlock(&npu->slots.lock);

@@ -3,7 +3,7 @@
  * DOC: configfs
  *
  * ``mkdir /sys/kernel/config/npu_emu/NAME`` describes a device, writing 1 to
- * ``enabled`` plugs it in, writing 0 or ``rmdir`` pulls it out. A value out of
+ * ``enabled`` plugs the device in, writing 0 or ``rmdir`` pulls it out. A value out of
  * range is refused with EINVAL, a change while plugged in with EBUSY.
  *
  * ==================  =========================================================
@@ -13,9 +13,9 @@
  * macs_max_order      log2 of the most MACs in a command, 20 to 40; likewise
  * bytes_max_order     log2 of the most bytes in a command, 20 to 40; likewise
  * reset_ms            bound of a reset, milliseconds; while not enabled
- * enabled             0 or 1
  * device              name of the platform device (read only)
  * bus_errors          accesses to memory that is not there (read only)
+ * enabled             0 or 1
  * faults/hang         N: the Nth command from now never ends
  * faults/corrupt      N: the Nth completion from now writes garbage
  * faults/disappear    1: all registers read as ones, until it is pulled out

@@ -448,7 +448,7 @@ enum npu_pad {
  * struct npu_cmd_pad - NPU_OP_PAD
  * @cmd: header
  * @in: any type
- * @out: same type and rank; at least before + in in each dimension
+ * @out: same type and rank; each size at least that of @in plus @before
  * @before: elements in front, per dimension; from the rank on zero
  * @mode: enum npu_pad
  * @reserved: zero

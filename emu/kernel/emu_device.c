@@ -157,7 +157,7 @@ static int emu_device_register(struct emu_device *emu)
 	int ret;
 
 	for (i = 0; i < emu->config.irqs; i++)
-		irqs[i] = (struct resource)DEFINE_RES_IRQ(emu->vector[i].irq);
+		irqs[i] = DEFINE_RES_IRQ(emu->vector[i].irq);
 
 	emu->pdev = platform_device_alloc(NPU_PLATFORM_NAME, PLATFORM_DEVID_AUTO);
 	if (!emu->pdev)

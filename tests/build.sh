@@ -2,20 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # Everything builds without a warning, and "make install" installs it. TAP.
 . "$(dirname "$0")/vm/lib.sh"
-
-n=0 failed=0
-check() {	# TEXT COMMAND...
-	n=$((n + 1))
-	local text=$1
-	shift
-	if output=$("$@" 2>&1) && ! grep -q 'warning:' <<<"$output"; then
-		echo "ok $n $text"
-	else
-		echo "not ok $n $text"
-		tail -n 30 <<<"$output" | sed 's/^/# /'
-		failed=1
-	fi
-}
+. "$TOP/tests/tap.sh"
 
 library() {	# COMPILER
 	make -s -C "$TOP/lib" BUILD="$BUILD/$1" CC="$1" all examples &&
@@ -54,11 +41,9 @@ symbols() {
 	[ -z "$extra" ] || { echo "$extra"; return 1; }
 }
 
-echo "TAP version 13"
 for compiler in gcc clang; do
 	if ! command -v $compiler >/dev/null; then
-		n=$((n + 1))
-		echo "ok $n $compiler # SKIP not installed"
+		skip $compiler "not installed"
 		continue
 	fi
 	check "library and tools with $compiler" library $compiler
@@ -68,5 +53,4 @@ check "modules with W=1" modules
 check "install" install_all
 check "a program against the installed library" use_installed
 check "symbols of the shared library" symbols
-echo "1..$n"
-exit $failed
+finish

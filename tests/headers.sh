@@ -2,31 +2,16 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # The public headers compile alone, as C and as C++, without a warning. TAP.
 . "$(dirname "$0")/vm/lib.sh"
-
-n=0 failed=0
-check() {	# TEXT COMMAND...
-	n=$((n + 1))
-	local text=$1
-	shift
-	if output=$("$@" 2>&1); then
-		echo "ok $n $text"
-	else
-		echo "not ok $n $text"
-		sed 's/^/# /' <<<"$output"
-		failed=1
-	fi
-}
+. "$TOP/tests/tap.sh"
 
 flags="-Wall -Wextra -Werror -pedantic -fsyntax-only -I$TOP/uapi -I$TOP/lib $(pkg-config --cflags libdrm)"
 compile() {	# LANGUAGE STANDARD INCLUDE COMPILER
 	echo "#include <$3>" | "$4" -x "$1" -std="$2" $flags -Wno-variadic-macros -
 }
 
-echo "TAP version 13"
 for compiler in gcc clang; do
 	command -v $compiler >/dev/null || {
-		n=$((n + 1))
-		echo "ok $n $compiler # SKIP not installed"
+		skip $compiler "not installed"
 		continue
 	}
 	for header in drm/npu_accel.h drm/npu_isa.h npu.h; do
@@ -34,8 +19,7 @@ for compiler in gcc clang; do
 		if $compiler -x c++ -fsyntax-only - </dev/null 2>/dev/null; then
 			check "$header as C++ with $compiler" compile c++ c++17 "$header" $compiler
 		else
-			n=$((n + 1))
-			echo "ok $n $header as C++ with $compiler # SKIP no C++ compiler"
+			skip "$header as C++ with $compiler" "no C++ compiler"
 		fi
 	done
 done
@@ -60,5 +44,4 @@ same_example() {
 }
 check "the README's example is lib/examples/digit.c" same_example
 
-echo "1..$n"
-exit $failed
+finish

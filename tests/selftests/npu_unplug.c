@@ -239,7 +239,7 @@ TEST(under_load_again_and_again)
 
 TEST(unbinding_the_driver_under_load)
 {
-	char device[64], path[256];
+	char device[64];
 	pthread_t threads[4];
 	struct emu emu;
 	void *bad;
@@ -260,8 +260,7 @@ TEST(unbinding_the_driver_under_load)
 		}
 		EXPECT_EQ(emu_bus_errors(&emu), 0);
 		ASSERT_EQ(write_file("/sys/bus/platform/drivers/npu/bind", device), 0);
-		snprintf(path, sizeof(path), "/dev/accel/accel%d", emu_find_index(&emu));
-		i = open(path, O_RDWR);
+		i = device_open_index(emu_find_index(&emu));
 		EXPECT_TRUE(device_works(i));
 		close(i);
 		EXPECT_EQ(emu_remove(&emu), 0);

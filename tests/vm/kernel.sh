@@ -6,8 +6,8 @@
 #   image	path of the kernel
 #   modules	folder of its modules
 #   headers	folder to build modules against
-#   source	folder with the parts of its source that the project uses:
-#		kselftest headers, checkpatch
+#   source	folder with the parts of its source that the project uses: kselftest
+#		headers, checkpatch, kernel-doc and its Sphinx extension, semantic patches
 . "$(dirname "$0")/lib.sh"
 
 find_release() {
@@ -51,17 +51,18 @@ source_parts() {
 	local package=linux-source-$KERNEL hash dir tmp base tar
 	need_package "$package"
 	hash=$(apt_field "$package" SHA256)
-	dir=$CACHE/source/${package}_${hash:0:12}
+	dir=$CACHE/source/${package}_${hash:0:12}_2	# the list below, counted
 	if [ ! -d "$dir" ]; then
 		mkdir -p "$CACHE/source"
 		tmp=$(mktemp -d "$CACHE/source/tmp.XXXXXX")
 		base=$(unpacked "$package")
 		tar=$(ls "$base"/usr/src/linux-source-*.tar.xz)
-		say "taking the kselftest headers and checkpatch out of $(basename "$tar")"
+		say "taking test headers and checkers out of $(basename "$tar")"
 		tar -C "$tmp" --strip-components=1 --wildcards -xf "$tar" \
 			'*/tools/testing/selftests/kselftest*.h' \
 			'*/scripts/checkpatch.pl' '*/scripts/spelling.txt' \
-			'*/scripts/const_structs.checkpatch' '*/scripts/kernel-doc'
+			'*/scripts/const_structs.checkpatch' '*/scripts/kernel-doc' \
+			'*/scripts/coccinelle' '*/Documentation/sphinx/*.py'
 		mv -T "$tmp" "$dir" 2>/dev/null || rm -rf "$tmp"	# somebody was faster
 	fi
 	echo "$dir"

@@ -43,6 +43,23 @@ struct npu_bus {
 
 /**
  * struct npu_caps - what the capability registers say, in units of use
+ * @version: major << 16 | minor of the register interface
+ * @features: NPU_FEATURE_*
+ * @isa: major << 16 | minor of the command stream
+ * @isa_features: NPU_ISA_FEATURE_*
+ * @slots: queues that can be bound at one time
+ * @cores: compute cores
+ * @irqs: interrupts
+ * @va_bits: of virtual addresses
+ * @bus_bits: of the DMA addresses that the device reaches
+ * @asids: number of address-space ids
+ * @page_sizes: bit n: pages of 2^n bytes
+ * @macs_max_order: log2 of the most multiply-accumulates in one command
+ * @bytes_max_order: log2 of the most bytes one command may move
+ * @macs_per_cycle: peak of one core
+ * @clock_khz: nominal clock
+ * @reset_ms: how long a reset may take
+ * @layouts: bit n: tensor layout n
  */
 struct npu_caps {
 	u32 version;
@@ -86,6 +103,12 @@ struct npu_slot {
 
 /**
  * struct npu_device - one NPU
+ * @drm: what user space sees
+ * @caps: constant once probed
+ * @objects: what was made on the device and has to be found again
+ * @events: event ring; npu_event.c
+ * @tlb: invalidations; npu_mmu.c
+ * @slots: hardware slots, and who waits for one; npu_slot.c
  */
 struct npu_device {
 	struct drm_device drm;

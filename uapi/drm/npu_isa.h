@@ -149,7 +149,6 @@ struct npu_ref {
  * @zero_point: signed; must be representable in @type, 0 where none applies
  * @offset: signed bytes from the start of the base to element (0, ..., 0)
  * @dim: sizes, outermost first, each 1 or more; entries from @rank on are zero
- * @reserved: zero
  * @stride: signed bytes between neighbours along each dimension, 0 = broadcast
  *          (inputs only); a multiple of the element size
  */

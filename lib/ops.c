@@ -170,7 +170,12 @@ static bool get_scales(struct op *op, const struct act *in, const struct value *
 			factor = (double)(in->scale * scale) / (double)out->scale;
 		else
 			factor = (double)in->scale * (double)scale / (double)out->scale;
+		/* Nobody looks at the table before the device does. */
 		quant_scale(factor, &table[i]);
+		if (!isfinite(factor) || (int32_t)table[i].shift > 31)
+			return op_fail(op, UNSUPPORTED,
+				       "tensor '%.*s' has scale %g, too large for input and output",
+				       NAME(weight), scale);
 	}
 	rq->weight_zero_point = (uint32_t)first_zp;
 	return op_constant(op, table, rq->count * sizeof(*table), &rq->scale);

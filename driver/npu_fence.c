@@ -12,14 +12,14 @@
  *
  * - A fence signals in bounded time: work per command is bounded by the
  *   hardware, a command without progress runs into the hang limit of its
- *   queue (npu_watch.c), every step of a reset has a deadline, and the last one
+ *   queue (npu_queue.c), every step of a reset has a deadline, and the last one
  *   (npu_device_lose()) needs no answer.
  * - Fences of a queue signal in order. The error says what happened to the
  *   job: that of its fault, -ETIME for the job that hung, -ECANCELED for its
  *   successors and for jobs of a destroyed queue, -ENODEV after removal.
- * - Whoever takes a job out of the signalling path signals it: npu_queue_
- *   harvest() and npu_queue_cancel() jobs in the ring, the run_job callback
- *   jobs of a banned queue, the free_job callback jobs that never ran.
+ * - Whoever takes a job out of the signalling path signals it:
+ *   npu_queue_harvest() and npu_queue_cancel() jobs in the ring, the run_job
+ *   callback jobs of a banned queue, the free_job callback jobs that never ran.
  * - Nothing in that path allocates with GFP_KERNEL or takes a lock under
  *   which somebody else does. dma_fence_begin_signalling() marks it.
  */

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * User API of the NPU driver on /dev/accel/accelN.
+/**
+ * DOC: Rules
  *
- * Rules that hold for every ioctl:
+ * This is the user API of the NPU driver on /dev/accel/accelN. It holds for
+ * every ioctl:
  *
  * - Structures are 8-byte aligned, have explicit padding and the same layout
  *   on 32 and 64 bit. They grow at the end only; what an older program does
@@ -63,12 +64,15 @@ struct drm_npu_array {
 
 #define DRM_NPU_STRIDE_MAX	4096
 
+/**
+ * enum drm_npu_query - what DEV_QUERY tells
+ * @DRM_NPU_QUERY_DEVICE: struct drm_npu_device_info
+ * @DRM_NPU_QUERY_TIME: struct drm_npu_time_info
+ * @DRM_NPU_QUERY_PRIORITIES: struct drm_npu_priority_info
+ */
 enum drm_npu_query {
-	/** @DRM_NPU_QUERY_DEVICE: struct drm_npu_device_info */
 	DRM_NPU_QUERY_DEVICE = 0,
-	/** @DRM_NPU_QUERY_TIME: struct drm_npu_time_info */
 	DRM_NPU_QUERY_TIME = 1,
-	/** @DRM_NPU_QUERY_PRIORITIES: struct drm_npu_priority_info */
 	DRM_NPU_QUERY_PRIORITIES = 2,
 };
 
@@ -140,7 +144,9 @@ struct drm_npu_priority_info {
 	__u64 allowed;
 };
 
-/** DRM_NPU_BO_NO_MMAP: the buffer will never be mapped by the CPU. */
+/**
+ * DRM_NPU_BO_NO_MMAP - the buffer will never be mapped by the CPU.
+ */
 #define DRM_NPU_BO_NO_MMAP	(1u << 0)
 
 /**
@@ -178,9 +184,14 @@ struct drm_npu_bo_mmap_offset {
 	__u64 offset;
 };
 
-/** DRM_NPU_BO_INFO_NEED_SYNC: CPU and device need BO_SYNC between their accesses. */
+/**
+ * DRM_NPU_BO_INFO_NEED_SYNC - CPU and device need BO_SYNC between their
+ * accesses.
+ */
 #define DRM_NPU_BO_INFO_NEED_SYNC	(1u << 0)
-/** DRM_NPU_BO_INFO_IMPORTED: the memory is another driver's. */
+/**
+ * DRM_NPU_BO_INFO_IMPORTED - the memory is another driver's.
+ */
 #define DRM_NPU_BO_INFO_IMPORTED	(1u << 1)
 
 /**
@@ -218,9 +229,13 @@ struct drm_npu_bo_label {
 	__u64 label;
 };
 
-/** DRM_NPU_BO_SYNC_TO_DEVICE: the CPU has written, the device will read. */
+/**
+ * DRM_NPU_BO_SYNC_TO_DEVICE - the CPU has written, the device will read.
+ */
 #define DRM_NPU_BO_SYNC_TO_DEVICE	(1u << 0)
-/** DRM_NPU_BO_SYNC_TO_CPU: the device has written, the CPU will read. */
+/**
+ * DRM_NPU_BO_SYNC_TO_CPU - the device has written, the CPU will read.
+ */
 #define DRM_NPU_BO_SYNC_TO_CPU	(1u << 1)
 
 /**
@@ -241,9 +256,13 @@ struct drm_npu_bo_sync {
 	__u64 size;
 };
 
+/**
+ * enum drm_npu_madvise - whether the content of a buffer is needed
+ * @DRM_NPU_MADVISE_WILLNEED: it is, as after BO_CREATE
+ * @DRM_NPU_MADVISE_DONTNEED: may be purged under memory pressure
+ */
 enum drm_npu_madvise {
 	DRM_NPU_MADVISE_WILLNEED = 0,
-	/** @DRM_NPU_MADVISE_DONTNEED: may be purged under memory pressure */
 	DRM_NPU_MADVISE_DONTNEED = 1,
 };
 
@@ -289,7 +308,7 @@ struct drm_npu_vm_destroy {
 };
 
 /**
- * DRM_NPU_VM_UNUSABLE: an asynchronous bind failed half way, the VM accepts no
+ * DRM_NPU_VM_UNUSABLE - an asynchronous bind failed half way, the VM accepts no
  * more. Not set yet: there are no asynchronous binds.
  */
 #define DRM_NPU_VM_UNUSABLE	(1u << 0)
@@ -310,12 +329,19 @@ struct drm_npu_vm_get_state {
 	__u64 mapped;
 };
 
+/**
+ * enum drm_npu_sync_type - kind of a syncobj
+ * @DRM_NPU_SYNC_BINARY: one fence
+ * @DRM_NPU_SYNC_TIMELINE: a fence for each point
+ */
 enum drm_npu_sync_type {
 	DRM_NPU_SYNC_BINARY = 0,
 	DRM_NPU_SYNC_TIMELINE = 1,
 };
 
-/** DRM_NPU_SYNC_SIGNAL: signal the syncobj; else wait for it. */
+/**
+ * DRM_NPU_SYNC_SIGNAL - signal the syncobj; else wait for it.
+ */
 #define DRM_NPU_SYNC_SIGNAL	(1u << 0)
 
 /**
@@ -338,15 +364,21 @@ struct drm_npu_sync {
 	__u64 point;
 };
 
+/**
+ * enum drm_npu_vm_bind_op_type - kind of a change
+ * @DRM_NPU_VM_BIND_MAP: a buffer
+ * @DRM_NPU_VM_BIND_UNMAP: what is mapped in the range; may be nothing
+ * @DRM_NPU_VM_BIND_MAP_USERPTR: user memory; not implemented yet
+ */
 enum drm_npu_vm_bind_op_type {
 	DRM_NPU_VM_BIND_MAP = 0,
-	/** @DRM_NPU_VM_BIND_UNMAP: what is mapped in the range; may be nothing */
 	DRM_NPU_VM_BIND_UNMAP = 1,
-	/** @DRM_NPU_VM_BIND_MAP_USERPTR: user memory; not implemented yet */
 	DRM_NPU_VM_BIND_MAP_USERPTR = 2,
 };
 
-/** DRM_NPU_VM_BIND_READONLY: the device can not write through the mapping. */
+/**
+ * DRM_NPU_VM_BIND_READONLY - the device can not write through the mapping.
+ */
 #define DRM_NPU_VM_BIND_READONLY	(1u << 0)
 
 /**
@@ -373,7 +405,9 @@ struct drm_npu_vm_bind_op {
 	__u64 reserved;
 };
 
-/** DRM_NPU_VM_BIND_ASYNC: return before it is done; not implemented yet. */
+/**
+ * DRM_NPU_VM_BIND_ASYNC - return before it is done; not implemented yet.
+ */
 #define DRM_NPU_VM_BIND_ASYNC	(1u << 0)
 
 /**
@@ -400,12 +434,17 @@ struct drm_npu_vm_bind {
 
 #define DRM_NPU_VM_BIND_MAX	4096
 
+/**
+ * enum drm_npu_priority - weight of a queue
+ * @DRM_NPU_PRIORITY_LOW: what can wait
+ * @DRM_NPU_PRIORITY_NORMAL: the default
+ * @DRM_NPU_PRIORITY_HIGH: needs CAP_SYS_NICE
+ * @DRM_NPU_PRIORITY_REALTIME: strict; needs CAP_SYS_NICE
+ */
 enum drm_npu_priority {
 	DRM_NPU_PRIORITY_LOW = 0,
 	DRM_NPU_PRIORITY_NORMAL = 1,
-	/** @DRM_NPU_PRIORITY_HIGH: needs CAP_SYS_NICE */
 	DRM_NPU_PRIORITY_HIGH = 2,
-	/** @DRM_NPU_PRIORITY_REALTIME: strict; needs CAP_SYS_NICE */
 	DRM_NPU_PRIORITY_REALTIME = 3,
 };
 
@@ -447,40 +486,58 @@ struct drm_npu_queue_destroy {
 	__u32 pad;
 };
 
-/** DRM_NPU_QUEUE_HUNG: a job made no progress. The queue is banned. */
+/**
+ * DRM_NPU_QUEUE_HUNG - a job made no progress. The queue is banned.
+ */
 #define DRM_NPU_QUEUE_HUNG	(1u << 0)
-/** DRM_NPU_QUEUE_FAULTED: a job faulted, see the fault. The queue is banned. */
+/**
+ * DRM_NPU_QUEUE_FAULTED - a job faulted, see the fault. The queue is banned.
+ */
 #define DRM_NPU_QUEUE_FAULTED	(1u << 1)
-/** DRM_NPU_QUEUE_INNOCENT: lost in a reset that another queue caused. Banned. */
+/**
+ * DRM_NPU_QUEUE_INNOCENT - lost in a reset that another queue caused. Banned.
+ */
 #define DRM_NPU_QUEUE_INNOCENT	(1u << 2)
-/** DRM_NPU_QUEUE_LOST: the device has gone or was given up. */
+/**
+ * DRM_NPU_QUEUE_LOST - the device has gone or was given up.
+ */
 #define DRM_NPU_QUEUE_LOST	(1u << 3)
 
+/**
+ * enum drm_npu_fault_status - kind of a fault
+ * @DRM_NPU_FAULT_NONE: no fault
+ * @DRM_NPU_FAULT_ILLEGAL: illegal command, see the detail
+ * @DRM_NPU_FAULT_BOUNDS: outside its base, or written without permission
+ * @DRM_NPU_FAULT_TRANSLATION: not mapped
+ * @DRM_NPU_FAULT_PERMISSION: mapped read-only
+ * @DRM_NPU_FAULT_WALK: malformed page table
+ * @DRM_NPU_FAULT_BUS: memory does not answer
+ * @DRM_NPU_FAULT_ABORTED: ended by a reset
+ * @DRM_NPU_FAULT_DESCRIPTOR: malformed ring entry
+ */
 enum drm_npu_fault_status {
 	DRM_NPU_FAULT_NONE = 0,
-	/** @DRM_NPU_FAULT_ILLEGAL: illegal command, see the detail */
 	DRM_NPU_FAULT_ILLEGAL = 1,
-	/** @DRM_NPU_FAULT_BOUNDS: outside its base, or written without permission */
 	DRM_NPU_FAULT_BOUNDS = 2,
-	/** @DRM_NPU_FAULT_TRANSLATION: not mapped */
 	DRM_NPU_FAULT_TRANSLATION = 3,
-	/** @DRM_NPU_FAULT_PERMISSION: mapped read-only */
 	DRM_NPU_FAULT_PERMISSION = 4,
-	/** @DRM_NPU_FAULT_WALK: malformed page table */
 	DRM_NPU_FAULT_WALK = 5,
-	/** @DRM_NPU_FAULT_BUS: memory does not answer */
 	DRM_NPU_FAULT_BUS = 6,
-	/** @DRM_NPU_FAULT_ABORTED: ended by a reset */
 	DRM_NPU_FAULT_ABORTED = 7,
-	/** @DRM_NPU_FAULT_DESCRIPTOR: malformed ring entry */
 	DRM_NPU_FAULT_DESCRIPTOR = 8,
 };
 
+/**
+ * enum drm_npu_fault_access - what the access was for
+ * @DRM_NPU_ACCESS_NONE: no memory fault
+ * @DRM_NPU_ACCESS_READ: of an operand
+ * @DRM_NPU_ACCESS_WRITE: of a result
+ * @DRM_NPU_ACCESS_FETCH: of the stream or the base table
+ */
 enum drm_npu_fault_access {
 	DRM_NPU_ACCESS_NONE = 0,
 	DRM_NPU_ACCESS_READ = 1,
 	DRM_NPU_ACCESS_WRITE = 2,
-	/** @DRM_NPU_ACCESS_FETCH: of the stream or the base table */
 	DRM_NPU_ACCESS_FETCH = 3,
 };
 

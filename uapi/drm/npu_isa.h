@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * The command stream of the NPU: user ABI, because user space writes it and
+/**
+ * DOC: Command stream
+ *
+ * The command stream of the NPU is user ABI, because user space writes it and
  * the device executes it. The kernel driver never looks inside.
  *
  * Everything is little-endian. Streams, commands and every structure in them

@@ -26,6 +26,7 @@ TEST_FILES := $(RUN_FILES) \
 help:
 	@echo 'make run      recognise handwritten digits on an emulated NPU, in a VM'
 	@echo 'make test     all tests; SUITES="unit lib ..." chooses (see tests/run)'
+	@echo 'make fuzz     fuzz device model and libnpu, FUZZ_TIME=600 seconds each'
 	@echo 'make shell    a shell in the VM, with the device present'
 	@echo 'make bench    speed, in the VM'
 	@echo 'make modules  npu.ko and npu_emu.ko, in build/modules/RELEASE'
@@ -83,6 +84,10 @@ bench: image
 test: image
 	@tests/run $(SUITES)
 
+fuzz:
+	@$(VM)/deps.sh fuzz
+	@$(MAKE) -s -C tests/fuzz long
+
 install: lib
 	@$(MAKE) -s -C lib install
 	@$(MAKE) -s -C tools install
@@ -90,6 +95,6 @@ install: lib
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: help deps deps-build lib modules programs run-image image run shell bench test install clean
+.PHONY: help deps deps-build lib modules programs run-image image run shell bench test fuzz install clean
 .DEFAULT_GOAL := help
 SHELL := /bin/bash

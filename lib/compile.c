@@ -181,8 +181,8 @@ static bool read_value(struct compile *c, uint32_t i)
 	v->available = v->constant;
 	if (v->constant && v->tfl.data.count != v->bytes)
 		return compile_fail(c, -EBADMSG,
-				    "tensor %u '%.*s' has %u bytes of data, its shape needs %llu", i,
-				    NAME(v), v->tfl.data.count, (unsigned long long)v->bytes);
+				    "tensor %u '%.*s' has %u bytes of data, its shape needs %llu",
+				    i, NAME(v), v->tfl.data.count, (unsigned long long)v->bytes);
 	return true;
 }
 

@@ -217,8 +217,8 @@ NPU_API int npu_session_create(struct npu_model *model, enum drm_npu_priority pr
 	} else {
 		ret = npu_queue_create(model->vm, priority, 0, &session->queue);
 		if (ret)
-			npu_fail(err, ret, "creating a queue: %s%s", strerror(-ret), ret == -EACCES ?
-				 "; this priority needs CAP_SYS_NICE" : "");
+			npu_fail(err, ret, "creating a queue: %s%s", strerror(-ret),
+				 ret == -EACCES ? "; this priority needs CAP_SYS_NICE" : "");
 	}
 	if (ret)
 		npu_session_destroy(session);
@@ -386,7 +386,8 @@ NPU_API int npu_session_submit(struct npu_session *session, struct npu_fence *co
 
 	for (i = 0; i < nwaits; i++)
 		if (waits[i]->dev != session->model->dev)
-			return npu_fail(err, -EINVAL, "fence %u to wait for belongs to another device", i);
+			return npu_fail(err, -EINVAL,
+					"fence %u to wait for belongs to another device", i);
 	ret = npu_bo_sync(session->bo, DRM_NPU_BO_SYNC_TO_DEVICE, 0, npu_bo_size(session->bo));
 	if (!ret)
 		ret = npu_queue_submit(session->queue, &job, 1, waits, nwaits, &done);

@@ -279,7 +279,7 @@ struct npu_requant_cmd {
 struct npu_softmax_cmd {
 	struct npu_rows rows;
 	s32 diff_min;
-	u32 parts;		/* tiles of each of the three passes over a row; 0: rows are whole */
+	u32 parts;		/* tiles of each of the three passes over a row; 0: whole rows */
 	u32 part;		/* most elements of them */
 	s32 max;		/* what the passes hand on */
 	s64 sum;

@@ -126,7 +126,8 @@ TEST_F(fault, access_outside_the_base)
 	stream_add_copy(header, 0, CTX_DATA_SIZE - 10, 0, 0, 64);
 	EXPECT_EQ(stream_run(&self->ctx, header, 1), -EFAULT);
 	/* The address is that of the element farthest out. */
-	EXPECT_FAULT(DRM_NPU_FAULT_BOUNDS, DRM_NPU_ACCESS_READ, CTX_VA + CTX_SIZE - 10 + 63, HEADER, -1);
+	EXPECT_FAULT(DRM_NPU_FAULT_BOUNDS, DRM_NPU_ACCESS_READ, CTX_VA + CTX_SIZE - 10 + 63,
+		     HEADER, -1);
 }
 
 TEST_F(fault, access_before_the_base)
@@ -135,7 +136,8 @@ TEST_F(fault, access_before_the_base)
 
 	stream_add_copy(header, 0, 0, 0, -16, 8);
 	EXPECT_EQ(stream_run(&self->ctx, header, 1), -EFAULT);
-	EXPECT_FAULT(DRM_NPU_FAULT_BOUNDS, DRM_NPU_ACCESS_WRITE, CTX_VA + CTX_DATA - 16, HEADER, -1);
+	EXPECT_FAULT(DRM_NPU_FAULT_BOUNDS, DRM_NPU_ACCESS_WRITE, CTX_VA + CTX_DATA - 16,
+		     HEADER, -1);
 }
 
 TEST_F(fault, write_through_a_read_only_base)
@@ -145,7 +147,8 @@ TEST_F(fault, write_through_a_read_only_base)
 	ctx_bases(&self->ctx)[0].flags = 0;
 	stream_add_copy(header, 0, 0, 0, 4096, 64);
 	EXPECT_EQ(stream_run(&self->ctx, header, 1), -EFAULT);
-	EXPECT_FAULT(DRM_NPU_FAULT_BOUNDS, DRM_NPU_ACCESS_WRITE, CTX_VA + CTX_DATA + 4096, HEADER, -1);
+	EXPECT_FAULT(DRM_NPU_FAULT_BOUNDS, DRM_NPU_ACCESS_WRITE, CTX_VA + CTX_DATA + 4096,
+		     HEADER, -1);
 }
 
 TEST_F(fault, unmapped_in_the_middle_of_a_job)

@@ -408,7 +408,8 @@ TEST_F(vm, bind_refuses_addresses_beyond_the_end)
 
 TEST_F(vm, bind_refuses_ranges_beyond_the_buffer)
 {
-	EXPECT_EQ(bind_one(self->fd, map_op(self->bo, CTX_VA, BO_SIZE + PAGE, 0), self->vm), -EINVAL);
+	EXPECT_EQ(bind_one(self->fd, map_op(self->bo, CTX_VA, BO_SIZE + PAGE, 0), self->vm),
+		  -EINVAL);
 	EXPECT_EQ(bind_one(self->fd, map_op(self->bo, CTX_VA, PAGE, BO_SIZE), self->vm), -EINVAL);
 	EXPECT_EQ(bind_one(self->fd, map_op(self->bo, CTX_VA, PAGE, ~0ull & ~(PAGE - 1)), self->vm),
 		  -EINVAL);

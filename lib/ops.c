@@ -83,7 +83,7 @@ static bool get_acts(const struct op *op, struct act *in, struct act *out)
 
 static bool want_same_quant(const struct op *op, const struct act *in, const struct act *out)
 {
-	return (fabsf(in->scale - out->scale) <= 1e-6f && in->zero_point == out->zero_point) ||
+	return (fabsf(in->scale - out->scale) <= 0.000001f && in->zero_point == out->zero_point) ||
 	       op_fail(op, UNSUPPORTED,
 		       "input (scale %g, zero point %d) and output (%g, %d) must be quantised alike",
 		       in->scale, in->zero_point, out->scale, out->zero_point);

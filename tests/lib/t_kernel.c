@@ -1,149 +1,22 @@
 // SPDX-License-Identifier: MIT
 /*
- * libnpu on a kernel that is not there: the functions of libdrm that it calls
- * are in this file and fail when told to. What matters is what the library
- * makes of answers that a real device gives too seldom for a test:
+ * libnpu on a kernel that is not there, see kernel.h. What matters is what the
+ * library makes of answers that a real device gives too seldom for a test:
  *
  *	t_kernel MODELS-DIRECTORY
  */
 #include <errno.h>
-#include <fcntl.h>
-#include <linux/sync_file.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
-#include <xf86drm.h>
 
-#include <npu.h>
-
+#include "kernel.h"
 #include "tap.h"
-
-#define NODE_SIZE	(16 << 20)
-
-/* What the kernel says next. */
-static struct {
-	int export;	/* errno of the export of a sync_file */
-	int status;	/* of sync_files */
-	int wait;	/* of drmSyncobjWait() */
-	int bind;	/* errno of VM_BIND */
-	unsigned int binds, submits, creates;	/* calls that came */
-	uint32_t handle;	/* the last one given */
-	uint64_t offset;	/* of the next buffer in the node */
-	uint64_t size[4096];	/* of buffers by handle */
-} kernel;
-
-static int answer(int error)
-{
-	errno = error;
-	return error ? -1 : 0;
-}
-
-static int dev_query(struct drm_npu_dev_query *query)
-{
-	struct drm_npu_device_info info = {
-		.isa_version = NPU_ISA_MAJOR << 16, .isa_features = ~0ull, .cores = 1,
-		.page_sizes = 4096, .va_bits = 48, .macs_max_order = 40, .bytes_max_order = 40,
-	};
-
-	memcpy((void *)(uintptr_t)query->ptr, &info, sizeof(info));
-	return 0;
-}
-
-int drmIoctl(int fd, unsigned long request, void *arg)
-{
-	struct drm_npu_bo_create *create = arg;
-
-	(void)fd;
-	switch (request) {
-	case DRM_IOCTL_NPU_DEV_QUERY:
-		return dev_query(arg);
-	case DRM_IOCTL_NPU_BO_CREATE:
-		kernel.creates++;
-		create->handle = ++kernel.handle;
-		kernel.size[create->handle] = (create->size + 4095) / 4096 * 4096;
-		return 0;
-	case DRM_IOCTL_NPU_BO_INFO:
-		((struct drm_npu_bo_info *)arg)->size =
-			kernel.size[((struct drm_npu_bo_info *)arg)->handle];
-		return 0;
-	case DRM_IOCTL_NPU_BO_MMAP_OFFSET:
-		((struct drm_npu_bo_mmap_offset *)arg)->offset = kernel.offset;
-		kernel.offset += 1 << 20;
-		return 0;
-	case DRM_IOCTL_NPU_VM_CREATE:
-		((struct drm_npu_vm_create *)arg)->vm_id = 1;
-		return 0;
-	case DRM_IOCTL_NPU_QUEUE_CREATE:
-		((struct drm_npu_queue_create *)arg)->queue_id = 1;
-		return 0;
-	case DRM_IOCTL_NPU_VM_BIND:
-		kernel.binds++;
-		return answer(kernel.bind);
-	case DRM_IOCTL_NPU_SUBMIT:
-		kernel.submits++;
-		return 0;
-	case SYNC_IOC_FILE_INFO:
-		((struct sync_file_info *)arg)->status = kernel.status;
-		return 0;
-	}
-	return 0;
-}
-
-drmVersionPtr drmGetVersion(int fd)
-{
-	drmVersionPtr version = calloc(1, sizeof(*version));
-
-	(void)fd;
-	version->name = (char *)"npu";
-	version->name_len = 3;
-	return version;
-}
-
-void drmFreeVersion(drmVersionPtr version)
-{
-	free(version);
-}
-
-int drmSyncobjCreate(int fd, uint32_t flags, uint32_t *handle)
-{
-	(void)fd;
-	(void)flags;
-	*handle = ++kernel.handle;
-	return 0;
-}
-
-int drmSyncobjDestroy(int fd, uint32_t handle)
-{
-	(void)fd;
-	(void)handle;
-	return 0;
-}
-
-int drmSyncobjWait(int fd, uint32_t *handles, unsigned int n, int64_t timeout, unsigned int flags,
-		   uint32_t *first)
-{
-	(void)fd;
-	(void)handles;
-	(void)n;
-	(void)timeout;
-	(void)flags;
-	(void)first;
-	return kernel.wait;
-}
-
-int drmSyncobjExportSyncFile(int fd, uint32_t handle, int *file)
-{
-	(void)handle;
-	if (!kernel.export)
-		*file = dup(fd);
-	return answer(kernel.export);
-}
 
 /* ---- Tests ---- */
 
 static struct npu_device *dev;
-static char node[512];
+static const char *node;
 
 static struct npu_device *open_node(void)
 {
@@ -318,19 +191,10 @@ static void test_results(const char *path)
 int main(int argc, char **argv)
 {
 	char model[512];
-	int fd;
 
 	if (argc < 2)
 		return 2;
-	/* Buffers are parts of this file. */
-	snprintf(node, sizeof(node), "%s/%s", argv[1],
-		 "a-device-whose-path-is-longer-than-those-that-the-library-makes-itself");
-	fd = open(node, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	if (fd < 0 || ftruncate(fd, NODE_SIZE)) {
-		printf("Bail out! %s: %s\n", node, strerror(errno));
-		return 1;
-	}
-	close(fd);
+	node = kernel_init(argv[1]);
 	dev = open_node();
 	ok(!strcmp(npu_device_path(dev), node), "a long path");
 	test_fence();

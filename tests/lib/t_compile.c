@@ -151,6 +151,8 @@ static void test_paths(const char *dir)
 	ok(npu_program_load(dir, NULL, &program, &err) == -EBADMSG, "nor a directory: %s",
 	   err.text);
 	ok(npu_program_load(path, NULL, &program, &err) == -ENOENT, "nor nothing: %s", err.text);
+	ok(npu_program_compile(path, 1ull << 31, NULL, &program, &err) == -EBADMSG,
+	   "nor what is too large to have offsets: %s", err.text);
 }
 
 int main(int argc, char **argv)

@@ -109,6 +109,22 @@ static void test_addresses(void)
 	kernel.bind = 0;
 	ok(!npu_vm_map(vm, bo, 0, 4096, 0, &va) && va == first + 12288,
 	   "and what it would have replaced is still taken");
+
+	/* Holes: each is found again, and they grow together. */
+	for (i = 0; i < 4; i++) {
+		va = first + (i + 1) * (1ull << 21);
+		good &= !npu_vm_map(vm, bo, 0, 4096, NPU_VM_FIXED, &va);
+	}
+	va = first + (3ull << 21);
+	good &= !npu_vm_unmap(vm, va, 4096) && !npu_vm_map(vm, bo, 0, 4096, NPU_VM_FIXED, &va);
+	ok(good && !npu_vm_map(vm, bo, 0, 0, 0, &va) && va == first + 16384,
+	   "what lies between is used first");
+	ok(npu_vm_map(vm, bo, 8192, 0, 0, &va) == -EINVAL &&
+	   npu_vm_map(vm, bo, 4096, 8192, 0, &va) == -EINVAL, "nothing beyond the buffer is mapped");
+	npu_bo_destroy(bo);
+	npu_bo_create(dev, 1ull << 47, 0, NULL, &bo);
+	ok(!npu_vm_map(vm, bo, 0, 0, 0, &va) && npu_vm_map(vm, bo, 0, 0, 0, &va) == -ENOSPC,
+	   "an address space ends");
 	npu_bo_destroy(bo);
 	npu_vm_destroy(vm);
 }

@@ -211,6 +211,8 @@ static void test_dis(void)
 	ok(strlen(small) == sizeof(small) - 1 && !strncmp(small, text, sizeof(small) - 1),
 	   "a short buffer gets what fits");
 	npu_stream_dis(data, size, 24, NULL, 0);
+	ok(npu_stream_dis(data, 1ull << 31, 24, text, sizeof(text)) == -EINVAL,
+	   "no stream is so large that its offsets are errors");
 	for (i = 0, good = true; i < size; i++) {
 		char *copy = malloc(i ? i : 1);	/* exact, for the sanitizer */
 

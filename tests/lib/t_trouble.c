@@ -80,6 +80,10 @@ static void test_list(void)
 	make_nodes(folder, false);
 	ok(!npu_device_list(ids, 4), "no folder, no device");
 	open_fails(NULL, -ENODEV, "modprobe npu_emu");
+	kernel.alloc = 1;
+	ok(npu_device_list(ids, 4) == -ENOMEM, "no memory for a list");
+	kernel.alloc = 1;
+	open_fails(NULL, -ENOMEM, "memory");
 	make_nodes(folder, true);
 	kernel.driver[1] = "ivpu";
 	ok(npu_device_list(ids, 1) == 3 && !strcmp(ids[0].path, "/dev/accel/accel0"),
@@ -230,6 +234,12 @@ static void test_queue(void)
 		npu_fence_destroy(many[i]);
 	ok(good && kernel.syncobjs > 0 && kernel.syncobjs < 40, "of 40 syncobjs %d are kept",
 	   kernel.syncobjs);
+	for (i = 0; i < 32; i++)	/* none is kept then */
+		npu_fence_import(dev, 0, &many[i]);
+	kernel.call = 1;
+	ok(npu_fence_import(dev, 0, &fence) == -ENODEV, "no syncobj, no fence");
+	for (i = 0; i < 32; i++)
+		npu_fence_destroy(many[i]);
 	kernel.import = EINVAL;
 	ok(npu_fence_import(dev, 0, &fence) == -EINVAL, "no fence is imported from a wrong file");
 	npu_queue_destroy(NULL);

@@ -27,6 +27,8 @@ help:
 	@echo 'make run      recognise handwritten digits on an emulated NPU, in a VM'
 	@echo 'make test     all tests; SUITES="unit lib ..." chooses (see tests/run)'
 	@echo 'make fuzz     fuzz device model and libnpu, FUZZ_TIME=600 seconds each'
+	@echo 'make check    static checks only'
+	@echo 'make docs     Documentation/ as HTML, in build/docs'
 	@echo 'make shell    a shell in the VM, with the device present'
 	@echo 'make bench    speed, in the VM'
 	@echo 'make modules  npu.ko and npu_emu.ko, in build/modules/RELEASE'
@@ -82,7 +84,18 @@ bench: image
 	@$(VM)/vm.sh -n bench -t 600 npu-bench
 
 test: image
+	@$(VM)/deps.sh check
 	@tests/run $(SUITES)
+
+check:
+	@tests/run check
+
+# -E reads everything again: a warning comes with the first reading only.
+docs:
+	@$(VM)/deps.sh docs
+	@KERNEL_SOURCE=$$($(VM)/kernel.sh source) sphinx-build -q -E -W --keep-going -n -b html \
+		-d $(BUILD)/doctrees Documentation $(BUILD)/docs
+	@echo $(BUILD)/docs/index.html
 
 fuzz:
 	@$(VM)/deps.sh fuzz

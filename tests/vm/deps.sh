@@ -1,17 +1,21 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # Installs the Debian packages that building and running need, if any of them
-# is missing. Usage: deps.sh [build|run|all]
+# is missing. Usage: deps.sh [build|run|docs|check|all]
 . "$(dirname "$0")/lib.sh"
 
 build=(gcc make libc6-dev pkg-config libdrm-dev)
+docs=(python3-sphinx perl)
+check=(clang clang-tidy codespell coccinelle cppcheck g++ pahole shellcheck sparse)
 run=(qemu-system-x86 cpio xz-utils kmod bc python3-minimal)
 
 case ${1:-all} in
 build)	want=("${build[@]}") ;;
 run)	want=("${run[@]}") ;;
+docs)	want=("${docs[@]}") ;;
+check)	want=("${build[@]}" "${docs[@]}" "${check[@]}") ;;
 all)	want=("${build[@]}" "${run[@]}") ;;
-*)	die "usage: deps.sh [build|run|all]" ;;
+*)	die "usage: deps.sh [build|run|docs|check|all]" ;;
 esac
 
 missing=()

@@ -1,10 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # Installs the Debian packages that building and running need, if any of them
-# is missing. Usage: deps.sh [build|run|docs|check|all]
+# is missing. Usage: deps.sh [build|run|kernel|newer|fuzz|coverage|docs|check|all]
 . "$(dirname "$0")/lib.sh"
 
 build=(gcc make libc6-dev pkg-config libdrm-dev)
+kernel=(flex bison libelf-dev)	# to build kernels from source
+newer=(bubblewrap)	# to build modules with a newer Debian's compiler
+fuzz=(clang libclang-rt-dev llvm python3-minimal)
+coverage=(python3)
 docs=(python3-sphinx perl)
 check=(clang clang-tidy codespell coccinelle cppcheck g++ pahole shellcheck sparse)
 run=(qemu-system-x86 cpio xz-utils kmod bc python3-minimal)
@@ -12,10 +16,14 @@ run=(qemu-system-x86 cpio xz-utils kmod bc python3-minimal)
 case ${1:-all} in
 build)	want=("${build[@]}") ;;
 run)	want=("${run[@]}") ;;
+kernel)	want=("${kernel[@]}") ;;
+newer)	want=("${newer[@]}") ;;
+fuzz)	want=("${build[@]}" "${fuzz[@]}") ;;
+coverage)	want=("${build[@]}" "${coverage[@]}") ;;
 docs)	want=("${docs[@]}") ;;
 check)	want=("${build[@]}" "${docs[@]}" "${check[@]}") ;;
 all)	want=("${build[@]}" "${run[@]}") ;;
-*)	die "usage: deps.sh [build|run|docs|check|all]" ;;
+*)	die "usage: deps.sh [build|run|kernel|newer|fuzz|coverage|docs|check|all]" ;;
 esac
 
 missing=()

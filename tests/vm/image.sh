@@ -1,13 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# Makes build/vm/initrd: busybox, the modules with what they depend on, our
+# Makes build/vm/KERNEL/initrd: busybox, the modules with what they depend on, our
 # programs and tests. Usage: image.sh
 . "$(dirname "$0")/lib.sh"
 
 release=$("$TOP/tests/vm/kernel.sh" release)
 stock=$("$TOP/tests/vm/kernel.sh" modules)
 ours=$BUILD/modules/$release
-root=$BUILD/vm/root
+dir=$BUILD/vm/$KERNEL
+root=$dir/root
 busybox=$(unpacked busybox-static)
 # Since the merge of /usr it lies below usr.
 busybox=$(find "$busybox" -path '*bin/busybox' -type f)
@@ -43,7 +44,9 @@ done
 for module in "${extra[@]}"; do
 	add_module "$module"
 done
-cp "$stock"/modules.{builtin,builtin.modinfo,order} "$root/lib/modules/$release/"
+for file in "$stock"/modules.{builtin,builtin.modinfo,order}; do
+	[ ! -e "$file" ] || cp "$file" "$root/lib/modules/$release/"
+done
 depmod -b "$root" "$release"
 
 cp "$busybox" "$root/bin/busybox"
@@ -61,5 +64,5 @@ for item in ${NPU_IMAGE_FILES:-}; do
 	fi
 done
 
-(cd "$root" && find . | cpio --quiet -o -H newc -R 0:0) >"$BUILD/vm/initrd.tmp"
-mv "$BUILD/vm/initrd.tmp" "$BUILD/vm/initrd"
+(cd "$root" && find . | cpio --quiet -o -H newc -R 0:0) >"$dir/initrd.tmp"
+mv "$dir/initrd.tmp" "$dir/initrd"

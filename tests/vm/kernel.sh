@@ -1,37 +1,91 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# Gets a stock Debian kernel with its headers into the cache.
-# Usage: kernel.sh release|image|modules|headers|source
+# Gets the kernel that KERNEL names into the cache, with its headers.
+# Usage: kernel.sh release|image|modules|headers|arch|tools|source
 #   release	its release, as uname -r prints it
 #   image	path of the kernel
 #   modules	folder of its modules
 #   headers	folder to build modules against
-#   source	folder with the parts of its source that the project uses: kselftest
-#		headers, checkpatch, kernel-doc and its Sphinx extension, semantic patches
+#   arch	what to call its architecture then
+#   tools	root to build modules in, if the host's compiler does not suit it
+#   source	folder with the parts of the default kernel's source that are used:
+#		kselftest headers, checkpatch, kernel-doc with its Sphinx extension,
+#		semantic patches
 . "$(dirname "$0")/lib.sh"
 
 find_release() {
-	apt-cache search --names-only "^linux-image-${KERNEL//./\\.}\\.[0-9].*-$ARCH\$" |
-		sed 's/ .*//; s/^linux-image-//' | grep -v -e cloud -e -rt- | sort -V | tail -n 1
+	apt-cache "${APT[@]}" search --names-only "^linux-image-${VERSION//./\\.}\\.[0-9].*-$ARCH\$" |
+		sed 's/ .*//; s/^linux-image-//' | grep -v -e cloud -e -rt- | sort -V | tail -n 1 || true
 }
 
-release=$(find_release)
-if [ -z "$release" ]; then
-	apt_update_once
+stock_release() {
 	release=$(find_release)
-fi
-[ -n "$release" ] ||
-	die "apt knows no Linux $KERNEL kernel image" \
-	    "on Debian 12 enable bookworm-security or bookworm-backports in /etc/apt/sources.list.d"
+	if [ -z "$release" ]; then
+		apt_update_once
+		release=$(find_release)
+	fi
+	if [ -z "$release" ]; then
+		newer_debian
+		release=$(find_release)
+	fi
+	[ -n "$release" ] ||
+		die "neither this Debian nor $NEWER_DEBIAN-backports has a Linux $VERSION" \
+		    "on Debian 12 enable bookworm-security in /etc/apt/sources.list.d"
+}
 
-image=linux-image-$release
-common=linux-headers-${release%-"$ARCH"}-common
-kbuild=linux-kbuild-${release%-"$ARCH"}
+# The kernel's package was split in 7.0; since the merge of /usr, its modules
+# lie below usr.
+stock_image() {
+	if [ -n "$(apt_field "linux-binary-$release" SHA256)" ]; then
+		echo "$(unpacked "linux-binary-$release")/usr/lib/modules/$release/vmlinuz"
+	else
+		echo "$(unpacked "linux-image-$release")/boot/vmlinuz-$release"
+	fi
+}
+
+stock_modules() {
+	local dir
+	if [ -n "$(apt_field "linux-modules-$release" SHA256)" ]; then
+		dir=$(unpacked "linux-modules-$release")
+	else
+		dir=$(unpacked "linux-image-$release")
+	fi
+	[ -d "$dir/lib/modules/$release" ] || dir=$dir/usr
+	echo "$dir/lib/modules/$release"
+}
+
+# The headers of a newer Debian's kernel ask for its compiler, and its kbuild
+# for its C library: unpacked into a folder of the cache, nothing is installed.
+newer_tools() {
+	local dir hash file tmp
+	hash=$(apt_field "linux-headers-$release" SHA256)
+	dir=$CACHE/tools/${NEWER_DEBIAN}_${hash:0:12}
+	if [ ! -d "$dir" ]; then
+		"$TOP/tests/vm/deps.sh" newer
+		mkdir -p "$CACHE/tools"
+		tmp=$(mktemp -d "$CACHE/tools/tmp.XXXXXX")
+		trap "rm -rf '$tmp'" EXIT
+		mkdir -p "$tmp/deb/partial" "$tmp/root"
+		say "downloading the compiler of Debian $NEWER_DEBIAN (100 MB)"
+		apt-get "${APT[@]}" -o Dir::Cache::Archives="$tmp/deb" -qq -o APT::Sandbox::User=root -y -d --no-install-recommends \
+			install base-files bash coreutils dash findutils diffutils grep sed mawk perl-base \
+			xz-utils make bc gcc-14 "linux-kbuild-${release%-"$ARCH"}" >&2
+		for file in "$tmp"/deb/base-files_* "$tmp"/deb/*.deb; do
+			dpkg-deb -x "$file" "$tmp/root"
+		done
+		ln -sf dash "$tmp/root/usr/bin/sh"
+		ln -sf mawk "$tmp/root/usr/bin/awk"
+		mv -T "$tmp/root" "$dir"
+	fi
+	echo "$dir"
+}
 
 # The headers name each other by absolute paths below /usr; assemble them in
 # one folder where they find each other.
 headers() {
 	local hash dir tmp base
+	local common=linux-headers-${release%-"$ARCH"}-common
+	local kbuild=linux-kbuild-${release%-"$ARCH"}
 	hash=$(apt_field "linux-headers-$release" SHA256)
 	dir=$CACHE/headers/${release}_${hash:0:12}
 	if [ ! -d "$dir" ]; then
@@ -48,7 +102,7 @@ headers() {
 }
 
 source_parts() {
-	local package=linux-source-$KERNEL hash dir tmp base tar
+	local package=linux-source-$DEFAULT_KERNEL hash dir tmp base tar
 	need_package "$package"
 	hash=$(apt_field "$package" SHA256)
 	dir=$CACHE/source/${package}_${hash:0:12}_2	# the list below, counted
@@ -68,14 +122,36 @@ source_parts() {
 	echo "$dir"
 }
 
-case ${1:-} in
-release)	echo "$release" ;;
-image)		echo "$(unpacked "$image")/boot/vmlinuz-$release" ;;
-modules)	dir=$(unpacked "$image")
-		# Since the merge of /usr they lie below usr.
-		[ -d "$dir/lib/modules/$release" ] || dir=$dir/usr
-		echo "$dir/lib/modules/$release" ;;
-headers)	headers ;;
-source)		source_parts ;;
-*)		die "usage: kernel.sh release|image|modules|headers|source" ;;
+stock() {
+	stock_release
+	case $1 in
+	release)	echo "$release" ;;
+	image)		stock_image ;;
+	modules)	stock_modules ;;
+	headers)	headers ;;
+	arch)		echo x86_64 ;;
+	tools)		[ ${#APT[@]} = 0 ] || newer_tools ;;
+	*)		usage ;;
+	esac
+}
+
+custom() {
+	local dir
+	dir=$("$TOP/tests/vm/build-kernel.sh")
+	case $1 in
+	release)	cat "$dir/include/config/kernel.release" ;;
+	image)		find "$dir" -maxdepth 1 -name vmlinux -o -maxdepth 1 -name linux ;;
+	modules|headers)	echo "$dir" ;;
+	arch)		if [ -e "$dir/linux" ]; then echo um; else echo x86_64; fi ;;
+	tools)		;;
+	*)		usage ;;
+	esac
+}
+
+usage() { die "usage: kernel.sh release|image|modules|headers|arch|tools|source"; }
+
+case $KERNEL,${1:-} in
+*,source)	source_parts ;;
+*-*)		custom "${1:-}" ;;
+*)		stock "${1:-}" ;;
 esac

@@ -7,7 +7,11 @@ set -euo pipefail
 TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 BUILD=${BUILD:-$TOP/build}
 CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/npu
-KERNEL=${KERNEL:-6.12}
+# VERSION: Debian's kernel. VERSION-debug, -kcsan, -uml: built from its source.
+DEFAULT_KERNEL=6.12
+export KERNEL=${KERNEL:-$DEFAULT_KERNEL}
+VERSION=${KERNEL%%-*}
+NEWER_DEBIAN=trixie
 ARCH=$(dpkg --print-architecture)
 mkdir -p "$CACHE"
 
@@ -55,9 +59,30 @@ apt_update_once() {
 	touch "$CACHE/apt-updated"
 }
 
+# Options of apt. newer_debian makes it see the next release and its backports
+# instead of the machine's: same mirror and keys, but lists of their own, so
+# that nothing of it can be installed by accident.
+APT=()
+newer_debian() {
+	local dir=$CACHE/apt site suite key=/usr/share/keyrings/debian-archive-keyring.gpg
+	APT=(-o Dir::Etc::SourceList="$dir/sources.list" -o Dir::Etc::SourceParts=-
+	     -o Dir::State::Lists="$dir/lists" -o Dir::State::Status="$dir/status"
+	     -o Dir::Cache="$dir/cache")
+	[ -z "$(find "$dir/updated" -mmin -600 2>/dev/null)" ] || return 0
+	site=$(apt-get indextargets --format '$(SITE)' 'Created-By: Packages' 'Origin: Debian' | head -n 1)
+	mkdir -p "$dir"/{lists/partial,cache}
+	: >"$dir/status"
+	for suite in $NEWER_DEBIAN $NEWER_DEBIAN-backports; do
+		echo "deb [signed-by=$key] $site $suite main"
+	done >"$dir/sources.list"
+	say "reading the package lists of Debian $NEWER_DEBIAN"
+	apt-get "${APT[@]}" -q update >&2 || die "cannot read Debian $NEWER_DEBIAN at $site"
+	touch "$dir/updated"
+}
+
 # apt_field PACKAGE FIELD: a field of the newest version of a package.
 apt_field() {
-	apt-cache --no-all-versions show "$1" 2>/dev/null | sed -n "s/^$2: //p" | head -n 1
+	apt-cache "${APT[@]}" --no-all-versions show "$1" 2>/dev/null | sed -n "s/^$2: //p" | head -n 1
 }
 
 # need_package PACKAGE: fails with advice if apt does not know it.
@@ -92,9 +117,9 @@ download() {	# PACKAGE VERSION HASH FOLDER
 	local tmp
 	mkdir -p "$CACHE/packages"
 	tmp=$(mktemp -d "$CACHE/packages/tmp.XXXXXX")
-	trap 'rm -rf "$tmp"' EXIT
+	trap "rm -rf '$tmp'" EXIT	# now: callers have a tmp too
 	say "downloading $1 $2 ($(($(apt_field "$1" Size) / 1048576)) MB)"
-	(cd "$tmp" && apt-get -qq download "$1" >&2 2>apt.log) || {
+	(cd "$tmp" && apt-get "${APT[@]}" -qq download "$1" >&2 2>apt.log) || {
 		cat "$tmp/apt.log" >&2
 		die "could not download $1" "is there a network? 'apt-get update' may help too"
 	}

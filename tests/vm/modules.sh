@@ -8,11 +8,13 @@
 if [ -n "${KDIR:-}" ]; then
 	[ -e "$KDIR/Makefile" ] ||
 		die "no kernel to build against at $KDIR" "install linux-headers-$(uname -r)"
-	headers=$KDIR
+	headers=$KDIR arch= root=
 	release=$(make -s -C "$KDIR" kernelrelease)
 else
 	headers=$("$TOP/tests/vm/kernel.sh" headers)
 	release=$("$TOP/tests/vm/kernel.sh" release)
+	arch=ARCH=$("$TOP/tests/vm/kernel.sh" arch)
+	root=$("$TOP/tests/vm/kernel.sh" tools)
 fi
 dir=$BUILD/modules/$release
 mkdir -p "$dir"
@@ -27,6 +29,10 @@ for part in Kbuild driver emu uapi; do
 done
 find "$dir" -xtype l -delete
 
-make -s -C "$headers" M="$dir" CONFIG_DEBUG_INFO_BTF_MODULES= ${MODULE_FLAGS:-} \
-	-j"$(nproc)" modules >&2
+inside=()
+[ -z "$root" ] || inside=(bwrap --bind "$root" / --bind "$TOP" "$TOP" --bind "$BUILD" "$BUILD"
+			  --bind "$CACHE" "$CACHE" --proc /proc --dev /dev --tmpfs /tmp)
+
+"${inside[@]}" make -s -C "$headers" M="$dir" $arch CONFIG_DEBUG_INFO_BTF_MODULES= \
+	${MODULE_FLAGS:-} -j"$(nproc)" modules >&2
 echo "$dir"

@@ -1,16 +1,18 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# Boots the VM and runs a command in it.
+# Boots KERNEL in a VM and runs a command in it.
 #
 # Usage: vm.sh [-n NAME] [-t SECONDS] [-a KERNEL-ARGUMENTS] COMMAND...
 #        vm.sh -i			interactive shell
 #
 # Prints what the command prints, checks the kernel's log (kept in
-# build/vm/NAME.log) and returns the command's exit code, 124 if it took
+# build/vm/KERNEL/NAME.log) and returns the command's exit code, 124 if it took
 # longer than SECONDS (default 600), 126 if the log is not clean.
 #
-# NPU_ACCEL=kvm|tcg chooses the accelerator. Else KVM is used if a short probe
+# User Mode Linux is a process of the host. For the others there is QEMU, where
+# NPU_ACCEL=kvm|tcg chooses the accelerator; else KVM is used if a short probe
 # boot works in it. NPU_SMP and NPU_MEM: processors (2) and MiB (2048).
+# The VM can write files to the folder NPU_SHARE, if set: its /share.
 . "$(dirname "$0")/lib.sh"
 
 name=command limit=600 append= interactive=
@@ -24,17 +26,13 @@ while getopts n:t:a:i option; do
 	esac
 done
 shift $((OPTIND - 1))
+[ -n "$interactive" ] || [ $# -gt 0 ] ||
+	die "usage: vm.sh [-n NAME] [-t SECONDS] [-a ARGUMENTS] COMMAND..."
 
 image=$("$TOP/tests/vm/kernel.sh" image)
-dir=$BUILD/vm
+dir=$BUILD/vm/$KERNEL
 work=$(mktemp -d "$dir/$name.XXXXXX")
 trap 'rm -rf "$work"' EXIT
-
-qemu=(qemu-system-x86_64 -M q35 -m "${NPU_MEM:-2048}" -smp "${NPU_SMP:-2}" -no-reboot
-      -nodefaults -display none -kernel "$image")
-tcg=(-accel tcg,thread=multi -cpu max)
-kvm=(-accel kvm -cpu host)
-base="console=ttyS0 panic=-1 oops=panic loglevel=7 kfence.sample_interval=100 clocksource=tsc tsc=reliable"
 
 # overlay FILE TEXT: an archive with one file, to be appended to the initrd
 overlay() {
@@ -44,6 +42,15 @@ overlay() {
 	printf '%s\n' "$2" >"$tmp/$1"
 	(cd "$tmp" && echo "$1" | cpio --quiet -o -H newc -R 0:0)
 }
+
+# Three serial ports: the kernel's log, what the command prints, its exit code.
+qemu=(qemu-system-x86_64 -M q35 -m "${NPU_MEM:-2048}" -smp "${NPU_SMP:-2}" -no-reboot
+      -nodefaults -display none -kernel "$image")
+tcg=(-accel tcg,thread=multi -cpu max)
+kvm=(-accel kvm -cpu host)
+base="console=ttyS0 panic=-1 oops=panic loglevel=7 kfence.sample_interval=100 clocksource=tsc tsc=reliable"
+[ -z "${NPU_SHARE:-}" ] ||
+	qemu+=(-virtfs "local,path=$NPU_SHARE,mount_tag=share,security_model=none,multidevs=remap")
 
 # Guests hang in some KVMs (nested ones); the answer holds until the host boots.
 kvm_works() {
@@ -66,45 +73,72 @@ kvm_works() {
 	grep -q yes "$key"
 }
 
-case ${NPU_ACCEL:-} in
-tcg)	accel=("${tcg[@]}") ;;
-kvm)	accel=("${kvm[@]}") ;;
-"")	if kvm_works; then accel=("${kvm[@]}"); else accel=("${tcg[@]}"); fi ;;
-*)	die "NPU_ACCEL is kvm or tcg, not '$NPU_ACCEL'" ;;
-esac
+boot_qemu() {
+	local accel console
+	case ${NPU_ACCEL:-} in
+	tcg)	accel=("${tcg[@]}") ;;
+	kvm)	accel=("${kvm[@]}") ;;
+	"")	if kvm_works; then accel=("${kvm[@]}"); else accel=("${tcg[@]}"); fi ;;
+	*)	die "NPU_ACCEL is kvm or tcg, not '$NPU_ACCEL'" ;;
+	esac
+	qemu+=("${accel[@]}" -initrd "$work/initrd" -append "$base $append" -monitor none
+	       -serial "file:$work/kernel.log")
+	if [ -n "$interactive" ]; then
+		"${qemu[@]}" -chardev stdio,id=ours,mux=on,signal=off \
+			-serial chardev:ours -serial "file:$work/code"
+	else
+		# It must not find a terminal at its output.
+		timeout --foreground "$limit" "${qemu[@]}" -serial file:/dev/stdout \
+			-serial "file:$work/code" </dev/null | cat
+		return "${PIPESTATUS[0]}"
+	fi
+}
+
+# Kernel and processes take turns; on two processors they would wake each other
+# all the time.
+boot_uml() {
+	local uml=(taskset -c "$(($(nproc) - 1))" "$image" "mem=${NPU_MEM:-2048}M"
+		"initrd=$work/initrd" "uml_dir=$work" umid=vm con0=null,fd:5 con=null
+		ssl2=null,fd:6 ssl=null loglevel=7 panic=-1 oops=panic $append)
+	[ -z "${NPU_SHARE:-}" ] || uml+=("npu.share=$NPU_SHARE")
+	if [ -n "$interactive" ]; then
+		"${uml[@]}" ssl1=fd:0,fd:1
+	else
+		timeout --foreground -k 5 "$limit" "${uml[@]}" ssl1=null,fd:7 \
+			</dev/null 7>&1 >>"$work/kernel.log" 2>&1 | cat
+		return "${PIPESTATUS[0]}"
+	fi 5>>"$work/kernel.log" 6>"$work/code"
+}
+
+boot() {
+	if [ "$("$TOP/tests/vm/kernel.sh" arch)" = um ]; then
+		boot_uml
+	else
+		boot_qemu
+	fi
+}
 
 if [ -n "$interactive" ]; then
-	say "a shell in the VM; leave it with 'exit' or Ctrl-A x"
-	{ cat "$dir/initrd"; overlay command 'npuctl list; exec sh'; } >"$work/initrd"
-	limit=1000000
-	console=(-chardev stdio,id=ours,mux=on,signal=off -serial "file:$work/kernel.log"
-		 -serial chardev:ours -monitor none)
+	say "a shell in the VM; leave it with 'exit' or (in QEMU) Ctrl-A x"
+	command='npuctl list; exec sh'
 else
-	[ $# -gt 0 ] || die "usage: vm.sh [-n NAME] [-t SECONDS] [-a ARGUMENTS] COMMAND..."
-	{ cat "$dir/initrd"; overlay command "$*"; } >"$work/initrd"
-	console=(-serial "file:$work/kernel.log" -serial "file:/dev/stdout" -monitor none)
+	command=$*
 fi
+{ cat "$dir/initrd"; overlay command "$command"; } >"$work/initrd"
 
 code=0
-if [ -n "$interactive" ]; then
-	"${qemu[@]}" "${accel[@]}" -initrd "$work/initrd" -append "$base $append" \
-		"${console[@]}" -serial "file:$work/code" || code=$?
-else
-	# QEMU must not find a terminal at its output.
-	{ timeout --foreground "$limit" "${qemu[@]}" "${accel[@]}" -initrd "$work/initrd" \
-		-append "$base $append" "${console[@]}" -serial "file:$work/code" </dev/null | cat
-	} || code=${PIPESTATUS[0]}
-fi
+boot || code=$?
 
 cp "$work/kernel.log" "$dir/$name.log" 2>/dev/null || true
 if [ "$code" = 124 ]; then
 	tail -n 30 "$dir/$name.log" >&2
-	die "no end after $limit s; the kernel log is in ${dir#"$TOP"/}/$name.log"
+	say "no end after $limit s; the kernel log is in ${dir#"$TOP"/}/$name.log"
+	exit 124
 fi
 result=$(tr -dc 0-9 <"$work/code" 2>/dev/null || true)
 
 # What a healthy kernel never prints.
-dirty='WARNING:|BUG:|Oops|KASAN|KFENCE|UBSAN|general protection|Kernel panic|Call Trace|blocked for more|soft lockup|possible (circular|recursive) locking|inconsistent lock state|suspicious RCU|refcount_t|list_(add|del) corruption|unable to handle|bad page|Trying to push to a killed entity|nobody cared|bus error'
+dirty='WARNING:|BUG:|kernel BUG|Oops|KASAN|KFENCE|UBSAN|general protection|Kernel panic|Call Trace|blocked for more|soft lockup|possible (circular|recursive) locking|inconsistent lock state|suspicious RCU|refcount_t|list_(add|del) corruption|unable to handle|bad page|Trying to push to a killed entity|nobody cared|bus error|suspected memory leak'
 if grep -E -n "$dirty" "$dir/$name.log" >"$work/dirty" && [ -z "$interactive" ]; then
 	printf '\033[1;31mthe kernel log is not clean:\033[0m %s\n' "${dir#"$TOP"/}/$name.log" >&2
 	head -n 20 "$work/dirty" >&2

@@ -6,12 +6,77 @@
 #ifndef _NPU_COMPAT_H_
 #define _NPU_COMPAT_H_
 
+#include <drm/drm_drv.h>
+#include <drm/drm_gpuvm.h>
+#include <drm/gpu_scheduler.h>
+#include <linux/dma-resv.h>
+#include <linux/hrtimer.h>
 #include <linux/version.h>
 
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 13, 0)
-#define NPU_MODULE_IMPORT_NS_DMA_BUF	MODULE_IMPORT_NS(DMA_BUF)
+#if LINUX_VERSION_CODE < KERNEL_VERSION(7, 0, 0)
+
+#define NPU_MODULE_IMPORT_NS(ns)	MODULE_IMPORT_NS(ns)
+
+#define DRM_GPU_SCHED_STAT_RESET	DRM_GPU_SCHED_STAT_NOMINAL
+
+struct drm_gpuvm_map_req {
+	struct drm_gpuva_op_map map;
+};
+
+#define drm_gpuvm_sm_map(gpuvm, priv, req)				\
+	(drm_gpuvm_sm_map)(gpuvm, priv, (req)->map.va.addr, (req)->map.va.range, \
+			   (req)->map.gem.obj, (req)->map.gem.offset)
+
+/* Who maps a buffer: a list under its dma-resv lock, later under a lock of its own. */
+#define DRM_GPUVM_IMMEDIATE_MODE	0
+
+static inline void npu_gpuva_lock(struct drm_gem_object *obj)
+{
+	dma_resv_lock(obj->resv, NULL);
+}
+
+static inline void npu_gpuva_unlock(struct drm_gem_object *obj)
+{
+	dma_resv_unlock(obj->resv);
+}
+
+static inline struct drm_gpuvm_bo *npu_gpuvm_bo_obtain(struct drm_gpuvm_bo *vm_bo)
+{
+	struct drm_gem_object *obj = vm_bo->obj;
+
+	npu_gpuva_lock(obj);
+	vm_bo = drm_gpuvm_bo_obtain_prealloc(vm_bo);
+	npu_gpuva_unlock(obj);
+	return vm_bo;
+}
+
+#define drm_gpuvm_bo_obtain_prealloc	npu_gpuvm_bo_obtain
+
+static inline void hrtimer_setup(struct hrtimer *timer,
+				 enum hrtimer_restart (*function)(struct hrtimer *),
+				 clockid_t clock_id, enum hrtimer_mode mode)
+{
+	hrtimer_init(timer, clock_id, mode);
+	timer->function = function;
+}
+
 #else
-#define NPU_MODULE_IMPORT_NS_DMA_BUF	MODULE_IMPORT_NS("DMA_BUF")
+
+#define NPU_MODULE_IMPORT_NS(ns)	MODULE_IMPORT_NS(#ns)
+
+/* Every GEM driver has the feature. */
+#define DRIVER_GEM_GPUVA		0
+
+static inline void npu_gpuva_lock(struct drm_gem_object *obj)
+{
+	mutex_lock(&obj->gpuva.lock);
+}
+
+static inline void npu_gpuva_unlock(struct drm_gem_object *obj)
+{
+	mutex_unlock(&obj->gpuva.lock);
+}
+
 #endif
 
 #endif /* _NPU_COMPAT_H_ */

@@ -104,6 +104,8 @@ static int npu_query_copy(struct drm_npu_dev_query *args, const void *info, u32 
 	void __user *ptr = u64_to_user_ptr(args->ptr);
 	u32 room = args->size;
 
+	if (room > PAGE_SIZE)
+		return -E2BIG;
 	args->size = size;
 	if (!args->ptr)
 		return 0;
@@ -250,4 +252,4 @@ module_exit(npu_exit);
 
 MODULE_DESCRIPTION("DRM accel driver for neural processing units");
 MODULE_LICENSE("GPL");
-NPU_MODULE_IMPORT_NS_DMA_BUF;
+NPU_MODULE_IMPORT_NS(DMA_BUF);

@@ -25,6 +25,7 @@
 #include <drm/drm_syncobj.h>
 #include <drm/npu_isa.h>
 
+#include "npu_compat.h"
 #include "npu_drv.h"
 #include "npu_fence.h"
 #include "npu_job.h"
@@ -100,7 +101,7 @@ static struct dma_fence *npu_sched_run_job(struct drm_sched_job *sched_job)
 /* The scheduler's timeout is infinite, see the hang watch. */
 static enum drm_gpu_sched_stat npu_sched_timedout_job(struct drm_sched_job *sched_job)
 {
-	return DRM_GPU_SCHED_STAT_NOMINAL;
+	return DRM_GPU_SCHED_STAT_RESET;
 }
 
 static void npu_sched_free_job(struct drm_sched_job *sched_job)

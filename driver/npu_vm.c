@@ -17,12 +17,13 @@
  * innermost but for reservations of single buffers at removal.
  */
 #include <linux/cleanup.h>
-#include <linux/dma-resv.h>
 #include <linux/slab.h>
 
 #include <drm/drm_file.h>
+#include <drm/drm_print.h>
 #include <drm/npu_accel.h>
 
+#include "npu_compat.h"
 #include "npu_drv.h"
 #include "npu_gem.h"
 #include "npu_vm.h"
@@ -105,9 +106,9 @@ static void npu_bind_remove_va(struct npu_bind *bind, struct drm_gpuva *va)
 
 static void npu_va_link(struct drm_gpuva *va, struct drm_gpuvm_bo *vm_bo)
 {
-	dma_resv_lock(va->gem.obj->resv, NULL);
+	npu_gpuva_lock(va->gem.obj);
 	drm_gpuva_link(va, vm_bo);
-	dma_resv_unlock(va->gem.obj->resv);
+	npu_gpuva_unlock(va->gem.obj);
 }
 
 static void npu_va_free(struct npu_vm *vm, struct drm_gpuva *va)
@@ -117,9 +118,9 @@ static void npu_va_free(struct npu_vm *vm, struct drm_gpuva *va)
 	/* Unlinking may drop the last reference, which needs the lock itself. */
 	drm_gem_object_get(obj);
 	down_write(&vm->link_lock);
-	dma_resv_lock(obj->resv, NULL);
+	npu_gpuva_lock(obj);
 	drm_gpuva_unlink(va);
-	dma_resv_unlock(obj->resv);
+	npu_gpuva_unlock(obj);
 	up_write(&vm->link_lock);
 	drm_gem_object_put(obj);
 	kfree(va);
@@ -137,14 +138,14 @@ static int npu_vm_step_map(struct drm_gpuva_op *op, void *priv)
 	drm_gpuva_map(&vm->gpuvm, va, &op->map);
 	va->flags = bop->flags;
 
-	dma_resv_lock(obj->resv, NULL);
 	vm_bo = drm_gpuvm_bo_obtain_prealloc(bop->vm_bo);
 	bop->vm_bo = NULL;
 	drm_gpuvm_bo_extobj_add(vm_bo);
+	npu_gpuva_lock(obj);
 	drm_gpuva_link(va, vm_bo);
 	/* The mapping has its own reference, and more hold the buffer. */
 	drm_gpuvm_bo_put(vm_bo);
-	dma_resv_unlock(obj->resv);
+	npu_gpuva_unlock(obj);
 
 	npu_pt_map(&vm->pt, &bind->pool, va->va.addr, va->va.range, to_npu_bo(obj)->base.sgt,
 		   va->gem.offset, !(va->flags & NPU_VA_READONLY));
@@ -285,9 +286,9 @@ static void npu_bind_op_cleanup(struct npu_bind_op *op)
 		kfree(op->spare[--op->spares]);
 	if (!op->obj)
 		return;
-	dma_resv_lock(op->obj->resv, NULL);
+	npu_gpuva_lock(op->obj);
 	drm_gpuvm_bo_put(op->vm_bo);
-	dma_resv_unlock(op->obj->resv);
+	npu_gpuva_unlock(op->obj);
 	drm_gem_object_put(op->obj);
 }
 
@@ -310,6 +311,18 @@ static int npu_bind_reserve(struct npu_bind *bind)
 	return ret;
 }
 
+static int npu_bind_apply_map(struct npu_bind *bind, const struct npu_bind_op *op)
+{
+	const struct drm_gpuvm_map_req req = {
+		.map = {
+			.va = { .addr = op->va, .range = op->size },
+			.gem = { .obj = op->obj, .offset = op->offset },
+		},
+	};
+
+	return drm_gpuvm_sm_map(&bind->vm->gpuvm, bind, &req);
+}
+
 static void npu_bind_apply(struct npu_bind *bind)
 {
 	struct drm_gpuvm *gpuvm = &bind->vm->gpuvm;
@@ -321,7 +334,7 @@ static void npu_bind_apply(struct npu_bind *bind)
 		op = &bind->op[i];
 		bind->current_op = op;
 		if (op->obj)
-			ret = drm_gpuvm_sm_map(gpuvm, bind, op->va, op->size, op->obj, op->offset);
+			ret = npu_bind_apply_map(bind, op);
 		else
 			ret = drm_gpuvm_sm_unmap(gpuvm, bind, op->va, op->size);
 		/* The range is valid and no step fails. */
@@ -445,8 +458,8 @@ static struct npu_vm *npu_vm_create(struct npu_device *npu)
 	mutex_init(&vm->lock);
 	init_rwsem(&vm->link_lock);
 	vm->npu = npu;
-	drm_gpuvm_init(&vm->gpuvm, "npu", 0, &npu->drm, root, 0, 1ull << npu->caps.va_bits, 0, 0,
-		       &npu_gpuvm_ops);
+	drm_gpuvm_init(&vm->gpuvm, "npu", DRM_GPUVM_IMMEDIATE_MODE, &npu->drm, root,
+		       0, 1ull << npu->caps.va_bits, 0, 0, &npu_gpuvm_ops);
 	drm_gem_object_put(root);
 
 	scoped_guard(mutex, &npu->objects.lock)

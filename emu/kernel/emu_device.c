@@ -22,6 +22,7 @@
 #include <linux/slab.h>
 
 #include "emu.h"
+#include "npu_compat.h"
 
 /* ---- What the model asks of its host ------------------------------------------ */
 
@@ -239,8 +240,7 @@ struct emu_device *emu_device_create(const struct npu_model_config *config)
 	emu->config = *config;
 	raw_spin_lock_init(&emu->lock);
 	emu->start = ktime_get();
-	hrtimer_init(&emu->timer, CLOCK_MONOTONIC, HRTIMER_MODE_REL_HARD);
-	emu->timer.function = emu_timer;
+	hrtimer_setup(&emu->timer, emu_timer, CLOCK_MONOTONIC, HRTIMER_MODE_REL_HARD);
 
 	ret = emu_device_init(emu);
 	if (ret) {

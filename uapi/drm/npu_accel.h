@@ -83,7 +83,7 @@ enum drm_npu_query {
  * @ptr: user pointer, or 0 to learn @size only. The kernel writes
  *       min(room, size) bytes and zeroes what is left of the room.
  *
- * Errors: -EINVAL for an unknown type.
+ * Errors: -EINVAL for an unknown type, -E2BIG for a room of more than a page.
  */
 struct drm_npu_dev_query {
 	__u32 type;

@@ -259,8 +259,7 @@ TEST_F(process, a_sync_file_outlives_its_process)
 	/* The queue is long gone; the name is still there. */
 	sleep_ms(100);
 	EXPECT_EQ(ioctl(sync_file, SYNC_IOC_FILE_INFO, &info), 0);
-	EXPECT_STREQ(fence.driver_name, "npu");
-	EXPECT_EQ(strncmp(fence.obj_name, "npu0-queue", 10), 0);
+	EXPECT_TRUE(fence_names_us(&fence));
 	close(sync_file);
 }
 
@@ -279,7 +278,7 @@ TEST_F(process, a_sync_file_outlives_its_queue)
 	ASSERT_EQ(vm_destroy(self->fd, ctx.vm), 0);
 	sleep_ms(100);
 	ASSERT_EQ(ioctl(sync_file, SYNC_IOC_FILE_INFO, &info), 0);
-	EXPECT_STREQ(fence.driver_name, "npu");
+	EXPECT_TRUE(fence_names_us(&fence));
 	EXPECT_EQ(sync_file_status(sync_file), 1);
 	close(sync_file);
 }

@@ -393,6 +393,14 @@ static inline int sync_file_status(int sync_file)
 	return ioctl(sync_file, SYNC_IOC_FILE_INFO, &info) ? -errno : info.status;
 }
 
+/* The names of a signalled fence; newer kernels forget the driver then. */
+static inline bool fence_names_us(const struct sync_fence_info *fence)
+{
+	return (!strcmp(fence->driver_name, "npu") &&
+		!strncmp(fence->obj_name, "npu", 3)) ||
+	       !strcmp(fence->driver_name, "detached-driver");
+}
+
 static inline int syncobj_export(int fd, uint32_t syncobj)
 {
 	int sync_file;

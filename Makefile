@@ -108,6 +108,6 @@ install: lib
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: help deps deps-build lib modules programs run-image image run shell bench test fuzz install clean
+.PHONY: help deps deps-build lib modules programs run-image image run shell bench test check docs fuzz install clean
 .DEFAULT_GOAL := help
 SHELL := /bin/bash

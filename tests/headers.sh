@@ -26,7 +26,7 @@ languages() {	# HEADER COMPILER TEXT [OPTION...]
 
 # offsets HEADER BITS: the structures that it defines, each member with its place
 offsets() {
-	local object=$BUILD/headers/$(basename "$1" .h).$2.o
+	local object=$BUILD/headers/${1##*/}.$2.o
 	mkdir -p "$BUILD/headers"
 	echo "#include <$1>" | gcc -m"$2" $uapi_flags -I"$TOP/uapi" $(pkg-config --cflags libdrm) -g \
 		-fno-eliminate-unused-debug-types -x c -c -o "$object" - &&

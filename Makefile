@@ -29,6 +29,7 @@ help:
 	@echo 'make fuzz     fuzz device model and libnpu, FUZZ_TIME=600 seconds each'
 	@echo 'make check    static checks only'
 	@echo 'make docs     Documentation/ as HTML, in build/docs'
+	@echo 'make coverage which lines of device model and libnpu the host tests run'
 	@echo 'make shell    a shell in the VM, with the device present'
 	@echo 'make bench    speed, in the VM'
 	@echo 'make modules  npu.ko and npu_emu.ko, in build/modules/RELEASE'
@@ -101,6 +102,9 @@ fuzz:
 	@$(VM)/deps.sh fuzz
 	@$(MAKE) -s -C tests/fuzz long
 
+coverage:
+	@tests/coverage.sh
+
 install: lib
 	@$(MAKE) -s -C lib install
 	@$(MAKE) -s -C tools install
@@ -108,6 +112,6 @@ install: lib
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: help deps deps-build lib modules programs run-image image run shell bench test check docs fuzz install clean
+.PHONY: help deps deps-build lib modules programs run-image image run shell bench test check docs fuzz coverage install clean
 .DEFAULT_GOAL := help
 SHELL := /bin/bash

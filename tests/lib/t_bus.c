@@ -22,7 +22,7 @@ enum trouble {
 	FAIL,		/* one access */
 	DEAD,		/* all from then on */
 	BAD_CONTEXT,	/* the same, with a context that is to be refused */
-	UNBIND, STOP, RESET, CORE_RESET, DOORBELL, GONE,
+	UNBIND, STOP, RESET, CORE_RESET, FUNCTION_RESET, DOORBELL, GONE,
 	UNBIND_FAIL,	/* the next access fails, too */
 	RESET_DEAD,
 	TROUBLES
@@ -30,7 +30,7 @@ enum trouble {
 
 static const char *const trouble_name[TROUBLES] = {
 	"one fails", "all fail", "a bad context, all fail", "UNBIND", "STOP", "RESET", "core reset",
-	"doorbell", "the device goes", "UNBIND, one fails", "RESET, all fail",
+	"function reset", "doorbell", "the device goes", "UNBIND, one fails", "RESET, all fail",
 };
 
 static struct {
@@ -57,12 +57,18 @@ static void meddle(struct host *h)
 	case CORE_RESET:
 		host_set(h, NPU_REG_RESET, NPU_RESET_CORE(0));
 		break;
+	case FUNCTION_RESET:
+		host_set(h, NPU_REG_RESET, NPU_RESET_FUNCTION);
+		/* Nobody listens before the end of the tile. */
+		host_set(h, NPU_REG_CONTROL, NPU_CONTROL_ENABLE);
+		break;
 	case DOORBELL:
 		host_ring_doorbell(queue);
 		break;
 	case GONE:
 		npu_model_inject(h->model, NPU_INJECT_GONE, 1);
 		host_set(h, NPU_REG_CONTROL, 0);
+		npu_model_timer(h->model);
 		break;
 	default:
 		break;
@@ -149,6 +155,9 @@ static bool good_end(void)
 		       (state == NPU_SLOT_HALTED && memory);
 	case CORE_RESET:
 		return complete || (state == NPU_SLOT_HALTED && aborted);
+	case FUNCTION_RESET:
+		return complete || (state == NPU_SLOT_EMPTY && !fault && !host_reg(host, NPU_REG_RESET) &&
+				    !host_reg(host, NPU_REG_CONTROL));
 	case GONE:
 		return complete || state == ~0u;
 	default:
@@ -173,6 +182,21 @@ static unsigned int all_accesses(enum trouble what, u64 code, u32 size, u64 tabl
 	return bus.at - 1;
 }
 
+/* Weights that begin on one page and end on the next, in order or across. */
+static void spread(void *cmd)
+{
+	struct npu_cmd_matmul *matmul = cmd;
+	struct npu_cmd_conv *conv = cmd;
+
+	if (conv->cmd.opcode == NPU_OP_CONV2D)
+		conv->weight.offset = HOST_PAGE - 3;
+	if (matmul->cmd.opcode == NPU_OP_MATMUL) {
+		matmul->b.offset = HOST_PAGE - 3;
+		matmul->b.stride[1] = 1;
+		matmul->b.stride[2] = 5;
+	}
+}
+
 int main(void)
 {
 	struct npu_stream_header header = { .magic = NPU_ISA_MAGIC, .major = NPU_ISA_MAJOR };
@@ -191,12 +215,15 @@ int main(void)
 			.va = host_alloc(space, BASE_SIZE, HOST_RW), .size = BASE_SIZE,
 			.flags = i == 2 ? NPU_BASE_WRITE : 0,
 		};
-	code = host_alloc(space, HOST_PAGE, HOST_R);
+	/* The header of the command is on one page, the rest on the next. */
+	code = host_alloc(space, 2 * HOST_PAGE, HOST_R) + HOST_PAGE - sizeof(header) -
+	       sizeof(struct npu_cmd);
 	table = host_alloc(space, HOST_PAGE, HOST_R);
 	host_write(space, table, bases, sizeof(bases));
 	host->mapped = mapped;
 	for (which = 0; which < COMMANDS; which++) {
 		cmd = make_command(which, &size);
+		spread(cmd);
 		header.size = (u32)(sizeof(header) + size);
 		memcpy(stream, &header, sizeof(header));
 		memcpy(stream + sizeof(header), cmd, size);

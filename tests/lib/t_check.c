@@ -95,6 +95,50 @@ static bool agree(struct state *s, const void *stream, size_t size, unsigned int
 	return !device;
 }
 
+static bool refused(struct state *s, void *cmd, enum npu_illegal why)
+{
+	struct npu_stream_header header = { .magic = NPU_ISA_MAGIC, .major = NPU_ISA_MAJOR };
+	unsigned char stream[sizeof(header) + NPU_ISA_MAX_CMD_SIZE];
+	struct npu_cmd *head = cmd;
+	unsigned int count = 0;
+	struct npu_error err;
+
+	header.size = (uint32_t)sizeof(header) + head->size;
+	memcpy(stream, &header, sizeof(header));
+	memcpy(stream + sizeof(header), cmd, head->size);
+	return agree(s, stream, header.size, &count) && count &&
+	       npu_stream_check(stream, header.size, s->bases, 3, NULL, &err) == -EINVAL &&
+	       err.detail == why;
+}
+
+/* What few changes of a good command do not lead to. */
+static void test_corners(struct state *s)
+{
+	struct npu_cmd_matmul *matmul;
+	struct npu_cmd_requant *requant;
+	struct npu_cmd_pad *pad;
+	size_t size;
+
+	matmul = make_command(4, &size);
+	npu_tensor_init(&matmul->a, NPU_TYPE_S8, 1, 0, 1, 2, (const uint32_t[]) { 3, 7 });
+	ok(refused(s, matmul, NPU_ILLEGAL_SHAPE), "a matrix product of different ranks");
+	pad = make_command(12, &size);
+	npu_tensor_init(&pad->in, NPU_TYPE_S8, 1, 0, 3, 3, (const uint32_t[]) { 6, 5, 4 });
+	ok(refused(s, pad, NPU_ILLEGAL_SHAPE), "padding to another rank");
+	requant = make_command(8, &size);
+	requant->in.base = 2;
+	requant->in.type = NPU_TYPE_U8;
+	ok(!refused(s, requant, NPU_ILLEGAL_OVERLAP), "the same place");
+	npu_tensor_init(&requant->in, NPU_TYPE_S16, 2, 0, 0, 4, (const uint32_t[]) { 1, 6, 5, 4 });
+	ok(refused(s, requant, NPU_ILLEGAL_OVERLAP), "the same place, but larger elements");
+	requant = make_command(8, &size);
+	requant->in.base = 2;
+	requant->in.stride[3] = 30;
+	requant->in.stride[2] = 1;
+	requant->in.stride[1] = 5;
+	ok(refused(s, requant, NPU_ILLEGAL_OVERLAP), "the same place, in another order");
+}
+
 int main(void)
 {
 	struct npu_stream_header header = { .magic = NPU_ISA_MAGIC, .major = NPU_ISA_MAJOR };
@@ -144,6 +188,7 @@ int main(void)
 	}
 	ok(!disagree, "headers: libnpu and device agree on %u streams, %u of them illegal", ROUNDS,
 	   refused);
+	test_corners(&s);
 	host_space_free(s.space);
 	ok(!host_free(s.host), "the device model left memory alone");
 	return tap_done();

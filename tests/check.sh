@@ -44,7 +44,7 @@ semantic_patches() {
 	reports=$(find "$source/scripts/coccinelle" -name '*.cocci' |
 		grep -v -e badzero -e check_bq27xxx -e stream_open -e swap.cocci |
 		each bash -c 'spatch -D report --very-quiet --no-show-diff --cocci-file "$1" \
-			$(sed -n "s,^// Options: *,,p" "$1") --dir driver --dir emu 2>&1' _) &&
+			$(sed -n "s,^// Options: *,,p" "$1") $(find driver emu -name "*.[ch]") 2>&1' _) &&
 	[ -z "$reports" ] || { echo "$reports"; return 1; }
 }
 
@@ -54,7 +54,7 @@ include=(-D_GNU_SOURCE -I{lib,uapi,driver,emu/core,tests/unit,tests/lib}
 clang_tidy() {
 	find lib tools emu/core tests -name '*.c' |
 		each bash -c 'clang-tidy --quiet "${@: -1}" -- -std=gnu11 "${@:1:$#-1}" 2>/dev/null' \
-			_ "${include[@]}"
+			_ "${include[@]}" | sed -n '/ error: /p'
 }
 
 cpp_check() {

@@ -9,14 +9,10 @@ out=$BUILD/fuzz
 here=$TOP/tests/fuzz
 export ASAN_OPTIONS=allocator_may_return_null=1:${ASAN_OPTIONS:-}
 
-# TARGET: where its seeds are.
-seeds() {
-	case $1 in
-	fuzz_model) echo "$out/seeds.model" ;;
-	fuzz_stream) echo "$out/seeds.stream" ;;
-	fuzz_model_file) echo "$out/seeds.file" ;;
-	esac
-}
+targets=(fuzz_model fuzz_stream fuzz_model_file)
+declare -A seeds=([fuzz_model]=model [fuzz_stream]=stream [fuzz_model_file]=file)
+declare -A length=([fuzz_model]=512 [fuzz_stream]=4096 [fuzz_model_file]=20480)
+declare -A runs=([fuzz_model]=25000 [fuzz_stream]=150000 [fuzz_model_file]=150000)
 
 make_seeds() {
 	mkdir -p "$out"/seeds.{model,stream,file}
@@ -31,9 +27,9 @@ fuzz() {
 	local target=$1 corpus=$2
 	shift 2
 	mkdir -p "$corpus"
-	nice "$out/$target" -max_len=$([ "$target" = fuzz_model ] && echo 512 || echo 4096) -timeout=30 \
+	nice "$out/$target" -max_len="${length[$target]}" -timeout=30 \
 		-artifact_prefix="$out/$target-" -print_final_stats=1 "$@" \
-		"$corpus" "$(seeds "$target")" 2>&1
+		"$corpus" "$out/seeds.${seeds[$target]}" 2>&1
 }
 
 # What libFuzzer says of its run, in one line.
@@ -42,7 +38,6 @@ figures() {
 		tr '\n' ' '
 }
 
-targets=(fuzz_model fuzz_stream fuzz_model_file)
 make_seeds
 
 if [ $# -gt 0 ]; then
@@ -50,8 +45,8 @@ if [ $# -gt 0 ]; then
 		say "$target: $1 s, corpus in $CACHE/fuzz/$target"
 		fuzz "$target" "$CACHE/fuzz/$target" -max_total_time="$1" >"$out/$target.log" || {
 			tail -n 40 "$out/$target.log" >&2
-			die "$target has found something: $(ls -t "$out/$target-"* | head -n 1)" \
-			    "repeat: $out/$target FILE; when it is mended, the file belongs into $here/regress"
+			die "$target has found something, see $out/$target.log" \
+			    "repeat: $out/$target FILE; when it is mended, FILE belongs into $here/regress"
 		}
 		say "$target: $(figures <"$out/$target.log")"
 	done
@@ -59,7 +54,6 @@ if [ $# -gt 0 ]; then
 fi
 
 . "$TOP/tests/tap.sh"
-declare -A runs=([fuzz_model]=25000 [fuzz_stream]=150000 [fuzz_model_file]=150000)
 
 replay() { "$out/$1" "${@:2}" 2>&1; }
 bounded() {

@@ -288,6 +288,7 @@ int npu_device_probe(const struct npu_bus *bus)
 	if (ret)
 		goto err_events;
 	npu_device_start(npu);
+	npu_debugfs_init(npu);
 	ret = drm_dev_register(&npu->drm, 0);
 	if (ret)
 		goto err_stop;

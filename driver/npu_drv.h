@@ -8,6 +8,7 @@
 #include <drm/drm_file.h>
 #include <drm/npu_accel.h>
 
+struct npu_device;
 struct npu_vm;
 struct npu_queue;
 
@@ -40,6 +41,8 @@ extern const struct drm_driver npu_drm_driver;
 #define NPU_JOB_SIZE_V1		32
 
 void *npu_array_copy(const struct drm_npu_array *array, size_t size_v1, size_t size, u32 max);
+
+void npu_debugfs_init(struct npu_device *npu);
 
 int npu_platform_register(void);
 void npu_platform_unregister(void);

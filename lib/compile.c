@@ -144,7 +144,7 @@ bool op_emit(struct op *op, void *cmd, unsigned int opcode)
 	if (emit(op->c, cmd, opcode))
 		return true;
 	err = *op->c->err;
-	return op_fail(op, op->c->error == -EINVAL ? -EOPNOTSUPP : op->c->error, "%s", err.text);
+	return op_fail(op, op->c->error == -ENOMEM ? -ENOMEM : -EOPNOTSUPP, "%s", err.text);
 }
 
 /* ---- Reading the graph ---- */

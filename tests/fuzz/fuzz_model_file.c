@@ -76,8 +76,10 @@ static void compile(const u8 *data, size_t size, const struct npu_compile_option
 
 	if (ret && (program || !err.text[0]))
 		machine_die("refused without a reason");
-	if (ret != -EBADMSG && ret != -EOPNOTSUPP && ret != -ENOMEM && ret)
+	if (ret && ret != -EBADMSG && ret != -EOPNOTSUPP && ret != -ENOMEM) {
+		fprintf(stderr, "%d: %s\n", ret, err.text);
 		machine_die("refused with a strange error");
+	}
 	if (ret)
 		return;
 	info = npu_program_get_info(program);

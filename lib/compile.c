@@ -130,13 +130,17 @@ void op_tensor(const struct op *op, const struct value *value, struct npu_tensor
 	value_tensor(op->c, value, tensor);
 }
 
+/* What the device would refuse is a model that it does not support. */
 static bool emit(struct compile *c, void *cmd, unsigned int opcode)
 {
 	((struct npu_cmd *)cmd)->opcode = (uint16_t)opcode;
-	return split_emit(c, cmd);
+	if (split_emit(c, cmd))
+		return true;
+	if (c->error != -ENOMEM)
+		c->error = -EOPNOTSUPP;
+	return false;
 }
 
-/* What the device would refuse is a model that it does not support. */
 bool op_emit(struct op *op, void *cmd, unsigned int opcode)
 {
 	struct npu_error err;
@@ -144,7 +148,7 @@ bool op_emit(struct op *op, void *cmd, unsigned int opcode)
 	if (emit(op->c, cmd, opcode))
 		return true;
 	err = *op->c->err;
-	return op_fail(op, op->c->error == -ENOMEM ? -ENOMEM : -EOPNOTSUPP, "%s", err.text);
+	return op_fail(op, op->c->error, "%s", err.text);
 }
 
 /* ---- Reading the graph ---- */

@@ -306,9 +306,18 @@ static struct npu_pt_table *npu_pt_get(struct npu_pt *pt, struct npu_pt_pool *po
 	return table;
 }
 
+/* Does a leaf of level 1 translate @va? */
+static bool npu_pt_is_block(struct npu_pt *pt, u64 va)
+{
+	struct npu_pt_table *table = npu_pt_find(pt, va, 1);
+	unsigned int i = npu_pt_index(va, 1);
+
+	return table && !table->child[i] && npu_pt_read(table, i);
+}
+
 /**
  * npu_pt_map() - make [@va, @va + @size) translate to memory
- * @pt: page tables; nothing is mapped in the range
+ * @pt: page tables; in the range nothing is mapped, or the same as will be
  * @pool: filled by npu_pt_reserve_map()
  * @va: first address
  * @size: bytes
@@ -328,6 +337,12 @@ void npu_pt_map(struct npu_pt *pt, struct npu_pt_pool *pool, u64 va, u64 size,
 	npu_sg_start(&cursor, sgt, offset);
 	while (va < end) {
 		next = npu_pt_next(va, end, 1);
+		if (npu_pt_is_block(pt, va)) {
+			/* The same already, and it may reach beyond the range. */
+			npu_sg_advance(&cursor, next - va);
+			va = next;
+			continue;
+		}
 		if (npu_sg_is_block(&cursor, va, next) && !npu_pt_find(pt, va, 0)) {
 			table = npu_pt_get(pt, pool, va, 1);
 			npu_pt_set(table, npu_pt_index(va, 1), npu_sg_address(&cursor) | flags);

@@ -562,8 +562,16 @@ static int npu_queue_init_sched(struct npu_queue *queue)
 	return ret;
 }
 
-static struct npu_queue *npu_queue_create(struct npu_device *npu, struct npu_vm *vm,
-					  const struct drm_npu_queue_create *args)
+/**
+ * npu_queue_create() - make a queue
+ * @npu: device; the caller is inside npu_dev_enter()
+ * @vm: its address space
+ * @args: priority and hang limit, checked
+ *
+ * Return: a reference for npu_queue_close(), or an error pointer.
+ */
+struct npu_queue *npu_queue_create(struct npu_device *npu, struct npu_vm *vm,
+				   const struct drm_npu_queue_create *args)
 {
 	struct npu_queue *queue;
 	int ret;

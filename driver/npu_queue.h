@@ -110,6 +110,8 @@ struct npu_queue {
 	struct work_struct free_work;
 };
 
+struct npu_queue *npu_queue_create(struct npu_device *npu, struct npu_vm *vm,
+				   const struct drm_npu_queue_create *args);
 struct npu_queue *npu_queue_lookup(struct drm_file *file, u32 id);
 struct npu_queue *npu_queue_get(struct npu_queue *queue);
 void npu_queue_put(struct npu_queue *queue);

@@ -372,8 +372,17 @@ static int npu_bind_locked(struct npu_bind *bind)
 	return ret;
 }
 
-static int npu_vm_bind(struct npu_vm *vm, struct drm_file *file,
-		       const struct drm_npu_vm_bind_op *args, u32 count)
+/**
+ * npu_vm_bind() - change an address space: all operations or none
+ * @vm: address space
+ * @file: whose handles the operations name
+ * @args: operations
+ * @count: how many
+ *
+ * Return: 0 or negative errno.
+ */
+int npu_vm_bind(struct npu_vm *vm, struct drm_file *file, const struct drm_npu_vm_bind_op *args,
+		u32 count)
 {
 	struct npu_bind bind = { .vm = vm, .first = U64_MAX };
 	struct npu_device *npu = vm->npu;
@@ -435,7 +444,13 @@ int npu_vm_bind_ioctl(struct drm_device *drm, void *data, struct drm_file *file)
 
 /* ---- Life ------------------------------------------------------------------- */
 
-static struct npu_vm *npu_vm_create(struct npu_device *npu)
+/**
+ * npu_vm_create() - make an empty address space
+ * @npu: device; the caller is inside npu_dev_enter()
+ *
+ * Return: a reference, or an error pointer.
+ */
+struct npu_vm *npu_vm_create(struct npu_device *npu)
 {
 	struct drm_gem_object *root;
 	struct npu_vm *vm;

@@ -10,6 +10,8 @@
 
 #include "npu_mmu.h"
 
+struct drm_npu_vm_bind_op;
+
 /**
  * struct npu_vm - address space
  * @gpuvm: what is mapped where
@@ -37,10 +39,13 @@ struct npu_vm {
 	u64 mappings;
 };
 
+struct npu_vm *npu_vm_create(struct npu_device *npu);
 struct npu_vm *npu_vm_lookup(struct drm_file *file, u32 id);
 struct npu_vm *npu_vm_get(struct npu_vm *vm);
 void npu_vm_put(struct npu_vm *vm);
 void npu_vm_unplug_all(struct npu_device *npu);
+int npu_vm_bind(struct npu_vm *vm, struct drm_file *file, const struct drm_npu_vm_bind_op *args,
+		u32 count);
 
 int npu_vm_create_ioctl(struct drm_device *drm, void *data, struct drm_file *file);
 int npu_vm_destroy_ioctl(struct drm_device *drm, void *data, struct drm_file *file);

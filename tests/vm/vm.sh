@@ -49,6 +49,8 @@ qemu=(qemu-system-x86_64 -M q35 -m "${NPU_MEM:-2048}" -smp "${NPU_SMP:-2}" -no-r
 tcg=(-accel tcg,thread=multi -cpu max)
 kvm=(-accel kvm -cpu host)
 base="console=ttyS0 panic=-1 oops=panic loglevel=7 kfence.sample_interval=100 clocksource=tsc tsc=reliable"
+# Kernels with KUnit would run all tests of all modules.
+base+=" kunit.filter_glob=none"
 [ -z "${NPU_SHARE:-}" ] ||
 	qemu+=(-virtfs "local,path=$NPU_SHARE,mount_tag=share,security_model=none,multidevs=remap")
 
@@ -99,7 +101,8 @@ boot_qemu() {
 boot_uml() {
 	local uml=(taskset -c "$(($(nproc) - 1))" "$image" "mem=${NPU_MEM:-2048}M"
 		"initrd=$work/initrd" "uml_dir=$work" umid=vm con0=null,fd:5 con=null
-		ssl2=null,fd:6 ssl=null loglevel=7 panic=-1 oops=panic $append)
+		ssl2=null,fd:6 ssl=null loglevel=7 panic=-1 oops=panic
+		kunit.filter_glob=none $append)
 	[ -z "${NPU_SHARE:-}" ] || uml+=("npu.share=$NPU_SHARE")
 	if [ -n "$interactive" ]; then
 		"${uml[@]}" ssl1=fd:0,fd:1

@@ -471,6 +471,18 @@ int fake_job_error(struct fake_job *job)
 }
 
 /**
+ * fake_submit_many() - fake_submit(), several times
+ * @fake: device
+ * @queue: of the jobs
+ * @count: how many
+ */
+void fake_submit_many(struct fake_npu *fake, struct npu_queue *queue, unsigned int count)
+{
+	while (count--)
+		fake_submit(fake, queue);
+}
+
+/**
  * fake_settle() - let the slot worker do all that it can do now
  * @fake: device
  */
@@ -481,6 +493,16 @@ void fake_settle(struct fake_npu *fake)
 	/* Unbind, see it, bind, and one more. */
 	for (i = 0; i < 4; i++)
 		flush_delayed_work(&fake->npu->slots.work);
+}
+
+/**
+ * fake_empty() - a slot becomes empty, for whatever reason; say nothing
+ * @fake: device
+ * @slot: index
+ */
+void fake_empty(struct fake_npu *fake, unsigned int slot)
+{
+	fake_set(fake, NPU_REG_SLOT_STATUS(slot), NPU_SLOT_EMPTY);
 }
 
 /**
@@ -685,7 +707,11 @@ void fake_remove(struct fake_npu *fake)
 	fake->npu = NULL;
 }
 
-static void fake_end_jobs(struct fake_npu *fake)
+/**
+ * fake_reap() - forget all jobs, which have to have ended
+ * @fake: device
+ */
+void fake_reap(struct fake_npu *fake)
 {
 	struct dma_fence *fence;
 	struct fake_job *job;
@@ -697,6 +723,7 @@ static void fake_end_jobs(struct fake_npu *fake)
 			fake_breach(fake, "a fence that never signals");
 		dma_fence_remove_callback(fence, &job->cb);
 		dma_fence_put(fence);
+		kunit_kfree(fake->test, job);
 	}
 }
 
@@ -707,7 +734,7 @@ static void fake_end_jobs(struct fake_npu *fake)
 void fake_destroy(struct fake_npu *fake)
 {
 	fake_remove(fake);
-	fake_end_jobs(fake);
+	fake_reap(fake);
 	if (!IS_ERR_OR_NULL(fake->dev))
 		kunit_device_unregister(fake->test, fake->dev);
 	while (fake->bus.irqs)

@@ -126,9 +126,12 @@ void fake_event(struct fake_npu *fake, u32 type, u32 queue);
 
 struct npu_queue *fake_queue(struct fake_npu *fake, u32 priority, u32 hang_ms);
 struct fake_job *fake_submit(struct fake_npu *fake, struct npu_queue *queue);
+void fake_submit_many(struct fake_npu *fake, struct npu_queue *queue, unsigned int count);
+void fake_reap(struct fake_npu *fake);
 bool fake_job_ended(struct fake_job *job);
 int fake_job_error(struct fake_job *job);
 void fake_settle(struct fake_npu *fake);
+void fake_empty(struct fake_npu *fake, unsigned int slot);
 struct npu_context *fake_context(struct fake_npu *fake, struct npu_queue *queue);
 void fake_start(struct fake_npu *fake, struct npu_queue *queue);
 void fake_finish(struct fake_npu *fake, struct npu_queue *queue);

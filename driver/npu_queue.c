@@ -222,8 +222,10 @@ static void npu_queue_harvest_locked(struct npu_queue *queue)
 	}
 	/* The number before what it stands for. */
 	dma_rmb();
-	for (; queue->completed < sequence; queue->completed++)
+	for (; queue->completed < sequence; queue->completed++) {
 		npu_queue_end_first(queue, 0);
+		WRITE_ONCE(queue->idle_since, jiffies);
+	}
 }
 
 static void npu_queue_ban_locked(struct npu_queue *queue, u32 state)

@@ -52,6 +52,7 @@ struct npu_vm;
  * @emitted: jobs ever written to the ring
  * @completed: jobs that the hardware has completed, and that were harvested
  * @finished: jobs whose fence has signalled, in whatever way
+ * @idle_since: when the last job was seen to be complete, jiffies
  * @dead: nothing is written to the ring any more
  * @guilty: number of the job that is to blame, if one is
  * @dead_error: what jobs end with that can not run
@@ -93,6 +94,7 @@ struct npu_queue {
 	u64 emitted;
 	u64 completed;
 	u64 finished;
+	unsigned long idle_since;
 	bool dead;
 	u64 guilty;
 	int dead_error;

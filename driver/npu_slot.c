@@ -175,9 +175,10 @@ static bool npu_slot_must_yield(const struct npu_slot *slot, const struct npu_qu
 	return npu_slot_older_than(slot, NPU_SLOT_SLICE_MS);
 }
 
-/* Whose slot can be lent on? Idle ones first, then the one that had it longest. */
+/* Whose slot can be lent on? Who is idle longest, or else had it longest. */
 static int npu_slots_find_victim(struct npu_device *npu, const struct npu_queue *to)
 {
+	unsigned long since, best_since = 0;
 	bool idle, best_idle = false;
 	struct npu_slot *slot;
 	int best = -1;
@@ -190,11 +191,12 @@ static int npu_slots_find_victim(struct npu_device *npu, const struct npu_queue 
 		idle = npu_queue_is_idle(slot->queue);
 		if (!idle && !npu_slot_must_yield(slot, to))
 			continue;
+		since = idle ? READ_ONCE(slot->queue->idle_since) : slot->since;
 		if (best < 0 || idle > best_idle ||
-		    (idle == best_idle &&
-		     time_before(slot->since, npu->slots.slot[best].since))) {
+		    (idle == best_idle && time_before(since, best_since))) {
 			best = i;
 			best_idle = idle;
+			best_since = since;
 		}
 	}
 	return best;

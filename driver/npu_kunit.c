@@ -699,7 +699,8 @@ void fake_remove(struct fake_npu *fake)
 	if (!fake->npu)
 		return;
 	fake_close_queues(fake);
-	npu_device_remove(fake->dev);
+	if (!fake->removed)
+		npu_device_remove(fake->dev);
 	flush_workqueue(npu_close_wq);
 	flush_workqueue(npu_release_wq);
 	if (!IS_ERR(fake->vm))

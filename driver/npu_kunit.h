@@ -53,6 +53,7 @@ struct fake_job {
  * @dma_mask: of @dev
  * @dma_parms: of @dev
  * @npu: the driver's device, NULL if none is bound
+ * @removed: the test has called npu_device_remove() itself
  * @lock: protects what follows
  * @reg: registers
  * @hold: what is not acknowledged by itself
@@ -74,6 +75,7 @@ struct fake_npu {
 	u64 dma_mask;
 	struct device_dma_parameters dma_parms;
 	struct npu_device *npu;
+	bool removed;
 
 	spinlock_t lock; /* registers and what they did */
 	u32 reg[NPU_REG_SPACE / sizeof(u32)];

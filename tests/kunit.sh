@@ -7,8 +7,8 @@
 # kernels than UML ignore, makes the time of waiting cost nothing.
 . "$(dirname "$0")/vm/lib.sh"
 
-"$TOP/tests/vm/vm.sh" -n kunit -t 300 -a "kunit.filter_glob=${1:-npu*} time-travel" \
-	'cat /sys/kernel/debug/kunit/npu*/results' | awk '
+"$TOP/tests/vm/vm.sh" -n kunit -t 300 -a "npu.load=0 kunit.filter_glob=${1:-npu*} time-travel" \
+	'modprobe npu && cat /sys/kernel/debug/kunit/npu*/results' | awk '
 	/^ *# Subtest: / { name[index($0, "#")] = $3 }
 	!/^ *(not )?ok / {
 		sub(/^ *#? */, "# ")

@@ -1,0 +1,755 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Who gets a slot, and what becomes of queues that are stopped or reset. The
+ * test decides when the device acknowledges.
+ */
+#include <linux/kmemleak.h>
+
+#include "npu_kunit.h"
+#include "npu_queue.h"
+#include "npu_slot.h"
+#include "npu_vm.h"
+
+/* More than npu_slot.c gives a queue while others wait. */
+#define SLOT_LONG_MS	50
+
+/* A queue with a job; it gets a slot if it can. */
+static struct npu_queue *slot_queue(struct fake_npu *fake, u32 priority)
+{
+	struct npu_queue *queue = fake_queue(fake, priority, FAKE_NO_HANG_MS);
+
+	fake_submit(fake, queue);
+	fake_settle(fake);
+	return queue;
+}
+
+/* Queues that fill all slots; none of them is executed yet. */
+static void slot_fill(struct fake_npu *fake, u32 priority)
+{
+	unsigned int i;
+
+	for (i = 0; i < FAKE_SLOTS; i++)
+		KUNIT_ASSERT_EQ(fake->test, slot_queue(fake, priority)->slot, i);
+}
+
+static void slot_done(struct fake_npu *fake, struct npu_queue *queue)
+{
+	fake_run(fake, queue);
+	fake_event(fake, NPU_EVENT_DONE, queue->id);
+	fake_irq(fake, 0);
+}
+
+static void slot_unbound(struct fake_npu *fake, struct npu_queue *queue, int slot)
+{
+	fake_empty(fake, slot);
+	fake_event(fake, NPU_EVENT_UNBOUND, queue->id);
+	fake_irq(fake, 0);
+	fake_settle(fake);
+}
+
+static struct fake_job *slot_first_job(struct fake_npu *fake, struct npu_queue *queue)
+{
+	unsigned int i;
+
+	for (i = 0; i < fake->jobs; i++) {
+		if (fake->job[i]->base.queue == queue)
+			return fake->job[i];
+	}
+	return NULL;
+}
+
+/* ---- Who gets one ---------------------------------------------------------------- */
+
+static void slot_test_bind(struct kunit *test)
+{
+	struct fake_npu *fake = test->priv;
+	struct npu_queue *queue = slot_queue(fake, DRM_NPU_PRIORITY_NORMAL);
+
+	KUNIT_EXPECT_EQ(test, queue->slot, 0);
+	KUNIT_EXPECT_EQ(test, fake_get(fake, NPU_REG_SLOT_STATUS(0)), NPU_SLOT_BOUND);
+	KUNIT_EXPECT_EQ(test, fake_get(fake, NPU_REG_SLOT_CONTEXT_LO(0)),
+			lower_32_bits(queue->context_dma));
+	KUNIT_EXPECT_EQ(test, fake_get(fake, NPU_REG_SLOT_CONTEXT_HI(0)),
+			upper_32_bits(queue->context_dma));
+	KUNIT_EXPECT_GE(test, fake->doorbells[0], 1);
+}
+
+static void slot_test_without_work(struct kunit *test)
+{
+	struct fake_npu *fake = test->priv;
+	struct npu_queue *queue = fake_queue(fake, DRM_NPU_PRIORITY_NORMAL, FAKE_NO_HANG_MS);
+
+	npu_slots_want(queue);
+	fake_settle(fake);
+	KUNIT_EXPECT_EQ(test, queue->slot, -1);
+	KUNIT_EXPECT_EQ(test, fake->commands[NPU_SLOT_BIND], 0);
+}
+
+/* Executes one job of each queue that has a slot; says so. */
+static unsigned int slot_run_bound(struct fake_npu *fake)
+{
+	unsigned int i, ran = 0;
+
+	for (i = 0; i < fake->queues; i++) {
+		if (fake->queue[i]->slot < 0 || npu_queue_is_idle(fake->queue[i]))
+			continue;
+		slot_done(fake, fake->queue[i]);
+		ran++;
+	}
+	return ran;
+}
+
+static void slot_test_more_queues(struct kunit *test)
+{
+	struct fake_npu *fake = test->priv;
+	unsigned int i, ran = 0;
+
+	for (i = 0; i < FAKE_QUEUES; i++)
+		fake_submit_many(fake, slot_queue(fake, DRM_NPU_PRIORITY_NORMAL), 2);
+	for (i = 0; i < 3 * FAKE_QUEUES && ran < 3 * FAKE_QUEUES; i++) {
+		ran += slot_run_bound(fake);
+		fake_settle(fake);
+	}
+	KUNIT_EXPECT_EQ(test, ran, 3 * FAKE_QUEUES);
+	for (i = 0; i < fake->jobs; i++)
+		KUNIT_EXPECT_EQ(test, fake_job_error(fake->job[i]), 0);
+	KUNIT_EXPECT_GE(test, fake->commands[NPU_SLOT_UNBIND], FAKE_QUEUES - FAKE_SLOTS);
+	KUNIT_EXPECT_EQ(test, fake->commands[NPU_SLOT_STOP], 0);
+	KUNIT_EXPECT_EQ(test, fake->commands[NPU_SLOT_RESET], 0);
+}
+
+static void slot_test_idle_longest(struct kunit *test)
+{
+	static const unsigned int order[] = { 2, 0, 3, 1 };
+	struct fake_npu *fake = test->priv;
+	struct npu_queue *queue;
+	unsigned int i;
+
+	slot_fill(fake, DRM_NPU_PRIORITY_NORMAL);
+	for (i = 0; i < FAKE_SLOTS; i++) {
+		slot_done(fake, fake->queue[order[i]]);
+		msleep(SLOT_LONG_MS);
+	}
+	for (i = 0; i < FAKE_SLOTS; i++) {
+		queue = slot_queue(fake, DRM_NPU_PRIORITY_NORMAL);
+		KUNIT_EXPECT_EQ(test, queue->slot, order[i]);
+		KUNIT_EXPECT_EQ(test, fake->queue[order[i]]->slot, -1);
+	}
+}
+
+static void slot_test_idle_before_busy(struct kunit *test)
+{
+	struct fake_npu *fake = test->priv;
+
+	/* However long the others have had theirs. */
+	slot_fill(fake, DRM_NPU_PRIORITY_NORMAL);
+	msleep(SLOT_LONG_MS);
+	slot_done(fake, fake->queue[3]);
+	KUNIT_EXPECT_EQ(test, slot_queue(fake, DRM_NPU_PRIORITY_NORMAL)->slot, 3);
+	KUNIT_EXPECT_EQ(test, fake->commands[NPU_SLOT_UNBIND], 1);
+}
+
+static void slot_test_slice(struct kunit *test)
+{
+	struct fake_npu *fake = test->priv;
+	struct npu_queue *queue;
+
+	fake_hold(fake, BIT(NPU_SLOT_UNBIND));
+	slot_fill(fake, DRM_NPU_PRIORITY_NORMAL);
+	queue = slot_queue(fake, DRM_NPU_PRIORITY_NORMAL);
+	KUNIT_EXPECT_EQ(test, fake->commands[NPU_SLOT_UNBIND], 0);
+	msleep(SLOT_LONG_MS);
+	KUNIT_EXPECT_EQ(test, fake->commands[NPU_SLOT_UNBIND], 1);
+	KUNIT_EXPECT_EQ(test, fake_get(fake, NPU_REG_SLOT_STATUS(0)), NPU_SLOT_STOPPING);
+
+	/* One queue waits, so one leaves. It comes back when it is its turn. */
+	msleep(SLOT_LONG_MS);
+	KUNIT_EXPECT_EQ(test, fake->commands[NPU_SLOT_UNBIND], 1);
+	slot_unbound(fake, fake->queue[0], 0);
+	KUNIT_EXPECT_EQ(test, queue->slot, 0);
+	KUNIT_EXPECT_EQ(test, fake->queue[0]->slot, -1);
+	fake_wait(fake, fake->commands[NPU_SLOT_UNBIND] == 2);
+	slot_unbound(fake, fake->queue[1], 1);
+	KUNIT_EXPECT_EQ(test, fake->queue[0]->slot, 1);
+}
+
+static void slot_test_realtime_takes(struct kunit *test)
+{
+	struct fake_npu *fake = test->priv;
+	struct npu_queue *queue;
+
+	slot_fill(fake, DRM_NPU_PRIORITY_HIGH);
+	fake_start(fake, fake->queue[0]);
+	queue = slot_queue(fake, DRM_NPU_PRIORITY_REALTIME);
+	KUNIT_EXPECT_EQ(test, queue->slot, 0);
+	/* The one that had to go waits for its slice. */
+	KUNIT_EXPECT_EQ(test, fake->queue[0]->slot, -1);
+	fake_wait(fake, READ_ONCE(fake->queue[0]->slot) >= 0);
+	KUNIT_EXPECT_EQ(test, queue->slot, 0);
+}
+
+static void slot_test_realtime_gives_none(struct kunit *test)
+{
+	struct fake_npu *fake = test->priv;
+	struct npu_queue *queue;
+
+	slot_fill(fake, DRM_NPU_PRIORITY_REALTIME);
+	queue = slot_queue(fake, DRM_NPU_PRIORITY_HIGH);
+	msleep(2 * SLOT_LONG_MS);
+	KUNIT_EXPECT_EQ(test, fake->commands[NPU_SLOT_UNBIND], 0);
+
+	/* Among themselves they take turns, and an idle one gives. */
+	slot_queue(fake, DRM_NPU_PRIORITY_REALTIME);
+	fake_wait(fake, fake->commands[NPU_SLOT_UNBIND] >= 2);
+	KUNIT_EXPECT_EQ(test, queue->slot, -1);
+	while (queue->slot < 0 && slot_run_bound(fake))
+		fake_settle(fake);
+	KUNIT_EXPECT_GE(test, queue->slot, 0);
+}
+
+static void slot_test_realtime_first(struct kunit *test)
+{
+	struct fake_npu *fake = test->priv;
+	struct npu_queue *normal, *realtime;
+
+	/* Whoever came first: both wait for the only slot that gets free. */
+	fake_hold(fake, BIT(NPU_SLOT_UNBIND));
+	slot_fill(fake, DRM_NPU_PRIORITY_REALTIME);
+	normal = slot_queue(fake, DRM_NPU_PRIORITY_NORMAL);
+	realtime = slot_queue(fake, DRM_NPU_PRIORITY_REALTIME);
+	fake_wait(fake, fake->commands[NPU_SLOT_UNBIND]);
+	slot_unbound(fake, fake->queue[0], 0);
+	KUNIT_EXPECT_EQ(test, realtime->slot, 0);
+	KUNIT_EXPECT_EQ(test, normal->slot, -1);
+}
+
+/* ---- UNBOUND ------------------------------------------------------------------------ */
+
+static void slot_test_unbound_late(struct kunit *test)
+{
+	struct fake_npu *fake = test->priv;
+	struct npu_queue *queue;
+
+	fake_hold(fake, BIT(NPU_SLOT_UNBIND));
+	slot_fill(fake, DRM_NPU_PRIORITY_NORMAL);
+	queue = slot_queue(fake, DRM_NPU_PRIORITY_REALTIME);
+	msleep(2 * SLOT_LONG_MS);
+	KUNIT_EXPECT_EQ(test, queue->slot, -1);
+	KUNIT_EXPECT_EQ(test, fake->queue[0]->slot, 0);
+
+	/* An event alone is a lie: the slot is not empty. */
+	fake_event(fake, NPU_EVENT_UNBOUND, fake->queue[0]->id);
+	fake_irq(fake, 0);
+	fake_settle(fake);
+	KUNIT_EXPECT_EQ(test, queue->slot, -1);
+	slot_unbound(fake, fake->queue[0], 0);
+	KUNIT_EXPECT_EQ(test, queue->slot, 0);
+	/* And once more. */
+	fake_event(fake, NPU_EVENT_UNBOUND, fake->queue[0]->id);
+	fake_irq(fake, 0);
+	fake_settle(fake);
+	KUNIT_EXPECT_EQ(test, queue->slot, 0);
+	KUNIT_EXPECT_EQ(test, queue->state, 0);
+}
+
+static void slot_test_unbound_without_event(struct kunit *test)
+{
+	struct fake_npu *fake = test->priv;
+	struct npu_queue *queue;
+
+	fake_hold(fake, BIT(NPU_SLOT_UNBIND));
+	slot_fill(fake, DRM_NPU_PRIORITY_NORMAL);
+	queue = slot_queue(fake, DRM_NPU_PRIORITY_REALTIME);
+	fake_empty(fake, 0);
+	fake_wait(fake, READ_ONCE(queue->slot) == 0);
+}
+
+static void slot_test_work_while_unbinding(struct kunit *test)
+{
+	struct fake_npu *fake = test->priv;
+	struct npu_queue *victim, *queue;
+
+	fake_hold(fake, BIT(NPU_SLOT_UNBIND));
+	slot_fill(fake, DRM_NPU_PRIORITY_NORMAL);
+	victim = fake->queue[1];
+	slot_done(fake, victim);
+	queue = slot_queue(fake, DRM_NPU_PRIORITY_NORMAL);
+	KUNIT_EXPECT_EQ(test, fake_get(fake, NPU_REG_SLOT_STATUS(1)), NPU_SLOT_STOPPING);
+
+	/* Its doorbell may go unheard; it must get a slot again. */
+	fake_submit(fake, victim);
+	fake_hold(fake, 0);
+	slot_unbound(fake, victim, 1);
+	KUNIT_EXPECT_EQ(test, queue->slot, 1);
+	fake_wait(fake, READ_ONCE(victim->slot) >= 0);
+}
+
+static void slot_test_completion_while_unbinding(struct kunit *test)
+{
+	struct fake_npu *fake = test->priv;
+	struct npu_queue *victim;
+
+	fake_hold(fake, BIT(NPU_SLOT_UNBIND));
+	slot_fill(fake, DRM_NPU_PRIORITY_NORMAL);
+	victim = fake->queue[0];
+	fake_start(fake, victim);
+	slot_queue(fake, DRM_NPU_PRIORITY_REALTIME);
+	/* The last thing before it goes, and UNBOUND is all that is heard of it. */
+	fake_finish(fake, victim);
+	slot_unbound(fake, victim, 0);
+	KUNIT_EXPECT_EQ(test, fake_job_error(slot_first_job(fake, victim)), 0);
+	KUNIT_EXPECT_EQ(test, victim->slot, -1);
+	KUNIT_EXPECT_TRUE(test, list_empty(&victim->pending));
+}
+
+static void slot_test_empty_by_itself(struct kunit *test)
+{
+	struct fake_npu *fake = test->priv;
+	struct npu_queue *queue = slot_queue(fake, DRM_NPU_PRIORITY_NORMAL);
+
+	/* BIND could not read the context. */
+	slot_unbound(fake, queue, 0);
+	KUNIT_EXPECT_EQ(test, queue->state, DRM_NPU_QUEUE_FAULTED);
+	KUNIT_EXPECT_EQ(test, fake_job_error(fake->job[0]), -EIO);
+	/* The next one may have the slot. */
+	KUNIT_EXPECT_EQ(test, slot_queue(fake, DRM_NPU_PRIORITY_NORMAL)->slot, 0);
+}
+
+/* ---- Stopping -------------------------------------------------------------------------- */
+
+static void slot_test_close_waiting(struct kunit *test)
+{
+	struct fake_npu *fake = test->priv;
+	struct npu_queue *queue;
+
+	slot_fill(fake, DRM_NPU_PRIORITY_REALTIME);
+	queue = slot_queue(fake, DRM_NPU_PRIORITY_NORMAL);
+	fake->queues--;
+	npu_queue_close(queue);
+	fake_wait(fake, fake_job_ended(fake->job[FAKE_SLOTS]));
+	KUNIT_EXPECT_EQ(test, fake_job_error(fake->job[FAKE_SLOTS]), -ECANCELED);
+	KUNIT_EXPECT_EQ(test, fake->commands[NPU_SLOT_STOP], 0);
+}
+
+static void slot_test_ban_while_unbinding(struct kunit *test)
+{
+	struct fake_npu *fake = test->priv;
+
+	fake_hold(fake, BIT(NPU_SLOT_UNBIND));
+	slot_fill(fake, DRM_NPU_PRIORITY_NORMAL);
+	slot_queue(fake, DRM_NPU_PRIORITY_REALTIME);
+	/* The stronger command, and the slot is lent on all the same. */
+	npu_queue_ban(fake->queue[0], DRM_NPU_QUEUE_HUNG);
+	fake_settle(fake);
+	KUNIT_EXPECT_EQ(test, fake->commands[NPU_SLOT_RESET], 1);
+	KUNIT_EXPECT_EQ(test, fake_job_error(fake->job[0]), -ETIME);
+	KUNIT_EXPECT_EQ(test, fake->queue[FAKE_SLOTS]->slot, 0);
+}
+
+static void slot_test_stop_escalates(struct kunit *test)
+{
+	struct fake_npu *fake = test->priv;
+	struct npu_queue *queue = slot_queue(fake, DRM_NPU_PRIORITY_NORMAL);
+	struct npu_queue *other = slot_queue(fake, DRM_NPU_PRIORITY_NORMAL);
+
+	fake_hold(fake, BIT(NPU_SLOT_STOP));
+	fake_start(fake, queue);
+	fake_start(fake, other);
+	npu_queue_ban(queue, DRM_NPU_QUEUE_FAULTED);
+	fake_settle(fake);
+	KUNIT_EXPECT_EQ(test, fake->commands[NPU_SLOT_STOP], 1);
+	KUNIT_EXPECT_EQ(test, fake->commands[NPU_SLOT_RESET], 0);
+	KUNIT_EXPECT_FALSE(test, fake_job_ended(fake->job[0]));
+
+	/* A queue reset, after the time that the device has; nobody else notices. */
+	fake_wait(fake, fake_job_ended(fake->job[0]));
+	KUNIT_EXPECT_EQ(test, fake->commands[NPU_SLOT_STOP], 1);
+	KUNIT_EXPECT_EQ(test, fake->commands[NPU_SLOT_RESET], 1);
+	KUNIT_EXPECT_EQ(test, fake->resets, 1);
+	KUNIT_EXPECT_FALSE(test, fake_job_ended(fake->job[1]));
+	KUNIT_EXPECT_EQ(test, fake_get(fake, NPU_REG_SLOT_STATUS(1)),
+			NPU_SLOT_BOUND | NPU_SLOT_BUSY);
+	fake_finish(fake, other);
+	fake_event(fake, NPU_EVENT_DONE, other->id);
+	fake_irq(fake, 0);
+	KUNIT_EXPECT_EQ(test, fake_job_error(fake->job[1]), 0);
+}
+
+static void slot_test_stop_in_time(struct kunit *test)
+{
+	struct fake_npu *fake = test->priv;
+	struct npu_queue *queue = slot_queue(fake, DRM_NPU_PRIORITY_NORMAL);
+
+	fake_hold(fake, BIT(NPU_SLOT_STOP));
+	npu_queue_ban(queue, DRM_NPU_QUEUE_FAULTED);
+	fake_settle(fake);
+	slot_unbound(fake, queue, 0);
+	msleep(2 * FAKE_RESET_MS);
+	KUNIT_EXPECT_EQ(test, fake->commands[NPU_SLOT_RESET], 0);
+}
+
+/* ---- Function reset ------------------------------------------------------------------------ */
+
+/*
+ * Three queues: the first has hung and does not answer, the second has one job
+ * done and one that was not begun, the third is in the middle of a job.
+ */
+static void slot_prepare_reset(struct fake_npu *fake)
+{
+	unsigned int i;
+
+	for (i = 0; i < 3; i++) {
+		slot_queue(fake, DRM_NPU_PRIORITY_NORMAL);
+		fake_submit(fake, fake->queue[i]);
+	}
+	fake_start(fake, fake->queue[0]);
+	fake_run(fake, fake->queue[1]);
+	fake_start(fake, fake->queue[2]);
+	fake_hold(fake, BIT(NPU_SLOT_RESET));
+	npu_queue_ban(fake->queue[0], DRM_NPU_QUEUE_HUNG);
+}
+
+static void slot_test_reset(struct kunit *test)
+{
+	struct fake_npu *fake = test->priv;
+	struct npu_queue *innocent;
+	struct fake_job *next;
+
+	slot_prepare_reset(fake);
+	innocent = fake->queue[1];
+	fake_wait(fake, fake_job_ended(fake->job[5]));
+	KUNIT_EXPECT_EQ(test, fake->commands[NPU_SLOT_RESET], 1);
+	KUNIT_EXPECT_EQ(test, fake->resets, 2);
+	KUNIT_EXPECT_EQ(test, fake->queue[0]->state, DRM_NPU_QUEUE_HUNG);
+	KUNIT_EXPECT_EQ(test, fake_job_error(fake->job[0]), -ETIME);
+	KUNIT_EXPECT_EQ(test, fake_job_error(fake->job[1]), -ECANCELED);
+	KUNIT_EXPECT_EQ(test, fake->queue[2]->state, DRM_NPU_QUEUE_INNOCENT);
+	KUNIT_EXPECT_EQ(test, fake_job_error(fake->job[4]), -ECANCELED);
+	KUNIT_EXPECT_EQ(test, fake_job_error(fake->job[5]), -ECANCELED);
+
+	/* The second one has lost nothing, and goes on where it was. */
+	KUNIT_EXPECT_EQ(test, fake_job_error(fake->job[2]), 0);
+	KUNIT_EXPECT_FALSE(test, fake_job_ended(fake->job[3]));
+	fake_wait(fake, READ_ONCE(innocent->slot) >= 0);
+	KUNIT_EXPECT_EQ(test, innocent->state, 0);
+	KUNIT_EXPECT_EQ(test, le64_to_cpu(fake_context(fake, innocent)->read_index), 1);
+	next = fake_submit(fake, innocent);
+	slot_done(fake, innocent);
+	slot_done(fake, innocent);
+	KUNIT_EXPECT_EQ(test, fake_job_error(fake->job[3]), 0);
+	KUNIT_EXPECT_EQ(test, fake_job_error(next), 0);
+}
+
+/* The device has fetched jobs that it has not begun: what it says of them is void. */
+static void slot_test_reset_rewinds(struct kunit *test)
+{
+	struct fake_npu *fake = test->priv;
+	struct npu_queue *queue = slot_queue(fake, DRM_NPU_PRIORITY_NORMAL);
+	struct npu_context *context = fake_context(fake, queue);
+
+	fake_submit(fake, queue);
+	fake_run(fake, queue);
+	context->read_index = cpu_to_le64(2);
+	context->resume_offset = cpu_to_le64(64);
+	npu_slots_reset(fake->npu);
+	fake_settle(fake);
+	KUNIT_EXPECT_EQ(test, fake->resets, 2);
+	KUNIT_EXPECT_EQ(test, le64_to_cpu(context->read_index), 1);
+	KUNIT_EXPECT_EQ(test, le64_to_cpu(context->resume_offset), 0);
+	KUNIT_EXPECT_EQ(test, queue->slot, 0);
+	KUNIT_EXPECT_EQ(test, fake_job_error(fake->job[0]), 0);
+	slot_done(fake, queue);
+	KUNIT_EXPECT_EQ(test, fake_job_error(fake->job[1]), 0);
+}
+
+/* A queue that waits for a slot was suspended, and stays so. */
+static void slot_test_reset_spares_waiting(struct kunit *test)
+{
+	struct fake_npu *fake = test->priv;
+	struct npu_queue *victim, *queue;
+	struct npu_context *context;
+
+	slot_fill(fake, DRM_NPU_PRIORITY_NORMAL);
+	victim = fake->queue[0];
+	context = fake_context(fake, victim);
+	fake_start(fake, victim);
+	context->resume_offset = cpu_to_le64(64);
+	queue = slot_queue(fake, DRM_NPU_PRIORITY_REALTIME);
+	KUNIT_EXPECT_EQ(test, queue->slot, 0);
+	KUNIT_EXPECT_EQ(test, victim->slot, -1);
+	npu_slots_reset(fake->npu);
+	fake_settle(fake);
+	fake_wait(fake, READ_ONCE(victim->slot) >= 0);
+	KUNIT_EXPECT_EQ(test, victim->state, 0);
+	KUNIT_EXPECT_EQ(test, le64_to_cpu(context->resume_offset), 64);
+}
+
+static void slot_test_reset_starts_again(struct kunit *test)
+{
+	struct fake_npu *fake = test->priv;
+	struct npu_queue *queue;
+
+	npu_slots_reset(fake->npu);
+	fake_settle(fake);
+	KUNIT_EXPECT_EQ(test, fake->resets, 2);
+	KUNIT_EXPECT_EQ(test, fake_get(fake, NPU_REG_CONTROL), NPU_CONTROL_ENABLE);
+	KUNIT_EXPECT_NE(test, fake_get(fake, NPU_REG_EVENT_ORDER), 0);
+	KUNIT_EXPECT_NE(test, fake_get(fake, NPU_REG_IRQ_ENABLE), 0);
+
+	/* The event ring begins anew, in step with the driver. */
+	queue = slot_queue(fake, DRM_NPU_PRIORITY_NORMAL);
+	slot_done(fake, queue);
+	KUNIT_EXPECT_EQ(test, fake_job_error(fake->job[0]), 0);
+	KUNIT_EXPECT_EQ(test, atomic_read(&fake->npu->errors.bad_event), 0);
+}
+
+static void slot_test_fatal(struct kunit *test)
+{
+	struct fake_npu *fake = test->priv;
+	struct npu_queue *queue = slot_queue(fake, DRM_NPU_PRIORITY_NORMAL);
+
+	fake_set(fake, NPU_REG_STATUS, NPU_STATUS_READY | NPU_STATUS_FATAL);
+	fake_cause(fake, NPU_IRQ_FATAL);
+	fake_irq(fake, 1);
+	fake_settle(fake);
+	KUNIT_EXPECT_EQ(test, fake->resets, 2);
+	KUNIT_EXPECT_EQ(test, queue->slot, 0);
+	slot_done(fake, queue);
+	KUNIT_EXPECT_EQ(test, fake_job_error(fake->job[0]), 0);
+}
+
+static void slot_test_late_reset(struct kunit *test)
+{
+	struct fake_npu *fake = test->priv;
+	struct npu_queue *queue;
+
+	slot_prepare_reset(fake);
+	queue = fake->queue[1];
+	fake_hold(fake, BIT(NPU_SLOT_RESET) | FAKE_HOLD_RESET);
+	fake_wait(fake, fake_get(fake, NPU_REG_RESET));
+	msleep(FAKE_RESET_MS / 2);
+	/* Until it has stopped, nobody is told that it has. */
+	KUNIT_EXPECT_FALSE(test, fake_job_ended(fake->job[0]));
+	fake_ack_reset(fake);
+	fake_wait(fake, fake_job_ended(fake->job[0]));
+	fake_wait(fake, READ_ONCE(queue->slot) >= 0);
+	KUNIT_EXPECT_FALSE(test, npu_is_lost(fake->npu));
+}
+
+/* ---- Loss ----------------------------------------------------------------------------------- */
+
+static void slot_expect_lost(struct fake_npu *fake, unsigned int jobs)
+{
+	struct kunit *test = fake->test;
+	unsigned int i;
+
+	for (i = 0; i < jobs; i++)
+		KUNIT_EXPECT_EQ(test, fake_job_error(fake->job[i]), -ENODEV);
+	for (i = 0; i < fake->queues; i++) {
+		KUNIT_EXPECT_EQ(test, fake->queue[i]->state, DRM_NPU_QUEUE_LOST);
+		KUNIT_EXPECT_EQ(test, fake->queue[i]->slot, -1);
+		KUNIT_EXPECT_EQ(test, fake_job_error(fake_submit(fake, fake->queue[i])), -ENODEV);
+	}
+}
+
+static void slot_test_gone(struct kunit *test)
+{
+	struct fake_npu *fake = test->priv;
+	unsigned int i, jobs;
+
+	/* More queues than slots, jobs begun and not. */
+	slot_fill(fake, DRM_NPU_PRIORITY_REALTIME);
+	slot_queue(fake, DRM_NPU_PRIORITY_NORMAL);
+	fake_start(fake, fake->queue[1]);
+	for (i = 0; i < fake->queues; i++)
+		fake_submit(fake, fake->queue[i]);
+	jobs = fake->jobs;
+	fake_set_gone(fake);
+	fake_irq(fake, 0);
+	fake_settle(fake);
+	KUNIT_EXPECT_TRUE(test, npu_is_lost(fake->npu));
+	KUNIT_EXPECT_FALSE(test, fake->npu->unsafe);
+	slot_expect_lost(fake, jobs);
+}
+
+static void slot_test_gone_silently(struct kunit *test)
+{
+	struct fake_npu *fake = test->priv;
+	struct npu_queue *queue = fake_queue(fake, DRM_NPU_PRIORITY_NORMAL, 100);
+
+	/* No interrupt: the watch of the queue finds out. */
+	fake_submit(fake, queue);
+	fake_settle(fake);
+	fake_start(fake, queue);
+	fake_set_gone(fake);
+	fake_wait(fake, fake_job_ended(fake->job[0]));
+	slot_expect_lost(fake, 1);
+}
+
+static void slot_test_gone_in_reset(struct kunit *test)
+{
+	struct fake_npu *fake = test->priv;
+
+	slot_fill(fake, DRM_NPU_PRIORITY_NORMAL);
+	fake_hold(fake, FAKE_HOLD_RESET);
+	npu_slots_reset(fake->npu);
+	fake_wait(fake, fake_get(fake, NPU_REG_RESET));
+	fake_set_gone(fake);
+	fake_settle(fake);
+	/* No DMA any more is as good as an answer, but the device is lost. */
+	fake_wait(fake, npu_is_lost(fake->npu));
+	fake_settle(fake);
+	KUNIT_EXPECT_FALSE(test, fake->npu->unsafe);
+	slot_expect_lost(fake, FAKE_SLOTS);
+}
+
+static void slot_test_gone_while_stopping(struct kunit *test)
+{
+	struct fake_npu *fake = test->priv;
+	struct npu_queue *queue = slot_queue(fake, DRM_NPU_PRIORITY_NORMAL);
+
+	fake_hold(fake, BIT(NPU_SLOT_STOP));
+	fake_start(fake, queue);
+	npu_queue_ban(queue, DRM_NPU_QUEUE_FAULTED);
+	fake_settle(fake);
+	fake_set_gone(fake);
+	fake_wait(fake, fake_job_ended(fake->job[0]));
+	/* It was faulted before. */
+	KUNIT_EXPECT_EQ(test, queue->state, DRM_NPU_QUEUE_FAULTED);
+	KUNIT_EXPECT_EQ(test, fake_job_error(fake->job[0]), -EIO);
+}
+
+static void slot_test_remove(struct kunit *test)
+{
+	struct fake_npu *fake = test->priv;
+	unsigned int i;
+
+	/* Slots held, jobs begun, one queue waits, one is being stopped. */
+	slot_fill(fake, DRM_NPU_PRIORITY_NORMAL);
+	slot_queue(fake, DRM_NPU_PRIORITY_LOW);
+	fake_start(fake, fake->queue[0]);
+	fake_hold(fake, BIT(NPU_SLOT_STOP));
+	npu_queue_ban(fake->queue[1], DRM_NPU_QUEUE_FAULTED);
+	fake_settle(fake);
+	fake_hold(fake, 0);
+	npu_device_remove(fake->dev);
+	for (i = 0; i < fake->jobs; i++)
+		KUNIT_EXPECT_EQ(test, fake_job_error(fake->job[i]), i == 1 ? -EIO : -ENODEV);
+	for (i = 0; i < fake->queues; i++)
+		KUNIT_EXPECT_NULL(test, fake->queue[i]->context);
+	KUNIT_EXPECT_EQ(test, fake->resets, 2);
+
+	/* Files that are still open close later. */
+	KUNIT_EXPECT_EQ(test, fake_job_error(fake_submit(fake, fake->queue[0])), -ENODEV);
+	fake->removed = true;
+}
+
+static void slot_test_remove_gone(struct kunit *test)
+{
+	struct fake_npu *fake = test->priv;
+
+	slot_fill(fake, DRM_NPU_PRIORITY_NORMAL);
+	fake_start(fake, fake->queue[0]);
+	fake_set_gone(fake);
+	npu_device_remove(fake->dev);
+	KUNIT_EXPECT_FALSE(test, fake->npu->unsafe);
+	KUNIT_EXPECT_NULL(test, fake->queue[0]->context);
+	slot_expect_lost(fake, FAKE_SLOTS);
+	fake->removed = true;
+}
+
+/*
+ * The memory that the device may still write is never freed, on purpose: the
+ * queue's pages, the address space, and through it the device.
+ */
+static void slot_leak(struct fake_npu *fake)
+{
+	kmemleak_not_leak(fake->npu);
+	kmemleak_not_leak(fake->vm);
+	KUNIT_EXPECT_TRUE(fake->test, fake->npu->unsafe);
+	KUNIT_EXPECT_NOT_NULL(fake->test, fake->queue[0]->context);
+}
+
+static void slot_test_no_reset(struct kunit *test)
+{
+	struct fake_npu *fake = test->priv;
+	struct npu_queue *queue = slot_queue(fake, DRM_NPU_PRIORITY_NORMAL);
+
+	/* STOP, queue reset, function reset: nothing is acknowledged. */
+	fake_hold(fake, BIT(NPU_SLOT_STOP) | BIT(NPU_SLOT_RESET) | FAKE_HOLD_RESET);
+	fake_start(fake, queue);
+	slot_queue(fake, DRM_NPU_PRIORITY_NORMAL);
+	npu_queue_ban(queue, DRM_NPU_QUEUE_FAULTED);
+	fake_wait(fake, fake_job_ended(fake->job[0]) && fake_job_ended(fake->job[1]));
+	KUNIT_EXPECT_EQ(test, fake->commands[NPU_SLOT_STOP], 1);
+	KUNIT_EXPECT_EQ(test, fake->commands[NPU_SLOT_RESET], 1);
+	KUNIT_EXPECT_EQ(test, fake->resets, 2);
+	KUNIT_EXPECT_TRUE(test, npu_is_lost(fake->npu));
+	KUNIT_EXPECT_EQ(test, queue->state, DRM_NPU_QUEUE_FAULTED);
+	KUNIT_EXPECT_EQ(test, fake->queue[1]->state, DRM_NPU_QUEUE_LOST);
+	KUNIT_EXPECT_EQ(test, fake_job_error(fake->job[1]), -ENODEV);
+	KUNIT_EXPECT_EQ(test, fake_job_error(fake_submit(fake, fake->queue[1])), -ENODEV);
+	slot_leak(fake);
+
+	/* It stops after all, for removal: then the memory can be freed. */
+	fake_hold(fake, 0);
+	fake_ack_reset(fake);
+}
+
+static void slot_test_remove_without_reset(struct kunit *test)
+{
+	struct fake_npu *fake = test->priv;
+	struct npu_queue *queue = slot_queue(fake, DRM_NPU_PRIORITY_NORMAL);
+
+	fake_start(fake, queue);
+	fake_hold(fake, FAKE_HOLD_RESET);
+	npu_device_remove(fake->dev);
+	KUNIT_EXPECT_EQ(test, fake_job_error(fake->job[0]), -ENODEV);
+	slot_leak(fake);
+	fake->removed = true;
+}
+
+static struct kunit_case slot_cases[] = {
+	KUNIT_CASE(slot_test_bind),
+	KUNIT_CASE(slot_test_without_work),
+	KUNIT_CASE(slot_test_more_queues),
+	KUNIT_CASE(slot_test_idle_longest),
+	KUNIT_CASE(slot_test_idle_before_busy),
+	KUNIT_CASE(slot_test_slice),
+	KUNIT_CASE(slot_test_realtime_takes),
+	KUNIT_CASE(slot_test_realtime_gives_none),
+	KUNIT_CASE(slot_test_realtime_first),
+	KUNIT_CASE(slot_test_unbound_late),
+	KUNIT_CASE(slot_test_unbound_without_event),
+	KUNIT_CASE(slot_test_work_while_unbinding),
+	KUNIT_CASE(slot_test_completion_while_unbinding),
+	KUNIT_CASE(slot_test_empty_by_itself),
+	KUNIT_CASE(slot_test_close_waiting),
+	KUNIT_CASE(slot_test_ban_while_unbinding),
+	KUNIT_CASE(slot_test_stop_escalates),
+	KUNIT_CASE(slot_test_stop_in_time),
+	KUNIT_CASE(slot_test_reset),
+	KUNIT_CASE(slot_test_reset_rewinds),
+	KUNIT_CASE(slot_test_reset_spares_waiting),
+	KUNIT_CASE(slot_test_reset_starts_again),
+	KUNIT_CASE(slot_test_fatal),
+	KUNIT_CASE(slot_test_late_reset),
+	KUNIT_CASE(slot_test_gone),
+	KUNIT_CASE(slot_test_gone_silently),
+	KUNIT_CASE(slot_test_gone_in_reset),
+	KUNIT_CASE(slot_test_gone_while_stopping),
+	KUNIT_CASE(slot_test_remove),
+	KUNIT_CASE(slot_test_remove_gone),
+	KUNIT_CASE(slot_test_no_reset),
+	KUNIT_CASE(slot_test_remove_without_reset),
+	{ }
+};
+
+static struct kunit_suite slot_suite = {
+	.name = "npu_slot",
+	.init = fake_init,
+	.exit = fake_exit,
+	.test_cases = slot_cases,
+};
+
+kunit_test_suites(&slot_suite);

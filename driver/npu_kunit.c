@@ -674,10 +674,17 @@ struct fake_npu *fake_create(struct kunit *test)
  */
 int fake_probe(struct fake_npu *fake)
 {
-	int ret = npu_device_probe(&fake->bus);
+	int ret;
 
-	if (ret)
+	/* A failed probe gives back what it has got, and removal the rest. */
+	fake->group = devres_open_group(fake->dev, NULL, GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(fake->test, fake->group);
+	ret = npu_device_probe(&fake->bus);
+	if (ret) {
+		devres_release_group(fake->dev, fake->group);
 		return ret;
+	}
+	devres_close_group(fake->dev, fake->group);
 	fake->npu = dev_get_drvdata(fake->dev);
 	fake->vm = npu_vm_create(fake->npu);
 	KUNIT_ASSERT_FALSE(fake->test, IS_ERR(fake->vm));
@@ -705,6 +712,7 @@ void fake_remove(struct fake_npu *fake)
 	flush_workqueue(npu_release_wq);
 	if (!IS_ERR(fake->vm))
 		npu_vm_put(fake->vm);
+	devres_release_group(fake->dev, fake->group);
 	fake->npu = NULL;
 }
 

@@ -52,6 +52,7 @@ struct fake_job {
  * @dev: of @bus
  * @dma_mask: of @dev
  * @dma_parms: of @dev
+ * @group: what the driver gets from @dev
  * @npu: the driver's device, NULL if none is bound
  * @removed: the test has called npu_device_remove() itself
  * @lock: protects what follows
@@ -74,6 +75,7 @@ struct fake_npu {
 	struct device *dev;
 	u64 dma_mask;
 	struct device_dma_parameters dma_parms;
+	void *group;
 	struct npu_device *npu;
 	bool removed;
 

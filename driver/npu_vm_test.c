@@ -429,7 +429,7 @@ static void vm_test_gone(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, vm_map(vm, 0, 0, 0, 16, 0), -ENODEV);
 }
 
-/* ---- Buffers ------------------------------------------------------------------------------------ */
+/* ---- Buffers ------------------------------------------------------------------ */
 
 static unsigned int vm_bo_refs(struct vm_test *vm, unsigned int bo)
 {

@@ -421,6 +421,10 @@ static void mmu_test_reserve(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, list_count_nodes(&pool.leaf), 2);
 	KUNIT_EXPECT_EQ(test, list_count_nodes(&pool.inner), 3);
 	KUNIT_EXPECT_EQ(test, mmu_tables(mmu), 4);
+	/* A block needs no leaf table. */
+	sgt = mmu_memory(mmu, MMU_DMA, SZ_2M);
+	KUNIT_EXPECT_EQ(test, npu_pt_reserve_map(&mmu->pt, &pool, SZ_2M, SZ_2M, sgt, 0), 0);
+	KUNIT_EXPECT_EQ(test, list_count_nodes(&pool.leaf), 2);
 	npu_pt_pool_fini(&mmu->pt, &pool);
 	KUNIT_EXPECT_TRUE(test, list_empty(&pool.leaf));
 	KUNIT_EXPECT_TRUE(test, list_empty(&pool.inner));

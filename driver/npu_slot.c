@@ -9,8 +9,9 @@
  *
  * A queue that wants something (a slot, or its end) is put on the pending
  * list. If no slot is free, the worker unbinds the queue that has been idle
- * longest, or else one that had its slot for NPU_SLOT_SLICE_MS. Realtime queues
- * come first, take slots from others at once, and give none to them.
+ * longest, or else one that had its slot for NPU_SLOT_SLICE_MS; if that one does
+ * not leave within the same time, the next one. Realtime queues come first, take
+ * slots from others at once, and give none to them.
  *
  * Stopping a dead queue escalates, each step with the bound that the hardware
  * promises:
@@ -202,12 +203,17 @@ static int npu_slots_find_victim(struct npu_device *npu, const struct npu_queue 
 	return best;
 }
 
+/* How many slots will be free soon? Nobody is to wait for one that is stuck. */
 static unsigned int npu_slots_leaving(struct npu_device *npu)
 {
 	unsigned int i, count = 0;
+	struct npu_slot *slot;
 
-	for (i = 0; i < npu->caps.slots; i++)
-		count += npu->slots.slot[i].state > NPU_SLOT_RUNNING;
+	for (i = 0; i < npu->caps.slots; i++) {
+		slot = &npu->slots.slot[i];
+		count += slot->state > NPU_SLOT_RUNNING &&
+			 !npu_slot_older_than(slot, NPU_SLOT_SLICE_MS);
+	}
 	return count;
 }
 

@@ -158,12 +158,11 @@ static void slot_test_slice(struct kunit *test)
 	slot_fill(fake, DRM_NPU_PRIORITY_NORMAL);
 	queue = slot_queue(fake, DRM_NPU_PRIORITY_NORMAL);
 	KUNIT_EXPECT_EQ(test, fake->commands[NPU_SLOT_UNBIND], 0);
-	msleep(SLOT_LONG_MS);
-	KUNIT_EXPECT_EQ(test, fake->commands[NPU_SLOT_UNBIND], 1);
+	fake_wait(fake, fake->commands[NPU_SLOT_UNBIND]);
 	KUNIT_EXPECT_EQ(test, fake_get(fake, NPU_REG_SLOT_STATUS(0)), NPU_SLOT_STOPPING);
 
 	/* One queue waits, so one leaves. It comes back when it is its turn. */
-	msleep(SLOT_LONG_MS);
+	fake_settle(fake);
 	KUNIT_EXPECT_EQ(test, fake->commands[NPU_SLOT_UNBIND], 1);
 	slot_unbound(fake, fake->queue[0], 0);
 	KUNIT_EXPECT_EQ(test, queue->slot, 0);
@@ -171,6 +170,43 @@ static void slot_test_slice(struct kunit *test)
 	fake_wait(fake, fake->commands[NPU_SLOT_UNBIND] == 2);
 	slot_unbound(fake, fake->queue[1], 1);
 	KUNIT_EXPECT_EQ(test, fake->queue[0]->slot, 1);
+}
+
+/* Who has a command that does not end keeps its slot, but nobody waits for it. */
+static void slot_test_stuck_victim(struct kunit *test)
+{
+	struct fake_npu *fake = test->priv;
+	struct npu_queue *queue;
+
+	fake_hold(fake, BIT(NPU_SLOT_UNBIND));
+	slot_fill(fake, DRM_NPU_PRIORITY_NORMAL);
+	fake_start(fake, fake->queue[0]);
+	queue = slot_queue(fake, DRM_NPU_PRIORITY_NORMAL);
+	fake_wait(fake, fake->commands[NPU_SLOT_UNBIND] == 1);
+	slot_done(fake, fake->queue[1]);
+	fake_wait(fake, fake->commands[NPU_SLOT_UNBIND] == 2);
+	KUNIT_EXPECT_EQ(test, fake_get(fake, NPU_REG_SLOT_STATUS(1)), NPU_SLOT_STOPPING);
+	slot_unbound(fake, fake->queue[1], 1);
+	KUNIT_EXPECT_EQ(test, queue->slot, 1);
+	KUNIT_EXPECT_EQ(test, fake->queue[0]->slot, 0);
+}
+
+static void slot_test_stuck_victim_realtime(struct kunit *test)
+{
+	struct fake_npu *fake = test->priv;
+	struct npu_queue *queue;
+
+	/* One that is being reset for a long time, and one that may have any slot. */
+	fake->npu->caps.reset_ms = 1000;
+	fake_hold(fake, BIT(NPU_SLOT_STOP) | BIT(NPU_SLOT_RESET));
+	slot_fill(fake, DRM_NPU_PRIORITY_NORMAL);
+	fake_start(fake, fake->queue[0]);
+	npu_queue_ban(fake->queue[0], DRM_NPU_QUEUE_FAULTED);
+	fake_settle(fake);
+	msleep(SLOT_LONG_MS);
+	queue = slot_queue(fake, DRM_NPU_PRIORITY_REALTIME);
+	KUNIT_EXPECT_GT(test, queue->slot, 0);
+	KUNIT_EXPECT_EQ(test, fake->resets, 1);
 }
 
 static void slot_test_realtime_takes(struct kunit *test)
@@ -716,6 +752,8 @@ static struct kunit_case slot_cases[] = {
 	KUNIT_CASE(slot_test_idle_longest),
 	KUNIT_CASE(slot_test_idle_before_busy),
 	KUNIT_CASE(slot_test_slice),
+	KUNIT_CASE(slot_test_stuck_victim),
+	KUNIT_CASE(slot_test_stuck_victim_realtime),
 	KUNIT_CASE(slot_test_realtime_takes),
 	KUNIT_CASE(slot_test_realtime_gives_none),
 	KUNIT_CASE(slot_test_realtime_first),

@@ -12,7 +12,7 @@
  */
 #include "npu_test.h"
 
-#define BIG	(8 * MIB)
+#define BIG	MIB
 
 struct state {
 	struct emu emu;
@@ -36,7 +36,9 @@ static void fail_nth(unsigned int n)
 	char text[16];
 	int length = snprintf(text, sizeof(text), "%u", n);
 
-	if (pwrite(fail_nth_fd, text, length, 0) != length)
+	/* It may be the first of these writes that fails. */
+	if (pwrite(fail_nth_fd, text, length, 0) != length &&
+	    pwrite(fail_nth_fd, text, length, 0) != length)
 		ksft_exit_fail_msg("cannot write fail-nth: %s\n", strerror(errno));
 }
 
@@ -52,42 +54,73 @@ static bool fail_end(void)
 	return !spared;
 }
 
-/*
- * drm_minor_alloc() of 6.12 releases a minor that it could not make: what
- * fails below this function takes the kernel down, whichever driver it is.
- */
-#define UNFIT	"drm_sysfs_minor_alloc"
-
-static bool fail_spare_unfit(void)
+static bool fail_write(const char *file, unsigned long value)
 {
 	static const char * const kinds[] = { "failslab", "fail_page_alloc", "fail_usercopy" };
-	unsigned long start = 0, end = 0, address;
-	FILE *symbols = fopen("/proc/kallsyms", "r");
-	char name[128], path[128], text[32];
+	char path[128], text[32];
 	unsigned int i;
 
-	while (symbols && !end && fscanf(symbols, "%lx %*s %127s%*[^\n]", &address, name) == 2) {
-		if (start && address > start)
-			end = address;
-		else if (!strcmp(name, UNFIT))
-			start = address;
+	snprintf(text, sizeof(text), "%#lx", value);
+	for (i = 0; i < ARRAY_SIZE(kinds); i++) {
+		snprintf(path, sizeof(path), "/sys/kernel/debug/%s/%s", kinds[i], file);
+		if (write_file(path, text))
+			return false;
+	}
+	return true;
+}
+
+/* Where the code of a function of the kernel is, or of a module. */
+static bool find_code(const char *name, const char *module, unsigned long *start,
+		      unsigned long *end)
+{
+	FILE *symbols = fopen("/proc/kallsyms", "r");
+	char line[256], symbol[128], owner[64], type;
+	unsigned long address;
+	int fields;
+
+	*start = ~0ul;
+	*end = 0;
+	while (symbols && fgets(line, sizeof(line), symbols)) {
+		fields = sscanf(line, "%lx %c %127s %63s", &address, &type, symbol, owner);
+		if (module) {
+			if (fields != 4 || strcmp(owner, module) || !strchr("tT", type))
+				continue;
+			*start = address < *start ? address : *start;
+			*end = address > *end ? address : *end;
+		} else if (fields == 3 && !strcmp(symbol, name)) {
+			*start = address;
+		} else if (fields == 3 && address > *start && !*end) {
+			*end = address;
+		}
 	}
 	if (symbols)
 		fclose(symbols);
-	for (i = 0; i < ARRAY_SIZE(kinds); i++) {
-		snprintf(path, sizeof(path), "/sys/kernel/debug/%s/stacktrace-depth", kinds[i]);
-		if (write_file(path, "32"))
-			return false;
-		snprintf(path, sizeof(path), "/sys/kernel/debug/%s/reject-start", kinds[i]);
-		snprintf(text, sizeof(text), "%#lx", start);
-		if (write_file(path, text))
-			return false;
-		snprintf(path, sizeof(path), "/sys/kernel/debug/%s/reject-end", kinds[i]);
-		snprintf(text, sizeof(text), "%#lx", end);
-		if (write_file(path, text))
-			return false;
-	}
-	return start && end;
+	return *end > *start;
+}
+
+/* From now on, only what @require calls may fail, and nothing that @reject calls. */
+static bool fail_only(const char *require, const char *reject)
+{
+	unsigned long start, end;
+	bool found;
+
+	found = require ? find_code(require, NULL, &start, &end) :
+			  find_code(NULL, "[npu]", &start, &end);
+	if (!found || !fail_write("stacktrace-depth", 32) ||
+	    !fail_write("require-start", start) || !fail_write("require-end", end))
+		return false;
+	if (!reject)
+		return fail_write("reject-start", 0) && fail_write("reject-end", 0);
+	return find_code(reject, NULL, &start, &end) &&
+	       fail_write("reject-start", start) && fail_write("reject-end", end);
+}
+
+static void fail_everywhere(void)
+{
+	fail_write("require-start", 0);
+	fail_write("require-end", ~0ul);
+	fail_write("reject-start", 0);
+	fail_write("reject-end", 0);
 }
 
 static bool fail_init(void)
@@ -160,12 +193,7 @@ static int call_open(struct state *s)
 
 static int call_probe(struct state *s)
 {
-	int ret = emu_write(&s->emu, "enabled", "1");
-
-	fail_nth(0);
-	if (!ret)
-		emu_unplug(&s->emu);
-	return ret;
+	return emu_write(&s->emu, "enabled", "1");
 }
 
 static int call_query(struct state *s, uint32_t type)
@@ -282,8 +310,8 @@ static int call_vm_get_state(struct state *s)
 static int call_vm_bind_map(struct state *s)
 {
 	struct drm_npu_vm_bind_op ops[] = {
-		{ .type = DRM_NPU_VM_BIND_MAP, .handle = s->bo, .va = 5 * BLOCK + PAGE,
-		  .size = BIG - PAGE },
+		{ .type = DRM_NPU_VM_BIND_MAP, .handle = s->bo, .va = 5 * BLOCK - 9 * PAGE,
+		  .size = BIG },
 		{ .type = DRM_NPU_VM_BIND_MAP, .handle = s->bo, .va = 1ull << 40, .size = BIG },
 		{ .type = DRM_NPU_VM_BIND_MAP, .handle = s->bo, .va = 1ull << 33,
 		  .size = 3 * PAGE, .flags = DRM_NPU_VM_BIND_READONLY },
@@ -364,11 +392,22 @@ static int call_close(struct state *s)
 	return 0;
 }
 
+/*
+ * Not all that the kernel does around a probe survives a failure: 6.12 releases
+ * a minor that it could not make, and removes files of an interrupt that it
+ * did not make. Hence what is probed fails in two parts, each without one of them.
+ */
+#define UNFIT_MINOR	"drm_sysfs_minor_alloc"
+#define UNFIT_IRQ	"register_irq_proc"
+
 static const struct {
 	const char *name;
 	int (*call)(struct state *s);
+	const char *require;
+	const char *reject;
 } calls[] = {
-	{ "probe", call_probe },
+	{ "probe, making the device", call_probe, "__devm_drm_dev_alloc", UNFIT_MINOR },
+	{ "probe, all else", call_probe, NULL, UNFIT_IRQ },
 	{ "open", call_open },
 	{ "DEV_QUERY of the device", call_query_device },
 	{ "DEV_QUERY of the time", call_query_time },
@@ -410,9 +449,9 @@ static int dumb_dma_buf(int fd)
 	return dma_buf;
 }
 
-static void state_begin(struct state *s)
+static bool state_begin_file(struct state *s)
 {
-	*s = (struct state) { .fd = device_open() };
+	s->fd = device_open();
 	s->other = open("/dev/dri/card0", O_RDWR | O_CLOEXEC);
 	s->dma_buf = dumb_dma_buf(s->other);
 	s->timeline = syncobj_create(s->fd);
@@ -421,22 +460,37 @@ static void state_begin(struct state *s)
 	if (s->fd < 0 || s->dma_buf < 0 || ctx_init(&s->ctx, s->fd) ||
 	    !s->timeline || !s->bo || s->map == MAP_FAILED ||
 	    bo_create_flags(s->fd, PAGE, 0, s->ctx.vm, &s->private_bo) ||
-	    submit_one(s->fd, s->ctx.queue, empty_job(), s->ctx.syncobj) || emu_make(&s->emu))
-		ksft_exit_fail_msg("cannot set the scene: %s\n", strerror(errno));
+	    submit_one(s->fd, s->ctx.queue, empty_job(), s->ctx.syncobj))
+		return false;
 	s->sync_file = syncobj_export(s->fd, s->ctx.syncobj);
+	return s->sync_file >= 0;
 }
 
-static void state_end(struct state *s)
+static void state_end_file(struct state *s)
 {
 	munmap(s->ctx.mem, CTX_SIZE);
 	munmap(s->map, BIG);
-	emu_unplug(&s->emu);
-	emu_remove(&s->emu);
 	close(s->sync_file);
 	close(s->dma_buf);
 	close(s->other);
 	if (s->fd >= 0)
 		close(s->fd);
+}
+
+static bool state_begin(struct state *s, unsigned int i)
+{
+	memset(s, 0, sizeof(*s));
+	return calls[i].call == call_probe ? !emu_make(&s->emu) : state_begin_file(s);
+}
+
+static void state_end(struct state *s, unsigned int i)
+{
+	if (calls[i].call != call_probe) {
+		state_end_file(s);
+		return;
+	}
+	emu_unplug(&s->emu);
+	emu_remove(&s->emu);
 }
 
 static bool is_allowed(unsigned int i, int ret)
@@ -447,7 +501,28 @@ static bool is_allowed(unsigned int i, int ret)
 	 */
 	return ret == 0 || ret == -ENOMEM || ret == -EFAULT ||
 	       (calls[i].call == call_probe && ret == -EINVAL) ||
-	       (calls[i].call == call_bo_create && ret == -ENOSPC);
+	       (!strncmp(calls[i].name, "BO_CREATE", 9) && ret == -ENOSPC);
+}
+
+#define ENOUGH	10000
+
+/* How many things of npu.ko that can fail does a probe pass? */
+static int count_probe(const char *reject)
+{
+	char text[16] = "";
+	struct emu emu;
+
+	fail_only(NULL, reject);
+	if (emu_make(&emu))
+		return 0;
+	fail_nth(ENOUGH);
+	emu_write(&emu, "enabled", "1");
+	if (pread(fail_nth_fd, text, sizeof(text) - 1, 0) <= 0)
+		text[0] = 0;
+	fail_nth(0);
+	emu_unplug(&emu);
+	emu_remove(&emu);
+	return ENOUGH - atoi(text);
 }
 
 /* Returns how many failures were injected, negative if the driver minded. */
@@ -456,15 +531,24 @@ static int try_call(unsigned int i)
 	char before[1024];
 	struct state s;
 	bool injected;
-	int n, ret;
+	int count = 0;
+	int n = 1;
+	int ret;
 
-	for (n = 1; n < 10000; n++) {
+	/* What makes the device comes first, and was the call before. */
+	if (calls[i].call == call_probe && !calls[i].require)
+		n = count_probe(NULL) - count_probe("__devm_drm_dev_alloc") + 1;
+	if (calls[i].reject && !fail_only(calls[i].require, calls[i].reject))
+		return -1;
+
+	for (; n < ENOUGH; n++) {
 		objects_read(before, sizeof(before));
-		state_begin(&s);
+		if (!state_begin(&s, i))
+			ksft_exit_fail_msg("cannot set the scene: %s\n", strerror(errno));
 		fail_nth(n);
 		ret = calls[i].call(&s);
 		injected = fail_end();
-		state_end(&s);
+		state_end(&s, i);
 		if (injected ? !is_allowed(i, ret) : ret != 0) {
 			ksft_print_msg("failure %d: the call returned %d\n", n, ret);
 			return -1;
@@ -474,7 +558,8 @@ static int try_call(unsigned int i)
 			return -1;
 		}
 		if (!injected)
-			return n - 1;
+			return count;
+		count++;
 	}
 	return -1;
 }
@@ -492,13 +577,15 @@ int main(int argc, char **argv)
 	for (i = 0; i < ARRAY_SIZE(calls); i++) {
 		if (argc > 1 && !strstr(calls[i].name, argv[1]))
 			continue;
-		if (calls[i].call == call_probe && !fail_spare_unfit()) {
-			ksft_test_result_skip("probe: no way to spare " UNFIT "\n");
+		if (calls[i].reject && access("/sys/kernel/debug/failslab/reject-start", W_OK)) {
+			ksft_test_result_skip("%s: no stack traces in this kernel\n",
+					      calls[i].name);
 			continue;
 		}
 		count = try_call(i);
 		ksft_test_result(count >= 0, "%s: %d failures injected\n", calls[i].name, count);
 		total += count > 0 ? count : 0;
+		fail_everywhere();
 	}
 	ksft_print_msg("%d failures injected\n", total);
 	fd = device_open();

@@ -11,7 +11,8 @@
 #
 # User Mode Linux is a process of the host. For the others there is QEMU, where
 # NPU_ACCEL=kvm|tcg chooses the accelerator; else KVM is used if a short probe
-# boot works in it. NPU_SMP and NPU_MEM: processors (2) and MiB (2048).
+# boot works in it. NPU_SMP and NPU_MEM: processors (2) and MiB (2048; with
+# KASAN's shadow 4096).
 # The VM can write files to the folder NPU_SHARE, if set: its /share.
 . "$(dirname "$0")/lib.sh"
 
@@ -30,6 +31,10 @@ shift $((OPTIND - 1))
 	die "usage: vm.sh [-n NAME] [-t SECONDS] [-a ARGUMENTS] COMMAND..."
 
 image=$("$TOP/tests/vm/kernel.sh" image)
+case $KERNEL in
+*-debug)	memory=${NPU_MEM:-4096} ;;
+*)		memory=${NPU_MEM:-2048} ;;
+esac
 dir=$BUILD/vm/$KERNEL
 work=$(mktemp -d "$dir/$name.XXXXXX")
 trap 'rm -rf "$work"' EXIT
@@ -44,7 +49,7 @@ overlay() {
 }
 
 # Three serial ports: the kernel's log, what the command prints, its exit code.
-qemu=(qemu-system-x86_64 -M q35 -m "${NPU_MEM:-2048}" -smp "${NPU_SMP:-2}" -no-reboot
+qemu=(qemu-system-x86_64 -M q35 -m "$memory" -smp "${NPU_SMP:-2}" -no-reboot
       -nodefaults -display none -kernel "$image")
 tcg=(-accel tcg,thread=multi -cpu max)
 kvm=(-accel kvm -cpu host)
@@ -99,7 +104,7 @@ boot_qemu() {
 # Kernel and processes take turns; on two processors they would wake each other
 # all the time.
 boot_uml() {
-	local uml=(taskset -c "$(($(nproc) - 1))" "$image" "mem=${NPU_MEM:-2048}M"
+	local uml=(taskset -c "$(($(nproc) - 1))" "$image" "mem=${memory}M"
 		"initrd=$work/initrd" "uml_dir=$work" umid=vm con0=null,fd:5 con=null
 		ssl2=null,fd:6 ssl=null loglevel=7 panic=-1 oops=panic
 		kunit.filter_glob=none $append)

@@ -108,6 +108,7 @@ static void device_test_no_reset(struct kunit *test)
 {
 	struct fake_npu *fake = test->priv;
 
+	fake_set(fake, NPU_REG_RESET_MS, 30);
 	fake_hold(fake, FAKE_HOLD_RESET);
 	KUNIT_EXPECT_EQ(test, fake_probe(fake), -EIO);
 	KUNIT_EXPECT_EQ(test, fake_get(fake, NPU_REG_EVENT_ORDER), 0);

@@ -26,7 +26,7 @@
 #define FAKE_SLOTS	4
 #define FAKE_QUEUES	12
 #define FAKE_JOBS	256
-#define FAKE_RESET_MS	30
+#define FAKE_RESET_MS	1000
 
 /* Longer than any test. */
 #define FAKE_NO_HANG_MS	60000
@@ -102,7 +102,8 @@ do {									\
 									\
 	while (!(cond) && time_before(jiffies, end_))			\
 		usleep_range(500, 1000);				\
-	KUNIT_EXPECT_TRUE((fake)->test, cond);				\
+	if (!(cond))							\
+		KUNIT_FAIL((fake)->test, "never: %s", #cond);		\
 } while (0)
 
 struct fake_npu *fake_create(struct kunit *test);

@@ -774,7 +774,7 @@ static struct kunit_case mmu_cases[] = {
 	KUNIT_CASE(mmu_test_unmap_nothing),
 	KUNIT_CASE(mmu_test_reserve),
 	KUNIT_CASE(mmu_test_fini),
-	KUNIT_CASE(mmu_test_random),
+	KUNIT_CASE_SLOW(mmu_test_random),
 	KUNIT_CASE(mmu_test_tlb_range),
 	KUNIT_CASE(mmu_test_tlb_all),
 	KUNIT_CASE(mmu_test_tlb_late),

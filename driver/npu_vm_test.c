@@ -540,7 +540,7 @@ static struct kunit_case vm_cases[] = {
 	KUNIT_CASE_PARAM(vm_test_unmap, vm_split_gen_params),
 	KUNIT_CASE_PARAM(vm_test_replace, vm_split_gen_params),
 	KUNIT_CASE_PARAM(vm_test_same_again, vm_split_gen_params),
-	KUNIT_CASE(vm_test_random),
+	KUNIT_CASE_SLOW(vm_test_random),
 	KUNIT_CASE(vm_test_invalidation),
 	KUNIT_CASE_PARAM(vm_test_error, vm_error_gen_params),
 	KUNIT_CASE(vm_test_gone),

@@ -7,7 +7,7 @@
 # kernels than UML ignore, makes the time of waiting cost nothing.
 . "$(dirname "$0")/vm/lib.sh"
 
-"$TOP/tests/vm/vm.sh" -n kunit -t 300 -a "npu.load=0 kunit.filter_glob=${1:-npu*} time-travel" \
+"$TOP/tests/vm/vm.sh" -n kunit -t 600 -a "npu.load=0 kunit.filter_glob=${1:-npu*} time-travel" \
 	'modprobe npu && cat /sys/kernel/debug/kunit/npu*/results' | awk '
 	/^ *# Subtest: / { name[index($0, "#")] = $3 }
 	!/^ *(not )?ok / {

@@ -6,6 +6,7 @@
 #include <linux/irq_work.h>
 #include <linux/ktime.h>
 #include <linux/mutex.h>
+#include <linux/prandom.h>
 #include <linux/spinlock.h>
 
 #include "npu_model.h"
@@ -37,13 +38,38 @@ struct emu_core {
  * @index: of the vector
  * @work: takes the interrupt into hard interrupt context
  * @irq: Linux interrupt number
+ * @twice: deliver the next one twice
  */
 struct emu_vector {
 	struct emu_device *emu;
 	unsigned int index;
 	struct irq_work work;
 	unsigned int irq;
+	bool twice;
 };
+
+/**
+ * struct emu_luck - how often something goes wrong
+ * @permille: of 1000 times
+ * @rng: what decides; whoever has the lock of the thing uses it
+ */
+struct emu_luck {
+	u32 permille;
+	struct rnd_state rng;
+};
+
+static inline void emu_luck_init(struct emu_luck *luck, u32 permille, u32 seed)
+{
+	prandom_seed_state(&luck->rng, seed);
+	WRITE_ONCE(luck->permille, permille);
+}
+
+static inline bool emu_luck_fails(struct emu_luck *luck)
+{
+	u32 permille = READ_ONCE(luck->permille);
+
+	return permille && prandom_u32_state(&luck->rng) % 1000 < permille;
+}
 
 /**
  * struct emu_device - one emulated NPU
@@ -55,6 +81,7 @@ struct emu_vector {
  * @core: threads, @config.cores of them
  * @domain: of the interrupts
  * @vector: interrupts, @config.irqs of them
+ * @irq_luck: of interrupts; under @lock
  * @pdev: what the driver binds to
  * @bus_errors: accesses to memory that is not there
  */
@@ -67,6 +94,7 @@ struct emu_device {
 	struct emu_core core[NPU_MAX_CORES];
 	struct irq_domain *domain;
 	struct emu_vector vector[EMU_MAX_IRQS];
+	struct emu_luck irq_luck;
 	struct platform_device *pdev;
 	atomic64_t bus_errors;
 };

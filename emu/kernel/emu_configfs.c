@@ -18,6 +18,8 @@
  * enabled             0 or 1
  * faults/hang         N: the Nth command from now never ends
  * faults/corrupt      N: the Nth completion from now writes garbage
+ * faults/interrupts   P: of 1000 interrupts, P get lost, P come twice, and P come
+ *                     that nobody asked for
  * faults/disappear    1: all registers read as ones, until it is pulled out
  * ==================  =========================================================
  */
@@ -208,9 +210,30 @@ EMU_FAULT_ATTR(hang, NPU_INJECT_HANG);
 EMU_FAULT_ATTR(corrupt, NPU_INJECT_CORRUPT);
 EMU_FAULT_ATTR(disappear, NPU_INJECT_GONE);
 
+static ssize_t emu_fault_interrupts_store(struct config_item *item, const char *page, size_t count)
+{
+	struct emu_item *emu_item = faults_to_emu_item(item);
+	u32 permille;
+	int ret;
+
+	ret = kstrtou32(page, 0, &permille);
+	if (ret)
+		return ret;
+	if (permille > 1000)
+		return -EINVAL;
+
+	guard(mutex)(&emu_item->lock);
+	if (!emu_item->emu)
+		return -ENODEV;
+	WRITE_ONCE(emu_item->emu->irq_luck.permille, permille);
+	return count;
+}
+CONFIGFS_ATTR_WO(emu_fault_, interrupts);
+
 static struct configfs_attribute *emu_fault_attrs[] = {
 	&emu_fault_attr_hang,
 	&emu_fault_attr_corrupt,
+	&emu_fault_attr_interrupts,
 	&emu_fault_attr_disappear,
 	NULL,
 };

@@ -239,6 +239,7 @@ struct emu_device *emu_device_create(const struct npu_model_config *config)
 		return ERR_PTR(-ENOMEM);
 	emu->config = *config;
 	raw_spin_lock_init(&emu->lock);
+	emu_luck_init(&emu->irq_luck, 0, 1);
 	emu->start = ktime_get();
 	hrtimer_setup(&emu->timer, emu_timer, CLOCK_MONOTONIC, HRTIMER_MODE_REL_HARD);
 

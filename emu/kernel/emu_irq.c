@@ -17,16 +17,23 @@ static void emu_irq_deliver(struct irq_work *work)
 	struct emu_vector *vector = container_of(work, struct emu_vector, work);
 
 	generic_handle_domain_irq(vector->emu->domain, vector->index);
+	if (READ_ONCE(vector->twice))
+		generic_handle_domain_irq(vector->emu->domain, vector->index);
 }
 
 /**
  * emu_irq_raise() - raise a vector
  * @emu: device
- * @vector: index. Any context.
+ * @vector: index. Any context, one caller at a time.
  */
 void emu_irq_raise(struct emu_device *emu, u32 vector)
 {
-	irq_work_queue(&emu->vector[vector].work);
+	WRITE_ONCE(emu->vector[vector].twice, emu_luck_fails(&emu->irq_luck));
+	/* One that nobody asked for. */
+	if (emu_luck_fails(&emu->irq_luck))
+		irq_work_queue(&emu->vector[emu->config.irqs - 1].work);
+	if (!emu_luck_fails(&emu->irq_luck))
+		irq_work_queue(&emu->vector[vector].work);
 }
 
 /*

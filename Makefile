@@ -25,7 +25,12 @@ TEST_FILES := $(RUN_FILES) \
 
 help:
 	@echo 'make run      recognise handwritten digits on an emulated NPU, in a VM'
-	@echo 'make test     all tests; SUITES="unit lib ..." chooses (see tests/run)'
+	@echo 'make test     what CI runs; SUITES="unit kselftest@7.3 ..." chooses (see tests/run)'
+	@echo 'make test-quick  the driver on a debug kernel that is a process (User Mode Linux)'
+	@echo 'make test-debug  on a debug kernel in a VM: KASAN, lockdep, leaks, failures, fuzzing'
+	@echo 'make test-kcsan  on a kernel that looks for data races'
+	@echo 'make test-all    everything'
+	@echo 'make kernel-debug, kernel-kcsan, kernel-uml  build these kernels only'
 	@echo 'make fuzz     fuzz device model and libnpu, FUZZ_TIME=600 seconds each'
 	@echo 'make check    static checks only'
 	@echo 'make docs     Documentation/ as HTML, in build/docs'
@@ -38,6 +43,7 @@ help:
 	@echo 'make install  libnpu, its headers, man pages, npuctl (PREFIX, DESTDIR)'
 	@echo 'make clean    removes build/; the cache in ~/.cache/npu stays'
 	@echo
+	@echo 'KERNEL=6.12|7.3|6.12-debug|6.12-kcsan|6.12-uml  kernel of VM and modules'
 	@echo 'NPU_ACCEL=kvm|tcg  accelerator of the VM (default: KVM if it works)'
 
 deps-build:
@@ -84,11 +90,18 @@ shell: image
 bench: image
 	@$(VM)/vm.sh -n bench -t 600 npu-bench
 
-test: image
+test: deps
 	@$(VM)/deps.sh check
 	@tests/run $(SUITES)
 
-check:
+test-quick test-debug test-kcsan test-all: test-%: deps
+	@tests/run $*
+
+kernel-debug kernel-kcsan kernel-uml: kernel-%: deps-build
+	@KERNEL=$(word 1,$(subst -, ,$(or $(KERNEL),6.12)))-$* $(VM)/build-kernel.sh
+
+check: deps-build
+	@$(VM)/deps.sh check
 	@tests/run check
 
 # -E reads everything again: a warning comes with the first reading only.
@@ -112,6 +125,7 @@ install: lib
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: help deps deps-build lib modules programs run-image image run shell bench test check docs fuzz coverage install clean
+.PHONY: help deps deps-build lib modules programs run-image image run shell bench test \
+	test-quick test-debug test-kcsan test-all kernel-debug kernel-kcsan kernel-uml check docs fuzz coverage install clean
 .DEFAULT_GOAL := help
 SHELL := /bin/bash

@@ -15,6 +15,7 @@
 #define EMU_MAX_IRQS	2
 
 struct emu_device;
+struct emu_hostile;
 
 /**
  * struct emu_core - the thread that turns one core of the model
@@ -82,6 +83,7 @@ static inline bool emu_luck_fails(struct emu_luck *luck)
  * @domain: of the interrupts
  * @vector: interrupts, @config.irqs of them
  * @irq_luck: of interrupts; under @lock
+ * @hostile: stands in for the model, or NULL
  * @pdev: what the driver binds to
  * @bus_errors: accesses to memory that is not there
  */
@@ -95,13 +97,34 @@ struct emu_device {
 	struct irq_domain *domain;
 	struct emu_vector vector[EMU_MAX_IRQS];
 	struct emu_luck irq_luck;
+	struct emu_hostile *hostile;
 	struct platform_device *pdev;
 	atomic64_t bus_errors;
 };
 
-struct emu_device *emu_device_create(const struct npu_model_config *config);
+/**
+ * struct emu_hostility - whether a device is to be an impostor
+ * @seed: 0 = no
+ * @permille: how often it lies
+ */
+struct emu_hostility {
+	u32 seed;
+	u32 permille;
+};
+
+struct emu_device *emu_device_create(const struct npu_model_config *config,
+				     const struct emu_hostility *hostility);
 void emu_device_destroy(struct emu_device *emu);
 void emu_device_disappear(struct emu_device *emu);
+void *emu_device_map(struct emu_device *emu, u64 addr, u64 size, u64 *len);
+
+int emu_hostile_create(struct emu_device *emu, u32 permille, u32 seed);
+void emu_hostile_destroy(struct emu_hostile *hostile);
+void emu_hostile_leave(struct emu_hostile *hostile);
+void emu_hostile_adjust(struct emu_hostile *hostile, u32 permille);
+u32 emu_hostile_read(struct emu_hostile *hostile, u32 reg);
+void emu_hostile_write(struct emu_hostile *hostile, u32 reg, u32 value);
+void emu_hostile_doorbell(struct emu_hostile *hostile, u32 slot);
 
 int emu_irq_init(struct emu_device *emu);
 void emu_irq_fini(struct emu_device *emu);

@@ -20,6 +20,9 @@
  * faults/corrupt      N: the Nth completion from now writes garbage
  * faults/interrupts   P: of 1000 interrupts, P get lost, P come twice, and P come
  *                     that nobody asked for
+ * faults/hostile      P SEED, while not enabled: an impostor that lies in P of 1000
+ *                     cases takes the place of the device, see below; P alone
+ *                     changes that at any time, 0 0 ends it
  * faults/disappear    1: all registers read as ones, until it is pulled out
  * ==================  =========================================================
  */
@@ -36,6 +39,7 @@
  * @faults: its sub-directory
  * @lock: protects what follows
  * @config: of the device that is or will be
+ * @hostility: likewise
  * @emu: the device while it is plugged in
  */
 struct emu_item {
@@ -43,6 +47,7 @@ struct emu_item {
 	struct config_group faults;
 	struct mutex lock; /* size and device */
 	struct npu_model_config config;
+	struct emu_hostility hostility;
 	struct emu_device *emu;
 };
 
@@ -110,7 +115,7 @@ static int emu_item_plug(struct emu_item *item, bool plug)
 
 	guard(mutex)(&item->lock);
 	if (plug && !item->emu) {
-		emu = emu_device_create(&item->config);
+		emu = emu_device_create(&item->config, &item->hostility);
 		if (IS_ERR(emu))
 			return PTR_ERR(emu);
 		item->emu = emu;
@@ -230,10 +235,41 @@ static ssize_t emu_fault_interrupts_store(struct config_item *item, const char *
 }
 CONFIGFS_ATTR_WO(emu_fault_, interrupts);
 
+static int emu_item_set_hostility(struct emu_item *item, u32 permille, const u32 *seed)
+{
+	guard(mutex)(&item->lock);
+
+	if (item->emu && (seed || !item->emu->hostile))
+		return -EBUSY;
+	if (!item->emu && !seed)
+		return -EINVAL;
+
+	item->hostility.permille = permille;
+	if (seed)
+		item->hostility.seed = *seed;
+	if (item->emu)
+		emu_hostile_adjust(item->emu->hostile, permille);
+	return 0;
+}
+
+static ssize_t emu_fault_hostile_store(struct config_item *item, const char *page, size_t count)
+{
+	u32 permille, seed;
+	int n, ret;
+
+	n = sscanf(page, "%u %u", &permille, &seed);
+	if (n < 1 || permille > 1000)
+		return -EINVAL;
+	ret = emu_item_set_hostility(faults_to_emu_item(item), permille, n > 1 ? &seed : NULL);
+	return ret ?: count;
+}
+CONFIGFS_ATTR_WO(emu_fault_, hostile);
+
 static struct configfs_attribute *emu_fault_attrs[] = {
 	&emu_fault_attr_hang,
 	&emu_fault_attr_corrupt,
 	&emu_fault_attr_interrupts,
+	&emu_fault_attr_hostile,
 	&emu_fault_attr_disappear,
 	NULL,
 };

@@ -39,9 +39,17 @@ static void emu_bus_error(struct emu_device *emu, u64 addr, const char *what)
 	pr_err_ratelimited("npu_emu: bus error: %s %#llx\n", what, addr);
 }
 
-static void *emu_host_map(void *host, u64 addr, u64 size, enum npu_access access, u64 *len)
+/**
+ * emu_device_map() - find memory
+ * @emu: device
+ * @addr: bus address
+ * @size: bytes
+ * @len: how many of them are there in a row
+ *
+ * Return: a pointer; NULL, and a bus error, if there is none.
+ */
+void *emu_device_map(struct emu_device *emu, u64 addr, u64 size, u64 *len)
 {
-	struct emu_device *emu = host;
 	phys_addr_t start = dma_to_phys(&emu->pdev->dev, addr);
 	phys_addr_t end = start + size;
 	phys_addr_t at;
@@ -56,6 +64,11 @@ static void *emu_host_map(void *host, u64 addr, u64 size, enum npu_access access
 	}
 	*len = at - start;
 	return phys_to_virt(start);
+}
+
+static void *emu_host_map(void *host, u64 addr, u64 size, enum npu_access access, u64 *len)
+{
+	return emu_device_map(host, addr, size, len);
 }
 
 static void emu_host_unmap(void *host, void *ptr, u64 len)
@@ -128,6 +141,8 @@ static u32 emu_read(void *priv, u32 reg)
 {
 	struct emu_device *emu = priv;
 
+	if (emu->hostile)
+		return emu_hostile_read(emu->hostile, reg);
 	return npu_model_read(emu->model, reg);
 }
 
@@ -135,14 +150,20 @@ static void emu_write(void *priv, u32 reg, u32 value)
 {
 	struct emu_device *emu = priv;
 
-	npu_model_write(emu->model, reg, value);
+	if (emu->hostile)
+		emu_hostile_write(emu->hostile, reg, value);
+	else
+		npu_model_write(emu->model, reg, value);
 }
 
 static void emu_doorbell(void *priv, u32 slot, u32 value)
 {
 	struct emu_device *emu = priv;
 
-	npu_model_doorbell(emu->model, slot, value);
+	if (emu->hostile)
+		emu_hostile_doorbell(emu->hostile, slot);
+	else
+		npu_model_doorbell(emu->model, slot, value);
 }
 
 static int emu_device_register(struct emu_device *emu)
@@ -187,7 +208,7 @@ static int emu_device_register(struct emu_device *emu)
 
 /* ---- Life -------------------------------------------------------------------------- */
 
-static int emu_device_init(struct emu_device *emu)
+static int emu_device_init(struct emu_device *emu, const struct emu_hostility *hostility)
 {
 	size_t size = npu_model_size(&emu->config);
 	void *mem;
@@ -207,11 +228,17 @@ static int emu_device_init(struct emu_device *emu)
 	ret = emu_cores_start(emu);
 	if (ret)
 		goto err_irq;
-	ret = emu_device_register(emu);
+	if (hostility->seed)
+		ret = emu_hostile_create(emu, hostility->permille, hostility->seed);
 	if (ret)
 		goto err_cores;
+	ret = emu_device_register(emu);
+	if (ret)
+		goto err_hostile;
 	return 0;
 
+err_hostile:
+	emu_hostile_destroy(emu->hostile);
 err_cores:
 	emu_cores_stop(emu);
 	emu_cores_free(emu);
@@ -226,10 +253,12 @@ err_model:
 /**
  * emu_device_create() - plug an emulated NPU in
  * @config: its size
+ * @hostility: whether it is one
  *
  * Return: the device or an error pointer, -EINVAL for a size out of range.
  */
-struct emu_device *emu_device_create(const struct npu_model_config *config)
+struct emu_device *emu_device_create(const struct npu_model_config *config,
+				     const struct emu_hostility *hostility)
 {
 	struct emu_device *emu;
 	int ret;
@@ -243,7 +272,7 @@ struct emu_device *emu_device_create(const struct npu_model_config *config)
 	emu->start = ktime_get();
 	hrtimer_setup(&emu->timer, emu_timer, CLOCK_MONOTONIC, HRTIMER_MODE_REL_HARD);
 
-	ret = emu_device_init(emu);
+	ret = emu_device_init(emu, hostility);
 	if (ret) {
 		kfree(emu);
 		return ERR_PTR(ret);
@@ -257,6 +286,8 @@ struct emu_device *emu_device_create(const struct npu_model_config *config)
  */
 void emu_device_disappear(struct emu_device *emu)
 {
+	if (emu->hostile)
+		emu_hostile_leave(emu->hostile);
 	npu_model_leave(emu->model);
 	emu_cores_stop(emu);
 	npu_model_inject(emu->model, NPU_INJECT_GONE, 1);
@@ -272,6 +303,7 @@ void emu_device_destroy(struct emu_device *emu)
 	platform_device_unregister(emu->pdev);
 	emu_cores_free(emu);
 	hrtimer_cancel(&emu->timer);
+	emu_hostile_destroy(emu->hostile);
 	emu_irq_fini(emu);
 	/* npu_model_init() returns the memory that it got. */
 	kvfree(emu->model);

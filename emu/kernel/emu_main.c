@@ -33,7 +33,7 @@ static int __init emu_init(void)
 
 	config.cores = cores;
 	config.slots = slots;
-	emu_default = emu_device_create(&config);
+	emu_default = emu_device_create(&config, &(struct emu_hostility) {});
 	if (IS_ERR(emu_default)) {
 		if (PTR_ERR(emu_default) == -EINVAL)
 			pr_err("npu_emu: cores must be 1 to %u, slots 1 to %u\n", NPU_MAX_CORES,

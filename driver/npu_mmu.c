@@ -306,6 +306,19 @@ static struct npu_pt_table *npu_pt_get(struct npu_pt *pt, struct npu_pt_pool *po
 	return table;
 }
 
+/* Replace the leaf at @va in a level 1 table by a table that translates the same. */
+static void npu_pt_split(struct npu_pt_table *table, struct npu_pt_pool *pool, u64 va)
+{
+	struct npu_pt_table *leaf = npu_pt_pool_take(pool, 0);
+	unsigned int index = npu_pt_index(va, 1);
+	u64 pte = npu_pt_read(table, index);
+	unsigned int i;
+
+	for (i = 0; i < NPU_PT_ENTRIES; i++)
+		npu_pt_set(leaf, i, pte + i * SZ_4K);
+	npu_pt_link(table, index, leaf);
+}
+
 /* Does a leaf of level 1 translate @va? */
 static bool npu_pt_is_block(struct npu_pt *pt, u64 va)
 {
@@ -337,12 +350,9 @@ void npu_pt_map(struct npu_pt *pt, struct npu_pt_pool *pool, u64 va, u64 size,
 	npu_sg_start(&cursor, sgt, offset);
 	while (va < end) {
 		next = npu_pt_next(va, end, 1);
-		if (npu_pt_is_block(pt, va)) {
-			/* The same already, and it may reach beyond the range. */
-			npu_sg_advance(&cursor, next - va);
-			va = next;
-			continue;
-		}
+		/* A block must not reach into what another mapping will unmap. */
+		if (next - va < NPU_BLOCK_SIZE && npu_pt_is_block(pt, va))
+			npu_pt_split(npu_pt_find(pt, va, 1), pool, va);
 		if (npu_sg_is_block(&cursor, va, next) && !npu_pt_find(pt, va, 0)) {
 			table = npu_pt_get(pt, pool, va, 1);
 			npu_pt_set(table, npu_pt_index(va, 1), npu_sg_address(&cursor) | flags);
@@ -356,19 +366,6 @@ void npu_pt_map(struct npu_pt *pt, struct npu_pt_pool *pool, u64 va, u64 size,
 			npu_sg_advance(&cursor, SZ_4K);
 		}
 	}
-}
-
-/* Replace the leaf at @va in a level 1 table by a table that translates the same. */
-static void npu_pt_split(struct npu_pt_table *table, struct npu_pt_pool *pool, u64 va)
-{
-	struct npu_pt_table *leaf = npu_pt_pool_take(pool, 0);
-	unsigned int index = npu_pt_index(va, 1);
-	u64 pte = npu_pt_read(table, index);
-	unsigned int i;
-
-	for (i = 0; i < NPU_PT_ENTRIES; i++)
-		npu_pt_set(leaf, i, pte + i * SZ_4K);
-	npu_pt_link(table, index, leaf);
 }
 
 /**

@@ -332,6 +332,11 @@ static void vm_test_same_again(struct kunit *test)
 	vm_check(vm);
 	/* Running jobs see no difference. */
 	KUNIT_EXPECT_EQ(test, vm_tlb_seq(vm), seq);
+
+	/* Each of the parts goes by itself, whatever blocks they were made of. */
+	KUNIT_EXPECT_EQ(test, vm_unmap(vm, 512, 1024), 0);
+	memset(vm->shadow, 0, sizeof(vm->shadow));
+	vm_check(vm);
 }
 
 static void vm_test_invalidation(struct kunit *test)

@@ -43,12 +43,14 @@
 static u64 npu_read64(struct npu_device *npu, u32 reg)
 {
 	u32 hi, lo, again = npu_read(npu, reg + 4);
+	unsigned int tries = 4;
 
+	/* HI moves once in seconds; one that never stands still is not worth more. */
 	do {
 		hi = again;
 		lo = npu_read(npu, reg);
 		again = npu_read(npu, reg + 4);
-	} while (hi != again);
+	} while (hi != again && --tries);
 	return (u64)hi << 32 | lo;
 }
 

@@ -379,6 +379,9 @@ bool npu_queue_rewind(struct npu_queue *queue)
  *    not finished, because it waits for a slot or for a core, is not judged,
  *    but its doorbell is rung again in case that was lost; if no queue executes
  *    at all, the device has stopped working and the time counts.
+ *
+ * Only a counter that is higher than ever before counts as progress: a device
+ * that writes anything there does not live on for ever.
  */
 static bool npu_queue_judge(struct npu_queue *queue, int slot)
 {
@@ -388,6 +391,8 @@ static bool npu_queue_judge(struct npu_queue *queue, int slot)
 	bool waits = false;
 	u32 status;
 
+	/* There is always one that is higher. */
+	progress = min(progress, U64_MAX - 1);
 	if (slot < 0) {
 		npu_slots_want(queue);
 		waits = true;
@@ -399,8 +404,8 @@ static bool npu_queue_judge(struct npu_queue *queue, int slot)
 		}
 	}
 
-	if (waits || progress != queue->watch_progress) {
-		queue->watch_progress = progress;
+	if (waits || progress >= queue->watch_next) {
+		queue->watch_next = max(queue->watch_next, progress + 1);
 		queue->watch_since = jiffies;
 	}
 	return time_before(jiffies, queue->watch_since + queue->hang_timeout);
@@ -425,7 +430,7 @@ static void npu_queue_watch(struct work_struct *work)
 	npu_queue_harvest(queue);
 	if (npu_queue_is_idle(queue)) {
 		/* The next job starts the watch anew. */
-		queue->watch_progress = U64_MAX;
+		queue->watch_next = 0;
 	} else if (!READ_ONCE(queue->dead)) {
 		if (!npu_queue_judge(queue, READ_ONCE(queue->slot)))
 			npu_queue_ban(queue, DRM_NPU_QUEUE_HUNG);
@@ -593,7 +598,6 @@ struct npu_queue *npu_queue_create(struct npu_device *npu, struct npu_vm *vm,
 	INIT_LIST_HEAD(&queue->inflight);
 	INIT_LIST_HEAD(&queue->pending);
 	queue->slot = -1;
-	queue->watch_progress = U64_MAX;
 	INIT_DELAYED_WORK(&queue->watch, npu_queue_watch);
 	INIT_WORK(&queue->close_work, npu_queue_close_work);
 	INIT_WORK(&queue->free_work, npu_queue_free_work);

@@ -61,7 +61,7 @@ struct npu_vm;
  * @slot: hardware slot, -1 if it has none; npu_slot.c writes it
  * @pending: in npu_device.slots.pending
  * @watch: runs while jobs are in the ring
- * @watch_progress: of the hardware at the last look
+ * @watch_next: progress of the hardware that will be news, 0 = any
  * @watch_since: when it was seen to change last, jiffies
  * @close_work: second half of npu_queue_close()
  * @free_work: second half of npu_queue_put()
@@ -105,7 +105,7 @@ struct npu_queue {
 	struct list_head pending;
 
 	struct delayed_work watch;
-	u64 watch_progress;
+	u64 watch_next;
 	unsigned long watch_since;
 
 	struct work_struct close_work;

@@ -170,7 +170,8 @@ static void test_probe(unsigned int seed, unsigned int permille)
 		ok &= emu_bus_errors(&emu) <= 0;
 		emu_remove(&emu);
 	}
-	ksft_test_result(ok, "probing: lies in %u of 1000 cases: %u of 20 found\n", permille, found);
+	ksft_test_result(ok, "probing: lies in %u of 1000 cases: %u of 20 found\n", permille,
+			 found);
 }
 
 int main(int argc, char **argv)

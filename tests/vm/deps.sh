@@ -16,7 +16,7 @@ run=(qemu-system-x86 cpio xz-utils kmod bc python3-minimal)
 case ${1:-all} in
 build)	want=("${build[@]}") ;;
 run)	want=("${run[@]}") ;;
-kernel)	want=("${kernel[@]}") ;;
+kernel)	want=("${build[@]}" "${kernel[@]}" bc cpio xz-utils kmod) ;;
 newer)	want=("${newer[@]}") ;;
 fuzz)	want=("${build[@]}" "${fuzz[@]}") ;;
 coverage)	want=("${build[@]}" "${coverage[@]}") ;;

@@ -324,7 +324,8 @@ static void slot_test_work_while_unbinding(struct kunit *test)
 	fake_submit(fake, victim);
 	fake_hold(fake, 0);
 	slot_unbound(fake, victim, 1);
-	KUNIT_EXPECT_GE(test, queue->slot, 0);
+	/* Both have work: on a slow machine, one may have lost its slot again. */
+	fake_wait(fake, READ_ONCE(queue->slot) >= 0);
 	fake_wait(fake, READ_ONCE(victim->slot) >= 0);
 }
 

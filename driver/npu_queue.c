@@ -164,7 +164,7 @@ static int npu_queue_write(struct npu_queue *queue, struct npu_job *job)
 		.bases = cpu_to_le32(job->args.bases),
 		.flags = cpu_to_le32(NPU_JOB_EVENT),
 	};
-	queue->emitted++;
+	WRITE_ONCE(queue->emitted, queue->emitted + 1);
 	/* The descriptor before the index that makes it valid. */
 	dma_wmb();
 	WRITE_ONCE(queue->context->write_index, cpu_to_le64(queue->emitted));
@@ -195,7 +195,7 @@ int npu_queue_emit(struct npu_queue *queue, struct npu_job *job)
 		smp_mb();
 		slot = READ_ONCE(queue->slot);
 		if (slot >= 0)
-			npu_doorbell(npu, slot, lower_32_bits(queue->emitted));
+			npu_doorbell(npu, slot, lower_32_bits(READ_ONCE(queue->emitted)));
 		else
 			npu_slots_want(queue);
 		queue_delayed_work(npu->wq, &queue->watch, queue->hang_timeout / 4 + 1);
@@ -222,8 +222,9 @@ static void npu_queue_harvest_locked(struct npu_queue *queue)
 	}
 	/* The number before what it stands for. */
 	dma_rmb();
-	for (; queue->completed < sequence; queue->completed++) {
+	while (queue->completed < sequence) {
 		npu_queue_end_first(queue, 0);
+		WRITE_ONCE(queue->completed, queue->completed + 1);
 		WRITE_ONCE(queue->idle_since, jiffies);
 	}
 }
@@ -232,10 +233,10 @@ static void npu_queue_ban_locked(struct npu_queue *queue, u32 state)
 {
 	if (queue->dead)
 		return;
-	queue->dead = true;
+	WRITE_ONCE(queue->dead, true);
 	queue->guilty = queue->completed + 1;
 	queue->dead_error = state == DRM_NPU_QUEUE_LOST ? -ENODEV : -ECANCELED;
-	queue->state |= state;
+	WRITE_ONCE(queue->state, queue->state | state);
 }
 
 static int npu_fault_errno(u32 status)
@@ -331,7 +332,7 @@ void npu_queue_cancel(struct npu_queue *queue)
 		npu_queue_end_first(queue, error);
 		error = queue->dead_error;
 	}
-	queue->completed = queue->emitted;
+	WRITE_ONCE(queue->completed, queue->emitted);
 }
 
 /* Ends all jobs of a queue whose device does not answer any more. */
@@ -386,8 +387,10 @@ bool npu_queue_rewind(struct npu_queue *queue)
 static bool npu_queue_judge(struct npu_queue *queue, int slot)
 {
 	struct npu_device *npu = queue->npu;
-	u64 progress = le64_to_cpu(READ_ONCE(queue->context->progress)) + queue->completed;
+	u64 progress = le64_to_cpu(READ_ONCE(queue->context->progress)) +
+		       READ_ONCE(queue->completed);
 	u64 fetched = le64_to_cpu(READ_ONCE(queue->context->read_index));
+	u64 emitted = READ_ONCE(queue->emitted);
 	bool waits = false;
 	u32 status;
 
@@ -399,8 +402,8 @@ static bool npu_queue_judge(struct npu_queue *queue, int slot)
 	} else {
 		status = npu_read(npu, NPU_REG_SLOT_STATUS(slot));
 		if (!(status & NPU_SLOT_BUSY)) {
-			npu_doorbell(npu, slot, lower_32_bits(queue->emitted));
-			waits = fetched != queue->emitted && npu_slots_any_busy(npu);
+			npu_doorbell(npu, slot, lower_32_bits(emitted));
+			waits = fetched != emitted && npu_slots_any_busy(npu);
 		}
 	}
 
@@ -746,7 +749,8 @@ static int npu_perf_read_job(struct npu_queue *queue, struct drm_npu_perf_query 
 {
 	const struct npu_report *report = &queue->report[(args->job - 1) % NPU_RING_JOBS];
 
-	if (args->job > queue->completed || le64_to_cpu(READ_ONCE(report->sequence)) != args->job)
+	if (args->job > READ_ONCE(queue->completed) ||
+	    le64_to_cpu(READ_ONCE(report->sequence)) != args->job)
 		return -ENOENT;
 	/* The number, then what the job cost, then the number again. */
 	dma_rmb();

@@ -40,7 +40,8 @@ struct npu_vm;
  *               inside reservation locks, in the fence signalling path.
  * @submitted: jobs ever armed
  * @closed: no more submissions
- * @lock: protects what follows; taken in hard interrupt
+ * @lock: protects what follows; taken in hard interrupt. Who only looks, as the
+ *        slot worker and the watch do, does so without it and with READ_ONCE().
  * @context: memory of the hardware, NULL after removal of the device
  * @context_dma: its bus address
  * @ring: NPU_RING_JOBS descriptors

@@ -94,7 +94,7 @@ static void npu_slot_free(struct npu_device *npu, unsigned int i)
 
 static void npu_slot_stop(struct npu_device *npu, unsigned int i)
 {
-	if (npu->slots.slot[i].queue->state & DRM_NPU_QUEUE_HUNG)
+	if (READ_ONCE(npu->slots.slot[i].queue->state) & DRM_NPU_QUEUE_HUNG)
 		npu_slot_command(npu, i, NPU_SLOT_RESET, NPU_SLOT_RESETTING);
 	else
 		npu_slot_command(npu, i, NPU_SLOT_STOP, NPU_SLOT_KILLING);
@@ -129,7 +129,7 @@ static void npu_slot_advance(struct npu_device *npu, unsigned int i)
 		break;
 	case NPU_SLOT_RESETTING:
 		if (npu_slot_older_than(slot, npu->caps.reset_ms))
-			npu->slots.reset = true;
+			WRITE_ONCE(npu->slots.reset, true);
 		break;
 	case NPU_SLOT_FREE:
 		break;
@@ -334,8 +334,8 @@ static void npu_slots_work(struct work_struct *work)
 	if (npu_is_gone(npu)) {
 		npu_device_lose(npu, true);
 		npu_slots_forget(npu);
-	} else if (npu->slots.reset) {
-		npu->slots.reset = false;
+	} else if (READ_ONCE(npu->slots.reset)) {
+		WRITE_ONCE(npu->slots.reset, false);
 		if (npu_device_reset(npu))
 			npu_device_start(npu);
 		else

@@ -35,10 +35,12 @@ static void fail_nth(unsigned int n)
 {
 	char text[16];
 	int length = snprintf(text, sizeof(text), "%u", n);
+	int tries = 2;
 
 	/* It may be the first of these writes that fails. */
-	if (pwrite(fail_nth_fd, text, length, 0) != length &&
-	    pwrite(fail_nth_fd, text, length, 0) != length)
+	while (tries && pwrite(fail_nth_fd, text, length, 0) != length)
+		tries--;
+	if (!tries)
 		ksft_exit_fail_msg("cannot write fail-nth: %s\n", strerror(errno));
 }
 
@@ -46,10 +48,10 @@ static void fail_nth(unsigned int n)
 static bool fail_end(void)
 {
 	char text[16] = "";
+	bool spared;
 
 	/* It may be this read that fails: then the call was spared. */
-	bool spared = pread(fail_nth_fd, text, sizeof(text) - 1, 0) <= 0 || atoi(text);
-
+	spared = pread(fail_nth_fd, text, sizeof(text) - 1, 0) <= 0 || atoi(text);
 	fail_nth(0);
 	return !spared;
 }
@@ -87,7 +89,7 @@ static bool find_code(const char *name, const char *module, unsigned long *start
 				continue;
 			*start = address < *start ? address : *start;
 			*end = address > *end ? address : *end;
-		} else if (fields == 3 && !strcmp(symbol, name)) {
+		} else if (name && fields == 3 && !strcmp(symbol, name)) {
 			*start = address;
 		} else if (fields == 3 && address > *start && !*end) {
 			*end = address;

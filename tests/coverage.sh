@@ -1,12 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# What of the device model and of libnpu do the host's suites run? Prints a
-# table; build/coverage/uncovered.txt has the lines that nothing runs, with the
+# What of the device model and of libnpu do the host's suites run, and what of
+# the driver those that boot User Mode Linux? Prints a table; build/coverage/uncovered.txt has the lines that nothing runs, with the
 # reasons of tests/coverage.txt. Fails below 90 % of the lines of a folder, and
 # if a reason is missing or nothing needs it any more.
 #
-# Usage: coverage.sh [SOURCE=FOLDER...]: also of SOURCE, as "driver", whose
-# .gcno and .gcda another build has left in FOLDER.
+# Usage: coverage.sh
 . "$(dirname "$0")/vm/lib.sh"
 
 "$TOP/tests/vm/deps.sh" coverage
@@ -23,4 +22,29 @@ for suite in unit lib; do
 		die "the suite $suite fails, see $out/$suite.tap"
 	}
 done
-python3 "$TOP/tests/coverage.py" "$TOP" "$out/uncovered.txt" emu/core="$out" lib="$out" "$@"
+
+# The driver's counters are read in the VM. They point to the .gcno files beside
+# the objects; of two boots, since KUnit leaves a device behind that never resets.
+export KERNEL=$DEFAULT_KERNEL-uml NPU_SHARE=$out/driver MODULE_FLAGS=NPU_GCOV=y
+rm -rf "$NPU_SHARE"
+run_driver() {	# NAME ARGUMENTS COMMAND
+	mkdir -p "$NPU_SHARE/$1"
+	say "driver, counted: $1 ..."
+	BUILD=$out/vm "$TOP/tests/vm/vm.sh" -n "$1" -t 900 -a "$2" "$3; code=\$?
+		cd /sys/kernel/debug/gcov && for f in \$(find . -name '*.gcda'); do
+			cat \$f >/share/$1/\$(basename \$f)
+		done
+		exit \$code" >"$out/$1.tap" 2>&1 || {
+		grep -E '^not ok|error|clean' "$out/$1.tap" >&2
+		die "tests of the driver fail, see $out/$1.tap"
+	}
+	find "$out/vm/modules" -path '*/driver/*.gcno' -exec cp -t "$NPU_SHARE/$1" {} +
+}
+timed "building modules that count" make -s -C "$TOP" BUILD="$out/vm" image
+run_driver kunit "npu.load=0 kunit.filter_glob=npu* time-travel" 'modprobe npu'
+run_driver user "" "/tests/run.sh && /tests/run.sh fail_nth hostile stress &&
+	/tests/fuzz_ioctl 20 && cd /digits && npu-reference digits.tflite heldout.raw >/tmp/r &&
+	/tests/t_session /digits /tmp/r"
+
+python3 "$TOP/tests/coverage.py" "$TOP" "$out/uncovered.txt" \
+	emu/core="$out" lib="$out" driver="$NPU_SHARE"

@@ -512,7 +512,7 @@ static bool is_allowed(unsigned int i, int ret)
 static int count_probe(const char *reject)
 {
 	char text[16] = "";
-	struct emu emu;
+	struct emu emu = {};
 
 	fail_only(NULL, reject);
 	if (emu_make(&emu))

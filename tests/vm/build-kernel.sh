@@ -6,19 +6,22 @@
 . "$(dirname "$0")/lib.sh"
 
 configs=$TOP/tests/vm/configs
-flavour=${KERNEL#*-}
+flavour=${KERNEL#*-} arch=x86_64 target=vmlinux compiler=gcc
 case $flavour in
-debug)	arch=x86_64 target=vmlinux fragments="common x86 debug debug-x86" ;;
-kcsan)	arch=x86_64 target=vmlinux fragments="common x86 kcsan" ;;
-uml)		arch=um target=linux fragments="common um debug" ;;
-*)		die "no such kernel: $KERNEL" "there are VERSION-debug, VERSION-kcsan and VERSION-uml" ;;
+debug)	fragments="common x86 debug debug-x86" ;;
+kcsan)	fragments="common x86 kcsan" ;;
+uml)	arch=um target=linux fragments="common um debug" ;;
+clang)	compiler=clang target=scripts/module.lds fragments="common x86" ;;	# no kernel
+*)	die "no such kernel: $KERNEL" "there are VERSION-debug, VERSION-kcsan, VERSION-uml and," \
+		"to build modules only, VERSION-clang" ;;
 esac
 fragments=("$configs/Kconfig.tail" $(printf "$configs/%s.config " $fragments))
 
 package=linux-source-$VERSION
 need_package "$package"
 recipe=2	# to be counted up when what is built or kept changes
-hash=$({ echo $recipe; apt_field "$package" SHA256; gcc -dumpfullversion; cat "${fragments[@]}"; } |
+hash=$({ echo $recipe; apt_field "$package" SHA256; gcc -dumpfullversion
+	[ "$compiler" = gcc ] || "$compiler" -dumpversion; cat "${fragments[@]}"; } |
 	sha256sum | head -c 12)
 dir=$CACHE/kernels/${KERNEL}_$hash
 if [ -d "$dir" ]; then
@@ -42,7 +45,7 @@ mkdir -p "$BUILD/vm"
 source=$(unpacked "$package")
 
 in_tree() {
-	make -C "$tmp/linux" ARCH="$arch" KBUILD_KCONFIG=Kconfig.npu \
+	make -C "$tmp/linux" ARCH="$arch" CC="$compiler" KBUILD_KCONFIG=Kconfig.npu \
 		KBUILD_BUILD_USER=npu KBUILD_BUILD_HOST=npu "$@"
 }
 
@@ -65,7 +68,9 @@ configure() {
 }
 
 compile() {
-	in_tree -j"$(nproc)" "$target" modules 2>&1 </dev/null | tee -a "$log" | awk '
+	local targets="$target modules"
+	[ "$flavour" != clang ] || targets=modules_prepare
+	in_tree -j"$(nproc)" $targets 2>&1 </dev/null | tee -a "$log" | awk '
 		NR % 400 == 0 { printf "    %d files\n", NR; fflush() }' >&2
 }
 
@@ -76,7 +81,8 @@ keep() {
 	mkdir "$tmp/keep"
 	cd "$tmp/linux"
 	{
-		ls -d Makefile .config Module.symvers modules.* "$target"
+		ls -d Makefile .config "$target"
+		find . -maxdepth 1 -name Module.symvers -o -maxdepth 1 -name 'modules.*'
 		find scripts include tools/objtool "${makefiles[@]/%/\/include}" -type f,l
 		find "${makefiles[@]}" -name 'Makefile*' -type f
 		find arch/x86/um -name '*.h'
@@ -87,7 +93,7 @@ keep() {
 
 timed "unpacking the source of Linux $VERSION" unpack
 configure
-say "building $KERNEL: 5 to 10 minutes on two cores, once; output in ${log#"$TOP"/}"
+say "building $KERNEL: 1 (clang) to 10 minutes on two cores, once; output in ${log#"$TOP"/}"
 timed "building $KERNEL" compile
 [ -e "$tmp/linux/$target" ] || { tail -n 30 "$log" >&2; die "the build of $KERNEL failed"; }
 keep

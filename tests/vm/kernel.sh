@@ -55,29 +55,12 @@ stock_modules() {
 }
 
 # The headers of a newer Debian's kernel ask for its compiler, and its kbuild
-# for its C library: unpacked into a folder of the cache, nothing is installed.
+# for its C library.
 newer_tools() {
-	local dir hash file tmp
-	hash=$(apt_field "linux-headers-$release" SHA256)
-	dir=$CACHE/tools/${NEWER_DEBIAN}_${hash:0:12}
-	if [ ! -d "$dir" ]; then
-		"$TOP/tests/vm/deps.sh" newer
-		mkdir -p "$CACHE/tools"
-		tmp=$(mktemp -d "$CACHE/tools/tmp.XXXXXX")
-		trap "rm -rf '$tmp'" EXIT
-		mkdir -p "$tmp/deb/partial" "$tmp/root"
-		say "downloading the compiler of Debian $NEWER_DEBIAN (100 MB)"
-		apt-get "${APT[@]}" -o Dir::Cache::Archives="$tmp/deb" -qq -o APT::Sandbox::User=root -y -d --no-install-recommends \
-			install base-files bash coreutils dash findutils diffutils grep sed mawk perl-base \
-			xz-utils make bc gcc-14 "linux-kbuild-${release%-"$ARCH"}" >&2
-		for file in "$tmp"/deb/base-files_* "$tmp"/deb/*.deb; do
-			dpkg-deb -x "$file" "$tmp/root"
-		done
-		ln -sf dash "$tmp/root/usr/bin/sh"
-		ln -sf mawk "$tmp/root/usr/bin/awk"
-		mv -T "$tmp/root" "$dir"
-	fi
-	echo "$dir"
+	newer_root "$NEWER_DEBIAN" "$(apt_field "linux-headers-$release" SHA256)" \
+		"the compiler of Debian $NEWER_DEBIAN (100 MB)" \
+		bash coreutils dash findutils diffutils grep sed mawk perl-base \
+		xz-utils make bc gcc-14 "linux-kbuild-${release%-"$ARCH"}"
 }
 
 # The headers name each other by absolute paths below /usr; assemble them in

@@ -8,6 +8,7 @@ TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 BUILD=${BUILD:-$TOP/build}
 CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/npu
 # VERSION: Debian's kernel. VERSION-debug, -kcsan, -uml: built from its source.
+# VERSION-clang: nothing but headers to build modules with clang.
 DEFAULT_KERNEL=6.12
 export KERNEL=${KERNEL:-$DEFAULT_KERNEL}
 VERSION=${KERNEL%%-*}
@@ -128,4 +129,41 @@ download() {	# PACKAGE VERSION HASH FOLDER
 	mkdir "$tmp/files"
 	dpkg-deb -x "$tmp"/*.deb "$tmp/files"
 	mv -T "$tmp/files" "$4"
+}
+
+# newer_root NAME HASH TEXT PACKAGE...: prints a folder of the cache with packages
+# of the newer Debian and all that they need, unpacked; nothing is installed.
+# After newer_debian.
+newer_root() {
+	local dir=$CACHE/tools/$1_${2:0:12} text=$3 file tmp
+	shift 3
+	if [ ! -d "$dir" ]; then
+		"$TOP/tests/vm/deps.sh" newer
+		mkdir -p "$CACHE/tools"
+		tmp=$(mktemp -d "$CACHE/tools/tmp.XXXXXX")
+		trap "rm -rf '$tmp'" EXIT
+		mkdir -p "$tmp/deb/partial" "$tmp/root"
+		say "downloading $text"
+		apt-get "${APT[@]}" -o Dir::Cache::Archives="$tmp/deb" -qq -o APT::Sandbox::User=root -y -d \
+			--no-install-recommends install base-files "$@" >&2
+		for file in "$tmp"/deb/base-files_* "$tmp"/deb/*.deb; do
+			dpkg-deb -x "$file" "$tmp/root"
+		done
+		ln -sf dash "$tmp/root/usr/bin/sh"
+		ln -sf mawk "$tmp/root/usr/bin/awk"
+		mv -T "$tmp/root" "$dir"
+	fi
+	echo "$dir"
+}
+
+# enter FOLDER: "${inside[@]}" COMMAND... runs with such a folder as the root, and with
+# our files where they are; without FOLDER as always.
+inside=()
+enter() {
+	local bind
+	[ -n "$1" ] || return 0
+	inside=(bwrap --bind "$1" / --proc /proc --dev-bind /dev /dev --tmpfs /tmp)
+	for bind in "$TOP" "$BUILD" "$CACHE"; do
+		inside+=(--bind "$bind" "$bind")
+	done
 }

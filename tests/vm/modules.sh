@@ -29,10 +29,7 @@ for part in Kbuild driver emu uapi; do
 done
 find "$dir" -xtype l -delete
 
-inside=()
-[ -z "$root" ] || inside=(bwrap --bind "$root" / --bind "$TOP" "$TOP" --bind "$BUILD" "$BUILD"
-			  --bind "$CACHE" "$CACHE" --proc /proc --dev /dev --tmpfs /tmp)
-
+enter "$root"
 "${inside[@]}" make -s -C "$headers" M="$dir" $arch CONFIG_DEBUG_INFO_BTF_MODULES= \
 	${MODULE_FLAGS:-} -j"$(nproc)" modules >&2
 echo "$dir"

@@ -99,18 +99,44 @@ int npu_device_list(struct npu_device_id *ids, unsigned int max);
  * open(2).
  */
 int npu_device_open(const char *name, struct npu_device **dev, struct npu_error *err);
+
+/**
+ * npu_device_close() - end the use of a device
+ * @dev: device, or NULL; nothing made from it may be used afterwards
+ */
 void npu_device_close(struct npu_device *dev);
 
-/** npu_device_info() - capabilities; valid as long as @dev */
+/**
+ * npu_device_info() - capabilities
+ * @dev: device
+ *
+ * Return: valid as long as @dev.
+ */
 const struct drm_npu_device_info *npu_device_info(const struct npu_device *dev);
 
-/** npu_device_path() - node that was opened; valid as long as @dev */
+/**
+ * npu_device_path() - node that was opened
+ * @dev: device
+ *
+ * Return: valid as long as @dev.
+ */
 const char *npu_device_path(const struct npu_device *dev);
 
-/** npu_device_fd() - the accel file, for ioctls of one's own; do not close it */
+/**
+ * npu_device_fd() - the accel file, for ioctls of one's own
+ * @dev: device
+ *
+ * Return: the file descriptor, which is still @dev's.
+ */
 int npu_device_fd(const struct npu_device *dev);
 
-/** npu_device_time() - device time beside CLOCK_MONOTONIC */
+/**
+ * npu_device_time() - device time beside CLOCK_MONOTONIC
+ * @dev: device
+ * @time: out: both
+ *
+ * Return: 0; errors of DEV_QUERY.
+ */
 int npu_device_time(struct npu_device *dev, struct drm_npu_time_info *time);
 
 /* ---- Buffers ------------------------------------------------------------- */
@@ -128,6 +154,11 @@ int npu_device_time(struct npu_device *dev, struct drm_npu_time_info *time);
  */
 int npu_bo_create(struct npu_device *dev, uint64_t size, uint32_t flags, struct npu_vm *vm,
 		  struct npu_bo **bo);
+
+/**
+ * npu_bo_destroy() - drop a buffer
+ * @bo: buffer, or NULL; its mappings in address spaces stay
+ */
 void npu_bo_destroy(struct npu_bo *bo);
 
 /**
@@ -139,17 +170,47 @@ void npu_bo_destroy(struct npu_bo *bo);
  */
 int npu_bo_import(struct npu_device *dev, int fd, struct npu_bo **bo);
 
-/** npu_bo_export() - make a dma-buf that the caller closes */
+/**
+ * npu_bo_export() - make a dma-buf
+ * @bo: buffer
+ * @fd: out: the dma-buf; the caller closes it
+ *
+ * Return: 0; -EPERM: private to an address space; errors of PRIME_HANDLE_TO_FD.
+ */
 int npu_bo_export(struct npu_bo *bo, int *fd);
 
-/** npu_bo_map() - map for the CPU, once; ends with the buffer */
+/**
+ * npu_bo_map() - map for the CPU, once
+ * @bo: buffer; the mapping ends with it
+ * @ptr: out: address; the same on each call
+ *
+ * Return: 0; errors of BO_MMAP_OFFSET and mmap(2).
+ */
 int npu_bo_map(struct npu_bo *bo, void **ptr);
+
+/**
+ * npu_bo_size() - size of a buffer
+ * @bo: buffer
+ *
+ * Return: bytes, whole pages.
+ */
 uint64_t npu_bo_size(const struct npu_bo *bo);
 
-/** npu_bo_handle() - GEM handle on npu_device_fd() */
+/**
+ * npu_bo_handle() - GEM handle on npu_device_fd()
+ * @bo: buffer
+ *
+ * Return: valid as long as @bo.
+ */
 uint32_t npu_bo_handle(const struct npu_bo *bo);
 
-/** npu_bo_label() - name for debugging; -E2BIG from DRM_NPU_BO_LABEL_MAX bytes on */
+/**
+ * npu_bo_label() - name a buffer for debugging
+ * @bo: buffer
+ * @label: text, NULL = none
+ *
+ * Return: 0; -E2BIG: DRM_NPU_BO_LABEL_MAX bytes or more; errors of BO_LABEL.
+ */
 int npu_bo_label(struct npu_bo *bo, const char *label);
 
 /**
@@ -163,12 +224,22 @@ int npu_bo_sync(struct npu_bo *bo, uint32_t flags, uint64_t offset, uint64_t siz
 
 /* ---- Address spaces -------------------------------------------------------- */
 
+/**
+ * npu_vm_create() - create an empty address space
+ * @dev: device
+ * @vm: out: the address space
+ *
+ * Return: 0; errors of VM_CREATE.
+ */
 int npu_vm_create(struct npu_device *dev, struct npu_vm **vm);
 
-/** npu_vm_destroy() - the address space lives on while a queue uses it */
+/**
+ * npu_vm_destroy() - drop an address space
+ * @vm: address space, or NULL; it lives on while a queue uses it
+ */
 void npu_vm_destroy(struct npu_vm *vm);
 
-/** NPU_VM_FIXED: map at the address given; what was mapped there goes away. */
+/* NPU_VM_FIXED: map at the address given; what was mapped there goes away. */
 #define NPU_VM_FIXED	(1u << 31)
 
 /**
@@ -208,7 +279,10 @@ int npu_vm_unmap(struct npu_vm *vm, uint64_t va, uint64_t size);
 int npu_queue_create(struct npu_vm *vm, enum drm_npu_priority priority, uint32_t hang_timeout_ms,
 		     struct npu_queue **queue);
 
-/** npu_queue_destroy() - jobs that are not complete end with -ECANCELED */
+/**
+ * npu_queue_destroy() - end a queue
+ * @queue: queue, or NULL; jobs that are not complete end with -ECANCELED
+ */
 void npu_queue_destroy(struct npu_queue *queue);
 
 /**
@@ -245,7 +319,12 @@ int npu_queue_perf(struct npu_queue *queue, uint64_t job, struct drm_npu_perf_qu
 
 #define NPU_FOREVER	INT64_MAX
 
-/** npu_deadline() - @ns nanoseconds from now; saturates at NPU_FOREVER */
+/**
+ * npu_deadline() - deadline of a wait that begins now
+ * @ns: nanoseconds
+ *
+ * Return: absolute CLOCK_MONOTONIC; saturates at NPU_FOREVER.
+ */
 int64_t npu_deadline(int64_t ns);
 
 /**
@@ -270,14 +349,36 @@ int npu_fence_wait(struct npu_fence *fence, int64_t deadline, struct npu_error *
  */
 int npu_fence_fd(struct npu_fence *fence, int *fd);
 
-/** npu_fence_import() - fence of a sync_file; @fd is still the caller's */
+/**
+ * npu_fence_import() - fence of a sync_file
+ * @dev: device
+ * @fd: sync_file; still the caller's afterwards
+ * @fence: out: the fence
+ *
+ * Return: 0; errors of SYNCOBJ_FD_TO_HANDLE.
+ */
 int npu_fence_import(struct npu_device *dev, int fd, struct npu_fence **fence);
 
-/** npu_fence_job() - number of its job in its queue, counted from 1; 0 if imported */
+/**
+ * npu_fence_job() - number of the fence's job
+ * @fence: fence
+ *
+ * Return: number in its queue, counted from 1; 0 if imported.
+ */
 uint64_t npu_fence_job(const struct npu_fence *fence);
 
-/** npu_fence_syncobj() - DRM syncobj on npu_device_fd(), valid as long as @fence */
+/**
+ * npu_fence_syncobj() - DRM syncobj on npu_device_fd()
+ * @fence: fence
+ *
+ * Return: handle, valid as long as @fence.
+ */
 uint32_t npu_fence_syncobj(const struct npu_fence *fence);
+
+/**
+ * npu_fence_destroy() - drop a fence
+ * @fence: fence, or NULL; its job runs on
+ */
 void npu_fence_destroy(struct npu_fence *fence);
 
 /* ---- Command streams --------------------------------------------------------- */
@@ -288,6 +389,11 @@ void npu_fence_destroy(struct npu_fence *fence);
  * @stream: out: the builder
  */
 int npu_stream_create(const struct drm_npu_device_info *limits, struct npu_stream **stream);
+
+/**
+ * npu_stream_destroy() - drop a builder and its stream
+ * @stream: builder, or NULL
+ */
 void npu_stream_destroy(struct npu_stream *stream);
 
 /**
@@ -303,7 +409,13 @@ void npu_stream_destroy(struct npu_stream *stream);
  */
 int npu_stream_add(struct npu_stream *stream, const void *cmd, struct npu_error *err);
 
-/** npu_stream_data() - the finished stream; valid until the next call on it */
+/**
+ * npu_stream_data() - the finished stream
+ * @stream: builder
+ * @size: out: bytes
+ *
+ * Return: valid until the next call on @stream.
+ */
 const void *npu_stream_data(const struct npu_stream *stream, uint32_t *size);
 
 /**
@@ -334,18 +446,46 @@ int npu_stream_check(const void *data, size_t size, const struct npu_base *bases
  */
 int npu_stream_dis(const void *data, size_t size, size_t offset, char *text, size_t len);
 
-/** npu_tensor_init() - contiguous tensor; strides follow from @dim */
+/**
+ * npu_tensor_init() - describe a contiguous tensor
+ * @tensor: out: the descriptor; strides follow from @dim
+ * @type: of the elements
+ * @base: index into the base table
+ * @offset: of the first element in it
+ * @zero_point: of the quantisation
+ * @rank: dimensions, at most NPU_ISA_MAX_RANK
+ * @dim: @rank sizes, outermost first
+ */
 void npu_tensor_init(struct npu_tensor *tensor, enum npu_type type, unsigned int base,
 		     int64_t offset, int32_t zero_point, unsigned int rank, const uint32_t *dim);
 
-/** npu_type_size() - bytes of an element, 0 for types this ISA does not have */
+/**
+ * npu_type_size() - bytes of an element
+ * @type: of elements
+ *
+ * Return: 0 for types that this ISA does not have.
+ */
 unsigned int npu_type_size(enum npu_type type);
+
+/**
+ * npu_type_name() - name of a type, for messages
+ * @type: of elements
+ *
+ * Return: a constant, as "s8"; never NULL.
+ */
 const char *npu_type_name(enum npu_type type);
+
+/**
+ * npu_illegal_name() - why a command is illegal, in words
+ * @detail: of a fault or of struct npu_error
+ *
+ * Return: a constant; never NULL.
+ */
 const char *npu_illegal_name(enum npu_illegal detail);
 
 /* ---- Programs: compiled models, no device needed -------------------------------- */
 
-/** NPU_COMPILE_PROFILE: a TIMESTAMP command before and after every operator. */
+/* NPU_COMPILE_PROFILE: a TIMESTAMP command before and after every operator. */
 #define NPU_COMPILE_PROFILE	(1u << 0)
 
 /**
@@ -426,12 +566,30 @@ struct npu_program_info {
 int npu_program_compile(const void *file, size_t size, const struct npu_compile_options *options,
 			struct npu_program **program, struct npu_error *err);
 
-/** npu_program_load() - as npu_program_compile(), from a path; or errno of open(2) */
+/**
+ * npu_program_load() - compile a TensorFlow Lite file from a path
+ * @path: of the file
+ * @options: NULL = default
+ * @program: out: immutable
+ * @err: out: names operator, tensor and what to do
+ *
+ * Return: 0; errors of npu_program_compile(); errno of open(2).
+ */
 int npu_program_load(const char *path, const struct npu_compile_options *options,
 		     struct npu_program **program, struct npu_error *err);
+
+/**
+ * npu_program_destroy() - drop a program
+ * @program: program, or NULL
+ */
 void npu_program_destroy(struct npu_program *program);
 
-/** npu_program_get_info() - what it consists of; valid as long as @program */
+/**
+ * npu_program_get_info() - what a program consists of
+ * @program: program
+ *
+ * Return: valid as long as @program.
+ */
 const struct npu_program_info *npu_program_get_info(const struct npu_program *program);
 
 /* ---- Models and sessions ----------------------------------------------------------- */
@@ -449,12 +607,30 @@ const struct npu_program_info *npu_program_get_info(const struct npu_program *pr
 int npu_model_load(struct npu_device *dev, const char *path, uint32_t flags,
 		   struct npu_model **model, struct npu_error *err);
 
-/** npu_model_create() - as npu_model_load(); takes @program over, also on error */
+/**
+ * npu_model_create() - upload a compiled program
+ * @dev: device
+ * @program: belongs to the model from now on, also after an error
+ * @model: out: immutable, shared by its sessions
+ * @err: out: text
+ *
+ * Return: errors of npu_bo_create() and npu_vm_map().
+ */
 int npu_model_create(struct npu_device *dev, struct npu_program *program,
 		     struct npu_model **model, struct npu_error *err);
+
+/**
+ * npu_model_destroy() - drop a model
+ * @model: model, or NULL; it lives on while a session uses it
+ */
 void npu_model_destroy(struct npu_model *model);
 
-/** npu_model_get_info() - inputs, outputs and operators; valid as long as @model */
+/**
+ * npu_model_get_info() - inputs, outputs and operators
+ * @model: model
+ *
+ * Return: valid as long as @model.
+ */
 const struct npu_program_info *npu_model_get_info(const struct npu_model *model);
 
 /**
@@ -467,7 +643,10 @@ const struct npu_program_info *npu_model_get_info(const struct npu_model *model)
 int npu_session_create(struct npu_model *model, enum drm_npu_priority priority,
 		       struct npu_session **session, struct npu_error *err);
 
-/** npu_session_destroy() - cancels a run that is under way */
+/**
+ * npu_session_destroy() - end a session
+ * @session: session, or NULL; a run that is under way is cancelled
+ */
 void npu_session_destroy(struct npu_session *session);
 
 /**
@@ -530,13 +709,32 @@ int npu_session_bind(struct npu_session *session, unsigned int base, struct npu_
 int npu_session_submit(struct npu_session *session, struct npu_fence *const *waits,
 		       unsigned int nwaits, struct npu_fence **fence, struct npu_error *err);
 
-/** npu_session_wait() - for all runs; as npu_fence_wait() */
+/**
+ * npu_session_wait() - wait for all runs
+ * @session: session
+ * @deadline: as npu_fence_wait()
+ * @err: out: why the last run failed
+ *
+ * Return: as npu_fence_wait().
+ */
 int npu_session_wait(struct npu_session *session, int64_t deadline, struct npu_error *err);
 
-/** npu_session_run() - submit and wait without limit of time */
+/**
+ * npu_session_run() - submit a run and wait without limit of time
+ * @session: session
+ * @err: out: text
+ *
+ * Return: errors of npu_session_submit() and npu_session_wait().
+ */
 int npu_session_run(struct npu_session *session, struct npu_error *err);
 
-/** npu_session_reset() - cancel runs, forget a failure: a new queue, inputs stay */
+/**
+ * npu_session_reset() - cancel runs and forget a failure
+ * @session: session; it gets a new queue, its inputs stay
+ * @err: out: text
+ *
+ * Return: 0; errors of npu_queue_create().
+ */
 int npu_session_reset(struct npu_session *session, struct npu_error *err);
 
 /**
@@ -550,7 +748,12 @@ int npu_session_reset(struct npu_session *session, struct npu_error *err);
  */
 int npu_session_profile(struct npu_session *session, struct npu_timestamp *ops, unsigned int max);
 
-/** npu_session_queue() - for npu_queue_perf() and npu_queue_state(); until a reset */
+/**
+ * npu_session_queue() - the queue, for npu_queue_perf() and npu_queue_state()
+ * @session: session
+ *
+ * Return: valid until a reset.
+ */
 struct npu_queue *npu_session_queue(struct npu_session *session);
 
 #ifdef __cplusplus

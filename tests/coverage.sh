@@ -1,11 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # What of the device model and of libnpu do the host's suites run, and what of
-# the driver those that boot User Mode Linux? Prints a table; build/coverage/uncovered.txt has the lines that nothing runs, with the
-# reasons of tests/coverage.txt. Fails below 90 % of the lines of a folder, and
-# if a reason is missing or nothing needs it any more.
-#
-# Usage: coverage.sh
+# the driver those that boot User Mode Linux? Prints a table;
+# build/coverage/uncovered.txt has the lines that nothing runs, with the reasons
+# of tests/coverage.txt. Fails below 90 % of the lines of a folder, and if a
+# reason is missing or nothing needs it any more.
 . "$(dirname "$0")/vm/lib.sh"
 
 "$TOP/tests/vm/deps.sh" coverage

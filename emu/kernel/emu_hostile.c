@@ -60,6 +60,15 @@ static bool emu_hostile_lies(struct emu_hostile *hostile)
 	return emu_luck_fails(&hostile->luck);
 }
 
+/* Is this the register of a slot that slot 0 has at @first, and of which slot? */
+static bool emu_hostile_is_slot(u32 reg, u32 first, u32 *slot)
+{
+	const u32 stride = NPU_REG_SLOT(1) - NPU_REG_SLOT(0);
+
+	*slot = (reg - first) / stride;
+	return reg >= first && *slot < NPU_MAX_SLOTS && reg == first + *slot * stride;
+}
+
 /* ---- Memory ----------------------------------------------------------------------- */
 
 static u64 emu_hostile_written64(struct emu_hostile *hostile, u32 reg)
@@ -211,7 +220,7 @@ static void emu_hostile_command(struct emu_hostile *hostile, u32 slot, u32 comma
 
 static void emu_hostile_set(struct emu_hostile *hostile, u32 reg, u32 value)
 {
-	u32 slot = (reg - NPU_REG_SLOT(0)) / (NPU_REG_SLOT(1) - NPU_REG_SLOT(0));
+	u32 slot;
 
 	switch (reg) {
 	case NPU_REG_IRQ_STATUS:
@@ -228,7 +237,7 @@ static void emu_hostile_set(struct emu_hostile *hostile, u32 reg, u32 value)
 		hostile->reg[NPU_REG_EVENT_WRITE / 4] = 0;
 		break;
 	}
-	if (reg >= NPU_REG_SLOT(0) && slot < NPU_MAX_SLOTS && reg == NPU_REG_SLOT_COMMAND(slot))
+	if (emu_hostile_is_slot(reg, NPU_REG_SLOT_COMMAND(0), &slot))
 		emu_hostile_command(hostile, slot, value);
 	else
 		hostile->reg[reg / 4] = value;
@@ -255,11 +264,11 @@ static u32 emu_hostile_lie(struct emu_hostile *hostile, u32 value)
 /* Who says that it has stopped must have stopped. */
 static void emu_hostile_keep_word(struct emu_hostile *hostile, u32 reg, u32 value)
 {
-	u32 slot = (reg - NPU_REG_SLOT(0)) / (NPU_REG_SLOT(1) - NPU_REG_SLOT(0));
+	u32 slot;
 
 	if ((reg == NPU_REG_RESET && !value) || (reg == NPU_REG_ID && value == U32_MAX))
 		emu_hostile_stop(hostile);
-	if (reg >= NPU_REG_SLOT(0) && slot < NPU_MAX_SLOTS && reg == NPU_REG_SLOT_STATUS(slot) &&
+	if (emu_hostile_is_slot(reg, NPU_REG_SLOT_STATUS(0), &slot) &&
 	    (value & NPU_SLOT_STATE) == NPU_SLOT_EMPTY) {
 		hostile->bound[slot] = false;
 		hostile->reg[reg / 4] = NPU_SLOT_EMPTY;
@@ -269,13 +278,12 @@ static void emu_hostile_keep_word(struct emu_hostile *hostile, u32 reg, u32 valu
 /* What the driver believes to be written is what it has lent. */
 static void emu_hostile_note(struct emu_hostile *hostile, u32 reg, u32 value)
 {
-	u32 slot = (reg - NPU_REG_SLOT(0)) / (NPU_REG_SLOT(1) - NPU_REG_SLOT(0));
+	u32 slot;
 
 	hostile->written[reg / 4] = value;
 	if (reg == NPU_REG_EVENT_ORDER)
 		hostile->events = value;
-	if (reg >= NPU_REG_SLOT(0) && slot < NPU_MAX_SLOTS && reg == NPU_REG_SLOT_COMMAND(slot) &&
-	    value == NPU_SLOT_BIND)
+	if (emu_hostile_is_slot(reg, NPU_REG_SLOT_COMMAND(0), &slot) && value == NPU_SLOT_BIND)
 		hostile->bound[slot] = true;
 }
 

@@ -20,6 +20,7 @@ struct state {
 	int other;	/* another open file */
 	int dma_buf;	/* of the other one */
 	int sync_file;
+	int next;	/* descriptor that a call would make */
 	struct ctx ctx;
 	uint32_t timeline;
 	uint32_t bo;
@@ -44,16 +45,16 @@ static void fail_nth(unsigned int n)
 		ksft_exit_fail_msg("cannot write fail-nth: %s\n", strerror(errno));
 }
 
-/* Ends the injection. Returns whether something has failed. */
-static bool fail_end(void)
+/* Ends the injection. Returns what is left of fail_nth()'s number: 0, it has happened. */
+static unsigned int fail_end(void)
 {
 	char text[16] = "";
-	bool spared;
+	unsigned int left;
 
-	/* It may be this read that fails: then the call was spared. */
-	spared = pread(fail_nth_fd, text, sizeof(text) - 1, 0) <= 0 || atoi(text);
+	/* It may be this read that fails: then one was left for it. */
+	left = pread(fail_nth_fd, text, sizeof(text) - 1, 0) <= 0 ? 1 : atoi(text);
 	fail_nth(0);
-	return !spared;
+	return left;
 }
 
 static bool fail_write(const char *file, unsigned long value)
@@ -147,20 +148,17 @@ static bool fail_init(void)
 
 /* ---- Counts of objects ------------------------------------------------------------ */
 
-/* What exists on all devices; the counters behind it only grow. */
-static void objects_read(char *text, size_t size)
+/* What exists on all devices. */
+static void all_objects_read(char *text, size_t size)
 {
-	char path[64], one[512], *end;
+	char one[512];
 	int i;
 
 	*text = 0;
 	for (i = 0; i < 4; i++) {
-		snprintf(path, sizeof(path), "/sys/kernel/debug/accel/%d/objects", i);
-		if (read_file(path, one, sizeof(one)))
+		objects_read(i, one, sizeof(one));
+		if (!*one)
 			continue;
-		end = strstr(one, "bad sequences");
-		if (end)
-			*end = 0;
 		snprintf(text + strlen(text), size - strlen(text), "%d: %s", i, one);
 	}
 }
@@ -172,7 +170,7 @@ static bool objects_are(const char *before)
 	int i;
 
 	for (i = 0; i < 2000; i++) {
-		objects_read(now, sizeof(now));
+		all_objects_read(now, sizeof(now));
 		if (!strcmp(now, before))
 			return true;
 		sleep_ms(5);
@@ -465,6 +463,8 @@ static bool state_begin_file(struct state *s)
 	    submit_one(s->fd, s->ctx.queue, empty_job(), s->ctx.syncobj))
 		return false;
 	s->sync_file = syncobj_export(s->fd, s->ctx.syncobj);
+	s->next = dup(s->fd);
+	close(s->next);
 	return s->sync_file >= 0;
 }
 
@@ -473,6 +473,8 @@ static void state_end_file(struct state *s)
 	munmap(s->ctx.mem, CTX_SIZE);
 	munmap(s->map, BIG);
 	close(s->sync_file);
+	/* DRM makes a descriptor before it fails to tell its number. */
+	close(s->next);
 	close(s->dma_buf);
 	close(s->other);
 	if (s->fd >= 0)
@@ -511,20 +513,18 @@ static bool is_allowed(unsigned int i, int ret)
 /* How many things of npu.ko that can fail does a probe pass? */
 static int count_probe(const char *reject)
 {
-	char text[16] = "";
 	struct emu emu = {};
+	unsigned int left;
 
 	fail_only(NULL, reject);
 	if (emu_make(&emu))
 		return 0;
 	fail_nth(ENOUGH);
 	emu_write(&emu, "enabled", "1");
-	if (pread(fail_nth_fd, text, sizeof(text) - 1, 0) <= 0)
-		text[0] = 0;
-	fail_nth(0);
+	left = fail_end();
 	emu_unplug(&emu);
 	emu_remove(&emu);
-	return ENOUGH - atoi(text);
+	return ENOUGH - left;
 }
 
 /* Returns how many failures were injected, negative if the driver minded. */
@@ -544,12 +544,12 @@ static int try_call(unsigned int i)
 		return -1;
 
 	for (; n < ENOUGH; n++) {
-		objects_read(before, sizeof(before));
+		all_objects_read(before, sizeof(before));
 		if (!state_begin(&s, i))
 			ksft_exit_fail_msg("cannot set the scene: %s\n", strerror(errno));
 		fail_nth(n);
 		ret = calls[i].call(&s);
-		injected = fail_end();
+		injected = !fail_end();
 		state_end(&s, i);
 		if (injected ? !is_allowed(i, ret) : ret != 0) {
 			ksft_print_msg("failure %d: the call returned %d\n", n, ret);
@@ -570,11 +570,14 @@ static int try_call(unsigned int i)
 int main(int argc, char **argv)
 {
 	int total = 0, count, fd;
+	char text[512];
 	unsigned int i;
 
 	ksft_print_header();
 	if (!fail_init())
 		ksft_exit_skip("this kernel has no fault injection\n");
+	if (objects_file(0, text, sizeof(text)))
+		ksft_exit_fail_msg("cannot count objects: is debugfs mounted?\n");
 
 	for (i = 0; i < ARRAY_SIZE(calls); i++) {
 		if (argc > 1 && !strstr(calls[i].name, argv[1]))

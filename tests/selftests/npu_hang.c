@@ -52,15 +52,18 @@ TEST_F(hang, a_hung_job_ends_with_etime)
 
 TEST_F(hang, jobs_behind_it_are_cancelled)
 {
+	struct ctx ctx;
 	uint32_t behind = syncobj_create(self->fd);
 	int i;
 
+	/* The queue must not be banned before the last job is submitted. */
+	ASSERT_EQ(ctx_init_full(&ctx, self->fd, DRM_NPU_PRIORITY_NORMAL, 3000), 0);
 	ASSERT_EQ(emu_write(&self->emu, "faults/hang", "1"), 0);
-	ASSERT_EQ(submit_one(self->fd, self->ctx.queue, nop_job(&self->ctx), self->ctx.syncobj), 0);
+	ASSERT_EQ(submit_one(self->fd, ctx.queue, nop_job(&ctx), ctx.syncobj), 0);
 	/* More than the ring holds. */
 	for (i = 0; i < 200; i++)
-		ASSERT_EQ(submit_one(self->fd, self->ctx.queue, empty_job(), behind), 0);
-	EXPECT_EQ(job_result(self->fd, self->ctx.syncobj), -ETIME);
+		ASSERT_EQ(submit_one(self->fd, ctx.queue, empty_job(), behind), 0);
+	EXPECT_EQ(job_result(self->fd, ctx.syncobj), -ETIME);
 	EXPECT_EQ(job_result(self->fd, behind), -ECANCELED);
 }
 

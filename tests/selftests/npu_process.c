@@ -134,51 +134,19 @@ TEST_F(process, a_childs_close_does_not_cancel_the_parent)
 	EXPECT_EQ(job_result(self->fd, ctx.syncobj), 1);
 }
 
-static int send_fd(int socket, int fd)
-{
-	char control[CMSG_SPACE(sizeof(int))] = {}, byte = 0;
-	struct iovec iov = { &byte, 1 };
-	struct msghdr msg = {
-		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control,
-		.msg_controllen = sizeof(control),
-	};
-	struct cmsghdr *cmsg = CMSG_FIRSTHDR(&msg);
-
-	cmsg->cmsg_level = SOL_SOCKET;
-	cmsg->cmsg_type = SCM_RIGHTS;
-	cmsg->cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(cmsg), &fd, sizeof(int));
-	return sendmsg(socket, &msg, 0) == 1 ? 0 : -errno;
-}
-
-static int receive_fd(int socket)
-{
-	char control[CMSG_SPACE(sizeof(int))], byte;
-	struct iovec iov = { &byte, 1 };
-	struct msghdr msg = {
-		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control,
-		.msg_controllen = sizeof(control),
-	};
-	int fd;
-
-	if (recvmsg(socket, &msg, 0) != 1)
-		return -1;
-	memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&msg)), sizeof(int));
-	return fd;
-}
-
 TEST_F(process, a_buffer_is_passed_to_another_process)
 {
 	uint32_t bo = bo_create(self->fd, PAGE);
 	char *p = bo_map(self->fd, bo, PAGE);
 	int sockets[2], dma_buf;
+	char kind;
 	pid_t pid;
 
 	strcpy(p, "from the parent");
 	ASSERT_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, sockets), 0);
 	pid = fork();
 	if (!pid) {
-		int fd = device_open(), buffer = receive_fd(sockets[1]);
+		int fd = device_open(), buffer = receive_fd(sockets[1], &kind, 0);
 		struct npu_stream_header *header;
 		struct ctx ctx;
 		uint32_t handle;
@@ -194,7 +162,7 @@ TEST_F(process, a_buffer_is_passed_to_another_process)
 		_exit(stream_run(&ctx, header, 2) != 1);
 	}
 	ASSERT_EQ(drmPrimeHandleToFD(self->fd, bo, DRM_CLOEXEC | DRM_RDWR, &dma_buf), 0);
-	ASSERT_EQ(send_fd(sockets[0], dma_buf), 0);
+	ASSERT_EQ(send_fd(sockets[0], dma_buf, 0, 0), 0);
 	EXPECT_TRUE(child_ok(pid));
 	EXPECT_STREQ(p + 100, "the parent");
 	close(dma_buf);
@@ -203,6 +171,7 @@ TEST_F(process, a_buffer_is_passed_to_another_process)
 TEST_F(process, a_fence_is_passed_to_another_process)
 {
 	int sockets[2], sync_file;
+	char kind;
 	struct ctx ctx;
 	pid_t pid;
 
@@ -210,7 +179,7 @@ TEST_F(process, a_fence_is_passed_to_another_process)
 	ASSERT_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, sockets), 0);
 	pid = fork();
 	if (!pid) {
-		int fd = device_open(), fence = receive_fd(sockets[1]);
+		int fd = device_open(), fence = receive_fd(sockets[1], &kind, 0);
 		struct drm_npu_sync syncs[2];
 		struct drm_npu_job job = empty_job();
 		struct ctx mine;
@@ -228,7 +197,7 @@ TEST_F(process, a_fence_is_passed_to_another_process)
 	}
 	ASSERT_EQ(submit_one(self->fd, ctx.queue, work_job(&ctx, 50), ctx.syncobj), 0);
 	sync_file = syncobj_export(self->fd, ctx.syncobj);
-	ASSERT_EQ(send_fd(sockets[0], sync_file), 0);
+	ASSERT_EQ(send_fd(sockets[0], sync_file, 0, 0), 0);
 	EXPECT_TRUE(child_ok(pid));
 	close(sync_file);
 }
@@ -238,6 +207,7 @@ TEST_F(process, a_sync_file_outlives_its_process)
 	struct sync_fence_info fence = {};
 	struct sync_file_info info = { .num_fences = 1, .sync_fence_info = (uintptr_t)&fence };
 	int sockets[2], sync_file;
+	char kind;
 	pid_t pid;
 
 	ASSERT_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, sockets), 0);
@@ -249,10 +219,10 @@ TEST_F(process, a_sync_file_outlives_its_process)
 		if (ctx_init(&ctx, fd))
 			_exit(1);
 		submit_one(fd, ctx.queue, work_job(&ctx, WORK_LONG), ctx.syncobj);
-		send_fd(sockets[1], syncobj_export(fd, ctx.syncobj));
+		send_fd(sockets[1], syncobj_export(fd, ctx.syncobj), 0, 0);
 		_exit(0);
 	}
-	sync_file = receive_fd(sockets[0]);
+	sync_file = receive_fd(sockets[0], &kind, 0);
 	EXPECT_TRUE(child_ok(pid));
 	EXPECT_EQ(sync_file_wait(sync_file, 60000), 0);
 	EXPECT_EQ(sync_file_status(sync_file), -ECANCELED);

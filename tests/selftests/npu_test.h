@@ -38,6 +38,10 @@
 
 #include "kselftest_harness.h"
 
+/* Seconds. 30 are not enough for every test on an emulated debug kernel. */
+#undef TEST_TIMEOUT_DEFAULT
+#define TEST_TIMEOUT_DEFAULT 180
+
 #define PAGE		4096ul
 #define MIB		(1ul << 20)
 #define BLOCK		(2 * MIB)
@@ -207,6 +211,76 @@ static inline int emu_remove(struct emu *emu)
 
 	snprintf(path, sizeof(path), EMU_ROOT "/%s", emu->name);
 	return rmdir(path) ? -errno : 0;
+}
+
+/* ---- What exists --------------------------------------------------------------------- */
+
+static inline int debugfs_file(int index, const char *name, char *text, size_t size)
+{
+	char path[512], device[256];
+	ssize_t n;
+
+	/* debugfs calls it as the bus does, not by the number of its node. */
+	snprintf(path, sizeof(path), "/sys/class/accel/accel%d/device", index);
+	n = readlink(path, device, sizeof(device) - 1);
+	if (n < 0)
+		return -errno;
+	device[n] = 0;
+	snprintf(path, sizeof(path), "/sys/kernel/debug/accel/%s/%s", basename(device), name);
+	return read_file(path, text, size);
+}
+
+/* Counts of objects, then counters of what the device did. */
+static inline int objects_file(int index, char *text, size_t size)
+{
+	return debugfs_file(index, "objects", text, size);
+}
+
+/* What exists on a device: vms, bos, queues; empty if there is no device. */
+static inline void objects_read(int index, char *text, size_t size)
+{
+	char *end;
+
+	if (objects_file(index, text, size))
+		*text = 0;
+	end = strstr(text, "bad sequences");
+	if (end)
+		*end = 0;
+}
+
+/* ---- Between processes --------------------------------------------------------------- */
+
+/* @kind: goes along */
+static inline int send_fd(int socket, int fd, char kind, int flags)
+{
+	char control[CMSG_SPACE(sizeof(int))] = {};
+	struct iovec iov = { &kind, 1 };
+	struct msghdr msg = {
+		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control,
+		.msg_controllen = sizeof(control),
+	};
+	struct cmsghdr *cmsg = CMSG_FIRSTHDR(&msg);
+
+	cmsg->cmsg_level = SOL_SOCKET;
+	cmsg->cmsg_type = SCM_RIGHTS;
+	cmsg->cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(cmsg), &fd, sizeof(int));
+	return sendmsg(socket, &msg, flags) == 1 ? 0 : -errno;
+}
+
+static inline int receive_fd(int socket, char *kind, int flags)
+{
+	char control[CMSG_SPACE(sizeof(int))];
+	struct iovec iov = { kind, 1 };
+	struct msghdr msg = {
+		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control,
+		.msg_controllen = sizeof(control),
+	};
+	int fd = -1;
+
+	if (recvmsg(socket, &msg, flags) == 1 && CMSG_FIRSTHDR(&msg))
+		memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&msg)), sizeof(int));
+	return fd;
 }
 
 /* ---- Objects --------------------------------------------------------------------- */

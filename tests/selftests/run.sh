@@ -8,7 +8,7 @@ failed=0
 for test in ${*:-$(ls npu_* | grep -v '\.')}; do
 	echo "# program $test"
 	before=$(awk '{print int($1)}' /proc/uptime)
-	timeout "${NPU_TEST_TIMEOUT:-300}" ./"$test" || failed=1
+	timeout "${NPU_TEST_TIMEOUT:-900}" ./"$test" || failed=1
 	# What a test that was ended left behind must not fail the next ones.
 	rmdir /sys/kernel/config/npu_emu/test-* 2>/dev/null
 	echo "# program $test: $(($(awk '{print int($1)}' /proc/uptime) - before)) s"

@@ -322,10 +322,9 @@ static void do_syncobj(struct thread *t)
 /* How often was a device reset? Those who were in its way may be cancelled. */
 static int resets(int index)
 {
-	char path[64], text[512], *line;
+	char text[512], *line;
 
-	snprintf(path, sizeof(path), "/sys/kernel/debug/accel/%d/objects", index);
-	if (read_file(path, text, sizeof(text)))
+	if (objects_file(index, text, sizeof(text)))
 		return -1;
 	line = strstr(text, "function resets: ");
 	return line ? atoi(line + strlen("function resets: ")) : -1;
@@ -377,56 +376,24 @@ static void do_pattern(struct thread *t)
 
 /* ---- Between processes ------------------------------------------------------------------- */
 
-static void send_fd(int socket, int fd, char kind)
-{
-	char control[CMSG_SPACE(sizeof(int))] = {};
-	struct iovec iov = { &kind, 1 };
-	struct msghdr msg = {
-		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control,
-		.msg_controllen = sizeof(control),
-	};
-	struct cmsghdr *cmsg = CMSG_FIRSTHDR(&msg);
-
-	cmsg->cmsg_level = SOL_SOCKET;
-	cmsg->cmsg_type = SCM_RIGHTS;
-	cmsg->cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(cmsg), &fd, sizeof(int));
-	sendmsg(socket, &msg, MSG_DONTWAIT);
-}
-
-static int receive_fd(int socket, char *kind)
-{
-	char control[CMSG_SPACE(sizeof(int))];
-	struct iovec iov = { kind, 1 };
-	struct msghdr msg = {
-		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control,
-		.msg_controllen = sizeof(control),
-	};
-	int fd = -1;
-
-	if (recvmsg(socket, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC) == 1 && CMSG_FIRSTHDR(&msg))
-		memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&msg)), sizeof(int));
-	return fd;
-}
-
 static void do_send(struct thread *t)
 {
 	int to = sockets[below(&t->rng, WORKERS)][1], fd = -1;
 
 	switch (below(&t->rng, 4)) {
 	case 0:
-		send_fd(to, t->fd, 'f');
+		send_fd(to, t->fd, 'f', MSG_DONTWAIT);
 		return;
 	case 1:
 		if (drmPrimeHandleToFD(t->fd, pick(t, t->pool->bo), DRM_CLOEXEC | DRM_RDWR, &fd))
 			return;
-		send_fd(to, fd, 'b');
+		send_fd(to, fd, 'b', MSG_DONTWAIT);
 		break;
 	default:
 		fd = syncobj_export(t->fd, pick(t, t->pool->syncobj));
 		if (fd < 0)
 			return;
-		send_fd(to, fd, 's');
+		send_fd(to, fd, 's', MSG_DONTWAIT);
 	}
 	close(fd);
 }
@@ -455,7 +422,8 @@ static void do_receive(struct thread *t)
 {
 	uint32_t handle;
 	char kind;
-	int fd = receive_fd(sockets[t->pool->worker][0], &kind);
+	int fd = receive_fd(sockets[t->pool->worker][0], &kind,
+			    MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 
 	if (fd < 0)
 		return;
@@ -684,19 +652,6 @@ static bool no_bus_errors(void)
 	return ok;
 }
 
-/* What exists on a device: vms, bos, queues. The counters behind it only grow. */
-static void objects_read(int index, char *text, size_t size)
-{
-	char path[64], *end;
-
-	snprintf(path, sizeof(path), "/sys/kernel/debug/accel/%d/objects", index);
-	if (read_file(path, text, size))
-		*text = 0;
-	end = strstr(text, "bad sequences");
-	if (end)
-		*end = 0;
-}
-
 static bool objects_return(int device, const char *before)
 {
 	int64_t end = now_ns() + STUCK;
@@ -804,8 +759,11 @@ int main(int argc, char **argv)
 	for (i = 0; i < WORKERS; i++)
 		if (socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, sockets[i]))
 			ksft_exit_fail_msg("no sockets\n");
-	for (i = 0; i < DEVICES; i++)
+	for (i = 0; i < DEVICES; i++) {
 		objects_read(board->index[i], before[i], sizeof(before[i]));
+		if (!*before[i])
+			ksft_exit_fail_msg("cannot count objects: is debugfs mounted?\n");
+	}
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	setpriority(PRIO_PROCESS, 0, -10);
 	fflush(stdout);

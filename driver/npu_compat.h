@@ -13,6 +13,8 @@
 #include <linux/hrtimer.h>
 #include <linux/version.h>
 
+#include "npu_device.h"
+
 #if LINUX_VERSION_CODE < KERNEL_VERSION(7, 0, 0)
 
 #define NPU_MODULE_IMPORT_NS(ns)	MODULE_IMPORT_NS(ns)
@@ -27,17 +29,25 @@ struct drm_gpuvm_map_req {
 	(drm_gpuvm_sm_map)(gpuvm, priv, (req)->map.va.addr, (req)->map.va.range, \
 			   (req)->map.gem.obj, (req)->map.gem.offset)
 
-/* Who maps a buffer: a list under its dma-resv lock, later under a lock of its own. */
+/*
+ * Who maps a buffer: a list which, to be changed in the fence signalling path, needs a
+ * lock that is no reservation. Later each buffer has one.
+ */
 #define DRM_GPUVM_IMMEDIATE_MODE	0
+
+static inline void npu_gpuva_init(struct drm_gem_object *obj)
+{
+	drm_gem_gpuva_set_lock(obj, &to_npu_device(obj->dev)->objects.gpuva_lock);
+}
 
 static inline void npu_gpuva_lock(struct drm_gem_object *obj)
 {
-	dma_resv_lock(obj->resv, NULL);
+	mutex_lock(&to_npu_device(obj->dev)->objects.gpuva_lock);
 }
 
 static inline void npu_gpuva_unlock(struct drm_gem_object *obj)
 {
-	dma_resv_unlock(obj->resv);
+	mutex_unlock(&to_npu_device(obj->dev)->objects.gpuva_lock);
 }
 
 static inline struct drm_gpuvm_bo *npu_gpuvm_bo_obtain(struct drm_gpuvm_bo *vm_bo)
@@ -66,6 +76,10 @@ static inline void hrtimer_setup(struct hrtimer *timer,
 
 /* Every GEM driver has the feature. */
 #define DRIVER_GEM_GPUVA		0
+
+static inline void npu_gpuva_init(struct drm_gem_object *obj)
+{
+}
 
 static inline void npu_gpuva_lock(struct drm_gem_object *obj)
 {

@@ -211,6 +211,7 @@ static int npu_device_init(struct npu_device *npu)
 
 	INIT_LIST_HEAD(&npu->objects.vms);
 	INIT_LIST_HEAD(&npu->objects.bos);
+	INIT_LIST_HEAD(&npu->objects.binds);
 	ida_init(&npu->objects.asids);
 	xa_init_flags(&npu->queues, XA_FLAGS_ALLOC1);
 	spin_lock_init(&npu->tlb.lock);
@@ -221,10 +222,16 @@ static int npu_device_init(struct npu_device *npu)
 	ret = drmm_mutex_init(&npu->drm, &npu->objects.lock);
 	if (ret)
 		return ret;
+	ret = drmm_mutex_init(&npu->drm, &npu->objects.gpuva_lock);
+	if (ret)
+		return ret;
 	ret = npu_device_alloc_wq(npu, &npu->wq, "npu");
 	if (ret)
 		return ret;
 	ret = npu_device_alloc_wq(npu, &npu->sched_wq, "npu-sched");
+	if (ret)
+		return ret;
+	ret = npu_device_alloc_wq(npu, &npu->bind_wq, "npu-bind");
 	if (ret)
 		return ret;
 

@@ -128,17 +128,23 @@ struct npu_device {
 	struct workqueue_struct *wq;
 	/** @sched_wq: submission work of all drm_sched schedulers */
 	struct workqueue_struct *sched_wq;
+	/** @bind_wq: asynchronous changes of address spaces, which wait for the device */
+	struct workqueue_struct *bind_wq;
 
 	/** @queues: all queues by hardware number; looked up under RCU */
 	struct xarray queues;
 
 	struct {
-		/** @objects.lock: protects the two lists */
+		/** @objects.lock: protects the lists */
 		struct mutex lock;
 		/** @objects.vms: all address spaces, npu_vm.node */
 		struct list_head vms;
 		/** @objects.bos: all buffers, npu_bo.node */
 		struct list_head bos;
+		/** @objects.binds: all changes of address spaces, npu_bind.node */
+		struct list_head binds;
+		/** @objects.gpuva_lock: who maps which buffer, before 7.0 */
+		struct mutex gpuva_lock;
 		/** @objects.asids: address-space ids; 0 is never used */
 		struct ida asids;
 	} objects;

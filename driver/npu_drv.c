@@ -10,8 +10,10 @@
  * npu_device.c          probe, capabilities, function reset, removal
  * npu_gem.c             buffers
  * npu_vm.c, npu_mmu.c   address spaces: what is mapped, page tables, TLB
+ * npu_bind.c            their changes, at once or when a fence has signalled
  * npu_queue.c           queues: rings, completion, hang watch
  * npu_job.c             submission, drm_sched
+ * npu_sync.c            syncobjs to wait for and to signal
  * npu_fence.c           the fences that the world sees
  * npu_slot.c            which queue has a hardware slot; stopping and resets
  * npu_event.c           interrupts, event ring
@@ -20,13 +22,15 @@
  *
  * Locking order, outermost first:
  *
- * 1. npu_vm.lock
+ * 1. npu_vm.link_lock
  * 2. reservation objects (dma_resv), through drm_exec where several
- * 3. npu_queue.submit_lock, npu_device.slots.lock (neither inside the other);
+ * 3. npu_queue.submit_lock, npu_vm.bind_lock, npu_vm.lock (none inside another);
  *    fence signalling path from here on: no GFP_KERNEL
- * 4. npu_device.events.lock (spinlock, hard interrupt)
- * 5. npu_queue.lock (spinlock, hard interrupt)
- * 6. npu_device.slots.pending_lock, npu_device.tlb.lock, fence locks
+ * 4. lists of who maps a buffer (npu_gpuva_lock()), npu_device.slots.lock
+ * 5. npu_device.events.lock (spinlock, hard interrupt)
+ * 6. npu_queue.lock (spinlock, hard interrupt)
+ * 7. npu_device.slots.pending_lock, npu_device.tlb.lock, fence locks,
+ *    drm_device.event_lock, npu_usage.lock, npu_history.lock
  *
  * npu_device.objects.lock protects lists and the end of DMA mappings. Inside it
  * only the reservation of an imported dma-buf is taken, by its exporter.
@@ -39,6 +43,7 @@
 #include <drm/drm_gem_shmem_helper.h>
 #include <drm/drm_ioctl.h>
 
+#include "npu_bind.h"
 #include "npu_compat.h"
 #include "npu_device.h"
 #include "npu_drv.h"
@@ -167,7 +172,7 @@ static void npu_postclose(struct drm_device *drm, struct drm_file *file)
 	xa_for_each(&nf->queues, id, queue)
 		npu_queue_close(queue);
 	xa_for_each(&nf->vms, id, vm)
-		npu_vm_put(vm);
+		npu_vm_close(vm);
 	xa_destroy(&nf->queues);
 	xa_destroy(&nf->vms);
 	kfree(nf);

@@ -22,6 +22,7 @@
 #include <drm/drm_prime.h>
 #include <drm/npu_accel.h>
 
+#include "npu_compat.h"
 #include "npu_gem.h"
 #include "npu_vm.h"
 
@@ -114,6 +115,7 @@ static void npu_bo_track(struct npu_bo *bo)
 {
 	struct npu_device *npu = to_npu_device(bo->base.base.dev);
 
+	npu_gpuva_init(&bo->base.base);
 	guard(mutex)(&npu->objects.lock);
 	list_add_tail(&bo->node, &npu->objects.bos);
 }

@@ -22,7 +22,6 @@
 
 #include <drm/drm_exec.h>
 #include <drm/drm_file.h>
-#include <drm/drm_syncobj.h>
 #include <drm/npu_isa.h>
 
 #include "npu_compat.h"
@@ -30,6 +29,7 @@
 #include "npu_fence.h"
 #include "npu_job.h"
 #include "npu_queue.h"
+#include "npu_sync.h"
 #include "npu_vm.h"
 
 /**
@@ -130,35 +130,19 @@ const struct drm_sched_backend_ops npu_sched_ops = {
 /* ---- Submission ------------------------------------------------------------------- */
 
 /**
- * struct npu_submit_sync - one syncobj of a submission
- * @syncobj: to signal, a reference
- * @chain: its new timeline point, NULL for a binary one
- * @point: number of the point
- * @fence: to wait for, a reference
- */
-struct npu_submit_sync {
-	struct drm_syncobj *syncobj;
-	struct dma_fence_chain *chain;
-	u64 point;
-	struct dma_fence *fence;
-};
-
-/**
  * struct npu_submit - everything a SUBMIT has gathered
  * @queue: a reference
  * @file: who submits
  * @job: jobs
  * @jobs: how many of them are initialised
- * @sync: syncobjs
- * @syncs: how many of them are looked up
+ * @syncs: what to wait for and to signal
  */
 struct npu_submit {
 	struct npu_queue *queue;
 	struct drm_file *file;
 	struct npu_job **job;
 	u32 jobs;
-	struct npu_submit_sync *sync;
-	u32 syncs;
+	struct npu_syncs syncs;
 };
 
 static int npu_job_check(const struct drm_npu_job *args)
@@ -172,21 +156,6 @@ static int npu_job_check(const struct drm_npu_job *args)
 	if ((args->stream_va && !args->stream_size) || (args->bases_va && !args->bases))
 		return -EINVAL;
 	return 0;
-}
-
-static int npu_sync_check(const struct drm_npu_sync *args)
-{
-	if (args->flags & ~DRM_NPU_SYNC_SIGNAL || args->pad)
-		return -EINVAL;
-
-	switch (args->type) {
-	case DRM_NPU_SYNC_BINARY:
-		return args->point ? -EINVAL : 0;
-	case DRM_NPU_SYNC_TIMELINE:
-		return args->point ? 0 : -EINVAL;
-	default:
-		return -EINVAL;
-	}
 }
 
 static struct npu_job *npu_job_create(struct npu_submit *submit, const struct drm_npu_job *args)
@@ -226,7 +195,7 @@ static int npu_submit_add_jobs(struct npu_submit *submit, const struct drm_npu_j
 	struct npu_job *job;
 	int ret;
 
-	submit->job = kvcalloc(count, sizeof(*submit->job), GFP_KERNEL);
+	submit->job = kvcalloc(count, sizeof(*submit->job), GFP_KERNEL_ACCOUNT);
 	if (!submit->job)
 		return -ENOMEM;
 
@@ -238,75 +207,6 @@ static int npu_submit_add_jobs(struct npu_submit *submit, const struct drm_npu_j
 		if (IS_ERR(job))
 			return PTR_ERR(job);
 		submit->job[submit->jobs++] = job;
-	}
-	return 0;
-}
-
-static int npu_submit_add_sync(struct npu_submit *submit, struct npu_submit_sync *sync,
-			       const struct drm_npu_sync *args)
-{
-	struct dma_fence *fence;
-	int ret;
-
-	ret = npu_sync_check(args);
-	if (ret)
-		return ret;
-
-	if (!(args->flags & DRM_NPU_SYNC_SIGNAL)) {
-		/* Leaves a stale pointer behind when it fails. */
-		ret = drm_syncobj_find_fence(submit->file, args->handle, args->point, 0, &fence);
-		if (!ret)
-			sync->fence = fence;
-		return ret;
-	}
-
-	sync->syncobj = drm_syncobj_find(submit->file, args->handle);
-	if (!sync->syncobj)
-		return -ENOENT;
-	if (args->type == DRM_NPU_SYNC_TIMELINE) {
-		sync->point = args->point;
-		sync->chain = dma_fence_chain_alloc();
-		if (!sync->chain)
-			return -ENOMEM;
-	}
-	return 0;
-}
-
-static int npu_submit_add_syncs(struct npu_submit *submit, const struct drm_npu_sync *args,
-				u32 count)
-{
-	int ret = 0;
-
-	if (!count)
-		return 0;
-	submit->sync = kvcalloc(count, sizeof(*submit->sync), GFP_KERNEL);
-	if (!submit->sync)
-		return -ENOMEM;
-
-	/* One that failed half way is to be cleaned up as well. */
-	for (; submit->syncs < count && !ret; submit->syncs++)
-		ret = npu_submit_add_sync(submit, &submit->sync[submit->syncs],
-					  &args[submit->syncs]);
-	return ret;
-}
-
-static int npu_submit_add_dependencies(struct npu_submit *submit)
-{
-	struct npu_submit_sync *sync;
-	struct dma_fence *fence;
-	int ret;
-	u32 i;
-
-	for (i = 0; i < submit->syncs; i++) {
-		sync = &submit->sync[i];
-		fence = sync->fence;
-		if (!fence || fence->context == submit->queue->fence_context)
-			continue;
-		/* Takes over the reference, also when it fails. */
-		sync->fence = NULL;
-		ret = drm_sched_job_add_dependency(&submit->job[0]->base, fence);
-		if (ret)
-			return ret;
 	}
 	return 0;
 }
@@ -324,26 +224,6 @@ static struct dma_fence *npu_submit_arm(struct npu_submit *submit)
 	}
 	/* The last job is done when all are. */
 	return dma_fence_get(&job->fence->base);
-}
-
-static void npu_submit_publish(struct npu_submit *submit, struct drm_gpuvm_exec *exec,
-			       struct dma_fence *fence)
-{
-	struct npu_submit_sync *sync;
-	u32 i;
-
-	drm_gpuvm_exec_resv_add_fence(exec, fence, DMA_RESV_USAGE_BOOKKEEP,
-				      DMA_RESV_USAGE_BOOKKEEP);
-	for (i = 0; i < submit->syncs; i++) {
-		sync = &submit->sync[i];
-		if (!sync->syncobj)
-			continue;
-		if (sync->chain)
-			drm_syncobj_add_point(sync->syncobj, sync->chain, fence, sync->point);
-		else
-			drm_syncobj_replace_fence(sync->syncobj, fence);
-		sync->chain = NULL;
-	}
 }
 
 /* From the first to the last line nothing fails, and nobody overtakes. */
@@ -365,7 +245,9 @@ static int npu_submit_commit(struct npu_submit *submit, struct drm_gpuvm_exec *e
 
 	cookie = dma_fence_begin_signalling();
 	fence = npu_submit_arm(submit);
-	npu_submit_publish(submit, exec, fence);
+	drm_gpuvm_exec_resv_add_fence(exec, fence, DMA_RESV_USAGE_BOOKKEEP,
+				      DMA_RESV_USAGE_BOOKKEEP);
+	npu_syncs_publish(&submit->syncs, fence);
 	for (i = 0; i < submit->jobs; i++)
 		drm_sched_entity_push_job(&submit->job[i]->base);
 	submit->jobs = 0;
@@ -387,7 +269,8 @@ static int npu_submit_lock_and_commit(struct npu_submit *submit)
 		ret = drm_gpuvm_exec_lock(&exec);
 	if (ret)
 		return ret;
-	ret = npu_submit_add_dependencies(submit);
+	ret = npu_syncs_add_dependencies(&submit->syncs, &submit->job[0]->base,
+					 submit->queue->fence_context);
 	if (!ret)
 		ret = npu_submit_commit(submit, &exec);
 	drm_gpuvm_exec_unlock(&exec);
@@ -396,20 +279,10 @@ static int npu_submit_lock_and_commit(struct npu_submit *submit)
 
 static void npu_submit_cleanup(struct npu_submit *submit)
 {
-	struct npu_submit_sync *sync;
-
 	while (submit->jobs)
 		npu_job_discard(submit->job[--submit->jobs]);
 	kvfree(submit->job);
-
-	while (submit->syncs) {
-		sync = &submit->sync[--submit->syncs];
-		dma_fence_put(sync->fence);
-		dma_fence_chain_free(sync->chain);
-		if (sync->syncobj)
-			drm_syncobj_put(sync->syncobj);
-	}
-	kvfree(submit->sync);
+	npu_syncs_fini(&submit->syncs);
 }
 
 static int npu_submit(struct npu_submit *submit, const struct drm_npu_submit *args,
@@ -419,7 +292,7 @@ static int npu_submit(struct npu_submit *submit, const struct drm_npu_submit *ar
 
 	ret = npu_submit_add_jobs(submit, jobs, args->jobs.count);
 	if (!ret)
-		ret = npu_submit_add_syncs(submit, syncs, args->syncs.count);
+		ret = npu_syncs_lookup(&submit->syncs, submit->file, syncs, args->syncs.count);
 	if (!ret)
 		ret = npu_submit_lock_and_commit(submit);
 	npu_submit_cleanup(submit);

@@ -3,11 +3,11 @@
  * DOC: Page tables
  *
  * Four levels in coherent DMA memory, one page per table, 4 KiB and 2 MiB
- * leaves. A change has two halves, so that the second can never fail and, one
- * day, run in the fence signalling path:
+ * leaves. A change has two halves, so that the second can never fail and can run
+ * in the fence signalling path:
  *
  * 1. npu_pt_reserve_map() and npu_pt_reserve_unmap() put every table that may
- *    be needed into a pool.
+ *    be needed into a pool, whatever the page tables look like at the change.
  * 2. npu_pt_map() and npu_pt_unmap() write entries. Tables are added only; a
  *    2 MiB leaf goes where no table is, and unmapping a part of one splits it.
  *    npu_pt_prune() then takes empty tables out of the tree.
@@ -226,7 +226,9 @@ static struct npu_pt_table *npu_pt_pool_take(struct npu_pt_pool *pool, unsigned 
  * @sgt: memory
  * @offset: into @sgt
  *
- * Several reservations may precede the changes: no change removes a table.
+ * What is in the page tables by the time of the change does not matter, hence
+ * tables are set aside that may be there already. Several reservations may precede
+ * the changes.
  *
  * Return: 0 or -ENOMEM; the caller ends the pool either way.
  */
@@ -241,8 +243,6 @@ int npu_pt_reserve_map(struct npu_pt *pt, struct npu_pt_pool *pool, u64 va, u64 
 
 	for (level = NPU_PT_LEVELS - 2; level > 0; level--) {
 		for (a = va; a < end; a = npu_pt_next(a, end, level + 1)) {
-			if (npu_pt_find(pt, a, level))
-				continue;
 			ret = npu_pt_pool_add(pt, pool, level);
 			if (ret)
 				return ret;
@@ -252,7 +252,7 @@ int npu_pt_reserve_map(struct npu_pt *pt, struct npu_pt_pool *pool, u64 va, u64 
 	npu_sg_start(&cursor, sgt, offset);
 	for (a = va; a < end; a = next) {
 		next = npu_pt_next(a, end, 1);
-		if (!npu_sg_is_block(&cursor, a, next) && !npu_pt_find(pt, a, 0)) {
+		if (!npu_sg_is_block(&cursor, a, next)) {
 			ret = npu_pt_pool_add(pt, pool, 0);
 			if (ret)
 				return ret;
@@ -279,7 +279,7 @@ int npu_pt_reserve_unmap(struct npu_pt *pt, struct npu_pt_pool *pool, u64 va, u6
 
 	/* Only a block that an end of the range cuts must be split. */
 	for (i = 0; i < ARRAY_SIZE(ends); i++) {
-		if (IS_ALIGNED(ends[i], NPU_BLOCK_SIZE) || npu_pt_find(pt, ends[i], 0))
+		if (IS_ALIGNED(ends[i], NPU_BLOCK_SIZE))
 			continue;
 		ret = npu_pt_pool_add(pt, pool, 0);
 		if (ret)

@@ -419,7 +419,7 @@ static void mmu_test_reserve(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, npu_pt_reserve_map(&mmu->pt, &pool, MMU_EDGE - SZ_4K, SZ_8K, sgt, 0),
 			0);
 	KUNIT_EXPECT_EQ(test, list_count_nodes(&pool.leaf), 2);
-	KUNIT_EXPECT_EQ(test, list_count_nodes(&pool.inner), 3);
+	KUNIT_EXPECT_EQ(test, list_count_nodes(&pool.inner), 4);
 	KUNIT_EXPECT_EQ(test, mmu_tables(mmu), 4);
 	/* A block needs no leaf table. */
 	sgt = mmu_memory(mmu, MMU_DMA, SZ_2M);

@@ -7,10 +7,10 @@
 #include <linux/rwsem.h>
 
 #include <drm/drm_gpuvm.h>
+#include <drm/gpu_scheduler.h>
 
+#include "npu_fence.h"
 #include "npu_mmu.h"
-
-struct drm_npu_vm_bind_op;
 
 /**
  * struct npu_vm - address space
@@ -19,13 +19,23 @@ struct drm_npu_vm_bind_op;
  *       references to @gpuvm and go with the last user.
  * @npu: device
  * @node: in npu_device.objects.vms
- * @lock: protects the mappings and @pt; taken before reservation locks
- * @link_lock: written to unlink mappings. While drm_gpuvm_exec_lock() walks the
+ * @lock: protects the mappings and @pt. Taken in the fence signalling path and in
+ *        memory reclaim.
+ * @link_lock: written to let a mapping's buffer go. While drm_gpuvm_exec_lock() walks the
  *             buffers it holds references that it drops without their locks; they
  *             must not be the last ones.
  * @pt: page tables
  * @mapped: bytes
  * @mappings: count
+ * @name: of the timeline of asynchronous changes
+ * @sched: holds them until they can be made
+ * @entity: the only one of @sched
+ * @fence_context: of their fences
+ * @bind_lock: orders them; protects what follows. In the fence signalling path.
+ * @binds: changes ever armed
+ * @last_bind: fence of the last one, a reference
+ * @closed: no more changes; may be read without the lock
+ * @pending: changes that were not made yet
  */
 struct npu_vm {
 	struct drm_gpuvm gpuvm;
@@ -37,19 +47,27 @@ struct npu_vm {
 	struct npu_pt pt;
 	u64 mapped;
 	u64 mappings;
+
+	char name[NPU_FENCE_NAME_SIZE];
+	struct drm_gpu_scheduler sched;
+	struct drm_sched_entity entity;
+	u64 fence_context;
+	struct mutex bind_lock; /* order of asynchronous changes */
+	u64 binds;
+	struct dma_fence *last_bind;
+	bool closed;
+	atomic_t pending;
 };
 
 struct npu_vm *npu_vm_create(struct npu_device *npu);
 struct npu_vm *npu_vm_lookup(struct drm_file *file, u32 id);
 struct npu_vm *npu_vm_get(struct npu_vm *vm);
 void npu_vm_put(struct npu_vm *vm);
+void npu_vm_close(struct npu_vm *vm);
 void npu_vm_unplug_all(struct npu_device *npu);
-int npu_vm_bind(struct npu_vm *vm, struct drm_file *file, const struct drm_npu_vm_bind_op *args,
-		u32 count);
 
 int npu_vm_create_ioctl(struct drm_device *drm, void *data, struct drm_file *file);
 int npu_vm_destroy_ioctl(struct drm_device *drm, void *data, struct drm_file *file);
 int npu_vm_get_state_ioctl(struct drm_device *drm, void *data, struct drm_file *file);
-int npu_vm_bind_ioctl(struct drm_device *drm, void *data, struct drm_file *file);
 
 #endif /* _NPU_VM_H_ */

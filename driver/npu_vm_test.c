@@ -12,6 +12,9 @@
 
 #include <drm/drm_file.h>
 
+#include "npu_bind.h"
+#include "npu_client.h"
+#include "npu_drv.h"
 #include "npu_gem.h"
 #include "npu_kunit.h"
 #include "npu_vm.h"

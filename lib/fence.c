@@ -24,6 +24,32 @@ int npu_fence_create(struct npu_device *dev, struct npu_fence **out)
 	return 0;
 }
 
+/* Fills an array of DRM_NPU_SYNCS_MAX; makes the fence @done. Returns how many they are. */
+int npu_syncs_fill(struct npu_device *dev, struct drm_npu_sync *syncs,
+		   struct npu_fence *const *waits, unsigned int nwaits, struct npu_fence **done)
+{
+	unsigned int n;
+	int ret;
+
+	if (nwaits >= DRM_NPU_SYNCS_MAX)
+		return -E2BIG;
+	for (n = 0; n < nwaits; n++) {
+		if (waits[n]->dev != dev)
+			return -EINVAL;
+		syncs[n] = (struct drm_npu_sync) { .handle = waits[n]->syncobj };
+	}
+	if (done) {
+		ret = npu_fence_create(dev, done);
+		if (ret)
+			return ret;
+		syncs[n++] = (struct drm_npu_sync) {
+			.handle = (*done)->syncobj,
+			.flags = DRM_NPU_SYNC_SIGNAL,
+		};
+	}
+	return (int)n;
+}
+
 struct npu_fence *npu_fence_get(struct npu_fence *fence)
 {
 	atomic_fetch_add(&fence->refs, 1);

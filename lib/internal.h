@@ -105,6 +105,8 @@ struct npu_fence {
 	atomic_int status;	/* of sync_file: 1 complete, 0 not known to be, or errno */
 };
 
+int npu_syncs_fill(struct npu_device *dev, struct drm_npu_sync *syncs,
+		   struct npu_fence *const *waits, unsigned int nwaits, struct npu_fence **done);
 int npu_fence_create(struct npu_device *dev, struct npu_fence **fence);
 struct npu_fence *npu_fence_get(struct npu_fence *fence);
 

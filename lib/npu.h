@@ -267,6 +267,24 @@ int npu_vm_map(struct npu_vm *vm, struct npu_bo *bo, uint64_t offset, uint64_t s
  */
 int npu_vm_unmap(struct npu_vm *vm, uint64_t va, uint64_t size);
 
+/**
+ * npu_vm_bind() - change an address space when fences have signalled
+ * @vm: address space
+ * @ops: done in order, all or none, at addresses of the caller's choice; handles are
+ *       npu_bo_handle() of buffers of the same device
+ * @count: of operations, at most DRM_NPU_VM_BIND_MAX
+ * @waits: fences that the change waits for
+ * @nwaits: fewer than DRM_NPU_SYNCS_MAX
+ * @done: out: signals when the change is made; may be NULL
+ *
+ * Returns at once. Changes of an address space are made in the order of the calls,
+ * npu_vm_map() and npu_vm_unmap() among them wait for their turn. npu_vm_map() finds no
+ * address that a pending change maps.
+ * Return: 0; -EINVAL: one of @waits is another device's; errors of VM_BIND.
+ */
+int npu_vm_bind(struct npu_vm *vm, const struct drm_npu_vm_bind_op *ops, unsigned int count,
+		struct npu_fence *const *waits, unsigned int nwaits, struct npu_fence **done);
+
 /* ---- Queues ---------------------------------------------------------------- */
 
 /**

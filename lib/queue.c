@@ -64,26 +64,12 @@ NPU_API int npu_queue_submit(struct npu_queue *queue, const struct drm_npu_job *
 		.syncs = { .stride = sizeof(syncs[0]), .ptr = (uintptr_t)syncs },
 	};
 	struct npu_fence *fence = NULL;
-	unsigned int n;
 	int ret;
 
-	if (nwaits >= DRM_NPU_SYNCS_MAX)
-		return -E2BIG;
-	for (n = 0; n < nwaits; n++) {
-		if (waits[n]->dev != dev)
-			return -EINVAL;
-		syncs[n] = (struct drm_npu_sync) { .handle = waits[n]->syncobj };
-	}
-	if (done) {
-		ret = npu_fence_create(dev, &fence);
-		if (ret)
-			return ret;
-		syncs[n++] = (struct drm_npu_sync) {
-			.handle = fence->syncobj,
-			.flags = DRM_NPU_SYNC_SIGNAL,
-		};
-	}
-	submit.syncs.count = n;
+	ret = npu_syncs_fill(dev, syncs, waits, nwaits, done ? &fence : NULL);
+	if (ret < 0)
+		return ret;
+	submit.syncs.count = (uint32_t)ret;
 
 	pthread_mutex_lock(&queue->lock);
 	ret = npu_ioctl(dev, DRM_IOCTL_NPU_SUBMIT, &submit);

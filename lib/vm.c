@@ -211,3 +211,83 @@ NPU_API int npu_vm_unmap(struct npu_vm *vm, uint64_t va, uint64_t size)
 	pthread_mutex_unlock(&vm->lock);
 	return ret;
 }
+
+/* What the library knows of free addresses after a change, in the order of changes. */
+static void account(struct npu_vm *vm, const struct drm_npu_vm_bind_op *op, struct npu_range *spare)
+{
+	uint64_t end = op->va + op->size;
+
+	if (op->type != DRM_NPU_VM_BIND_UNMAP) {
+		range_take(vm, op->va, end, spare);
+		return;
+	}
+	free(spare);
+	if (end > VA_FIRST)
+		range_give(vm, op->va > VA_FIRST ? op->va : VA_FIRST, end);
+}
+
+static void free_ranges(struct npu_range **spare, unsigned int count)
+{
+	while (count)
+		free(spare[--count]);
+	free(spare);
+}
+
+/* One for each operation, so that nothing fails once the change is on its way. */
+static struct npu_range **alloc_ranges(unsigned int count)
+{
+	struct npu_range **spare = calloc(count + 1, sizeof(*spare));
+	unsigned int i;
+
+	for (i = 0; spare && i < count; i++) {
+		spare[i] = malloc(sizeof(*spare[i]));
+		if (!spare[i]) {
+			free_ranges(spare, i);
+			return NULL;
+		}
+	}
+	return spare;
+}
+
+NPU_API int npu_vm_bind(struct npu_vm *vm, const struct drm_npu_vm_bind_op *ops,
+			unsigned int count, struct npu_fence *const *waits, unsigned int nwaits,
+			struct npu_fence **done)
+{
+	struct drm_npu_sync syncs[DRM_NPU_SYNCS_MAX];
+	struct drm_npu_vm_bind bind = {
+		.vm_id = vm->id,
+		.flags = DRM_NPU_VM_BIND_ASYNC,
+		.ops = { .stride = sizeof(*ops), .count = count, .ptr = (uintptr_t)ops },
+		.syncs = { .stride = sizeof(syncs[0]), .ptr = (uintptr_t)syncs },
+	};
+	struct npu_fence *fence = NULL;
+	struct npu_range **spare;
+	unsigned int i;
+	int ret;
+
+	if (count > DRM_NPU_VM_BIND_MAX)
+		return -E2BIG;
+	ret = npu_syncs_fill(vm->dev, syncs, waits, nwaits, done ? &fence : NULL);
+	if (ret < 0)
+		return ret;
+	bind.syncs.count = (uint32_t)ret;
+	spare = alloc_ranges(count);
+	if (!spare) {
+		npu_fence_destroy(fence);
+		return -ENOMEM;
+	}
+
+	pthread_mutex_lock(&vm->lock);
+	ret = npu_ioctl(vm->dev, DRM_IOCTL_NPU_VM_BIND, &bind);
+	for (i = 0; !ret && i < count; i++) {
+		account(vm, &ops[i], spare[i]);
+		spare[i] = NULL;
+	}
+	pthread_mutex_unlock(&vm->lock);
+	free_ranges(spare, count);
+	if (ret)
+		npu_fence_destroy(fence);
+	else if (done)
+		*done = fence;
+	return ret;
+}

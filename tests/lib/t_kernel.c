@@ -66,6 +66,69 @@ static void test_fence(void)
 	npu_vm_destroy(vm);
 }
 
+/* Events of queues: which, and that nobody has to read them. */
+static void test_events(void)
+{
+	struct drm_npu_event_fault event = { 0 };
+	struct npu_queue *queue = NULL;
+	struct npu_vm *vm = NULL;
+
+	npu_vm_create(dev, &vm);
+	kernel.error = ENOSPC;
+	kernel.call = 1;
+	ok(!npu_queue_create(vm, DRM_NPU_PRIORITY_NORMAL, 0, &queue),
+	   "a queue when no event has room");
+	kernel.error = 0;
+
+	kernel.reads = true;
+	kernel.read = EAGAIN;
+	ok(npu_device_event(dev, &event) == -EAGAIN, "no event");
+	kernel.event = (struct drm_npu_event_fault) {
+		.base = { DRM_NPU_EVENT_FAULT, sizeof(event) },
+		.queue_id = npu_queue_id(queue), .state = DRM_NPU_QUEUE_HUNG,
+	};
+	ok(!npu_device_event(dev, &event) && event.queue_id == npu_queue_id(queue) &&
+	   event.state == DRM_NPU_QUEUE_HUNG, "an event");
+	kernel.event.base.type = DRM_NPU_EVENT_FAULT + 1;
+	kernel.event.base.length = 16;
+	ok(npu_device_event(dev, &event) == -EAGAIN, "an event of another type");
+	kernel.event.base.length = sizeof(event) + 8;
+	ok(npu_device_event(dev, &event) == -EAGAIN, "a larger event");
+	kernel.event.base.length = 0;
+	kernel.read = EIO;
+	ok(npu_device_event(dev, &event) == -EIO, "a read that fails");
+	kernel.read = 0;
+	kernel.reads = false;
+	npu_queue_destroy(queue);
+	npu_vm_destroy(vm);
+}
+
+/* A page at @first is mapped, and nothing from 32 MiB on. */
+static void test_bind(struct npu_vm *vm, struct npu_bo *bo, uint64_t first)
+{
+	uint64_t far = first + (16ull << 21), va = 0;
+	struct drm_npu_vm_bind_op ops[2] = {
+		{ .type = DRM_NPU_VM_BIND_MAP, .handle = npu_bo_handle(bo), .va = far,
+		  .size = 4096 },
+		{ .type = DRM_NPU_VM_BIND_UNMAP, .va = first, .size = 4096 },
+	};
+	struct npu_fence *done = NULL;
+
+	kernel.bind = ENOMEM;
+	ok(npu_vm_bind(vm, ops, 2, NULL, 0, &done) == -ENOMEM && !done,
+	   "an asynchronous change is refused");
+	kernel.bind = 0;
+	ok(!npu_vm_map(vm, bo, 0, 4096, 0, &va) && va != first, "and changes no addresses");
+	npu_vm_unmap(vm, va, 4096);
+	ok(!npu_vm_bind(vm, ops, 2, NULL, 0, &done) && done, "one is made");
+	ok(!npu_vm_bind(vm, NULL, 0, &done, 1, NULL), "one waits for it");
+	ok(npu_vm_bind(vm, ops, DRM_NPU_VM_BIND_MAX + 1, NULL, 0, NULL) == -E2BIG &&
+	   npu_vm_bind(vm, ops, 2, &done, DRM_NPU_SYNCS_MAX, NULL) == -E2BIG, "not too many");
+	npu_fence_destroy(done);
+	ok(!npu_vm_map(vm, bo, 0, 4096, 0, &va) && va == first, "its addresses are free at once");
+	npu_vm_unmap(vm, va, 4096);
+}
+
 /* A mapping that fails takes no addresses. */
 static void test_addresses(void)
 {
@@ -121,6 +184,7 @@ static void test_addresses(void)
 	   "what lies between is used first");
 	ok(npu_vm_map(vm, bo, 8192, 0, 0, &va) == -EINVAL &&
 	   npu_vm_map(vm, bo, 4096, 8192, 0, &va) == -EINVAL, "nothing beyond the buffer is mapped");
+	test_bind(vm, bo, first);
 	npu_bo_destroy(bo);
 	npu_bo_create(dev, 1ull << 47, 0, NULL, &bo);
 	ok(!npu_vm_map(vm, bo, 0, 0, 0, &va) && npu_vm_map(vm, bo, 0, 0, 0, &va) == -ENOSPC,

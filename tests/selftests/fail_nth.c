@@ -333,6 +333,22 @@ static int call_vm_bind_split(struct state *s)
 	return vm_bind_ops(s->fd, s->ctx.vm, ops, ARRAY_SIZE(ops));
 }
 
+/* With a wait, a signal and a timeline point. */
+static int call_vm_bind_async(struct state *s)
+{
+	struct drm_npu_vm_bind_op ops[] = {
+		map_op(s->bo, 5 * BLOCK - 9 * PAGE, BIG, 0),
+		unmap_op(CTX_VA + 4 * PAGE, PAGE),
+	};
+	struct drm_npu_sync syncs[] = {
+		sync_wait(s->ctx.syncobj, 0),
+		sync_signal(s->ctx.syncobj, 0),
+		sync_signal(s->timeline, 7),
+	};
+
+	return vm_bind_async(s->fd, s->ctx.vm, ops, ARRAY_SIZE(ops), syncs, ARRAY_SIZE(syncs));
+}
+
 static int call_vm_destroy(struct state *s)
 {
 	return vm_destroy(s->fd, s->ctx.vm);
@@ -426,6 +442,7 @@ static const struct {
 	{ "VM_GET_STATE", call_vm_get_state },
 	{ "VM_BIND that maps", call_vm_bind_map },
 	{ "VM_BIND that splits", call_vm_bind_split },
+	{ "VM_BIND that is asynchronous", call_vm_bind_async },
 	{ "VM_DESTROY", call_vm_destroy },
 	{ "QUEUE_CREATE", call_queue_create },
 	{ "QUEUE_GET_STATE", call_queue_get_state },

@@ -496,6 +496,127 @@ static inline int job_result(int fd, uint32_t syncobj)
 	return status;
 }
 
+/* Of vgem_drm.h, which no package has without the kernel's headers. */
+struct vgem_fence_attach {
+	uint32_t handle;
+	uint32_t flags;
+	uint32_t out_fence;
+	uint32_t pad;
+};
+
+struct vgem_fence_signal {
+	uint32_t fence;
+	uint32_t flags;
+};
+
+#define VGEM_FENCE_WRITE	1
+#define VGEM_FENCE_ATTACH	DRM_IOWR(DRM_COMMAND_BASE + 1, struct vgem_fence_attach)
+#define VGEM_FENCE_SIGNAL	DRM_IOW(DRM_COMMAND_BASE + 2, struct vgem_fence_signal)
+
+/*
+ * A syncobj of this file that a test signals when it likes: a fence of vgem's. Needs
+ * vgem, and ends by itself after ten seconds.
+ */
+struct gate {
+	int vgem;
+	uint32_t fence;
+	uint32_t syncobj;
+};
+
+static inline int vgem_open(void)
+{
+	return open("/dev/dri/card0", O_RDWR | O_CLOEXEC);
+}
+
+/* A buffer of vgem's, as handle and dma-buf. */
+static inline int vgem_create(int vgem, uint64_t size, uint32_t *handle, int *dma_buf)
+{
+	struct drm_mode_create_dumb dumb = { .width = 1024, .height = size / PAGE, .bpp = 32 };
+
+	if (ioctl(vgem, DRM_IOCTL_MODE_CREATE_DUMB, &dumb) ||
+	    drmPrimeHandleToFD(vgem, dumb.handle, DRM_CLOEXEC | DRM_RDWR, dma_buf))
+		return -1;
+	*handle = dumb.handle;
+	return 0;
+}
+
+/* Attaches an unsignalled fence to a buffer of vgem's. */
+static inline int vgem_attach(int vgem, uint32_t handle, uint32_t *fence)
+{
+	struct vgem_fence_attach attach = { .handle = handle, .flags = VGEM_FENCE_WRITE };
+	int ret = call(vgem, VGEM_FENCE_ATTACH, &attach);
+
+	*fence = attach.out_fence;
+	return ret;
+}
+
+static inline int vgem_signal(int vgem, uint32_t fence)
+{
+	struct vgem_fence_signal signal = { .fence = fence };
+
+	return call(vgem, VGEM_FENCE_SIGNAL, &signal);
+}
+
+static inline int gate_init(struct gate *gate, int fd)
+{
+	struct dma_buf_export_sync_file export = { .flags = DMA_BUF_SYNC_RW };
+	uint32_t handle = 0;
+	int dma_buf, ret;
+
+	gate->syncobj = syncobj_create(fd);
+	gate->vgem = vgem_open();
+	if (gate->vgem < 0 || !gate->syncobj)
+		return -ENODEV;
+	ret = vgem_create(gate->vgem, PAGE, &handle, &dma_buf);
+	if (ret)
+		return ret;
+	ret = vgem_attach(gate->vgem, handle, &gate->fence);
+	if (!ret)
+		ret = call(dma_buf, DMA_BUF_IOCTL_EXPORT_SYNC_FILE, &export);
+	close(dma_buf);
+	if (ret)
+		return ret;
+	ret = drmSyncobjImportSyncFile(fd, gate->syncobj, export.fd) ? -errno : 0;
+	close(export.fd);
+	return ret;
+}
+
+static inline int gate_open(struct gate *gate)
+{
+	return vgem_signal(gate->vgem, gate->fence);
+}
+
+/* ---- Asynchronous changes of address spaces ---------------------------------------- */
+
+static inline int vm_bind_async(int fd, uint32_t vm, struct drm_npu_vm_bind_op *ops,
+				uint32_t count, struct drm_npu_sync *syncs, uint32_t sync_count)
+{
+	struct drm_npu_vm_bind args = {
+		.vm_id = vm, .flags = DRM_NPU_VM_BIND_ASYNC,
+		.ops = { .stride = sizeof(*ops), .count = count, .ptr = (uintptr_t)ops },
+		.syncs = { .stride = sizeof(*syncs), .count = sync_count,
+			   .ptr = (uintptr_t)syncs },
+	};
+
+	return call(fd, DRM_IOCTL_NPU_VM_BIND, &args);
+}
+
+static inline struct drm_npu_vm_bind_op map_op(uint32_t bo, uint64_t va, uint64_t size,
+					       uint64_t offset)
+{
+	return (struct drm_npu_vm_bind_op) {
+		.type = DRM_NPU_VM_BIND_MAP, .handle = bo, .va = va, .size = size,
+		.offset = offset,
+	};
+}
+
+static inline struct drm_npu_vm_bind_op unmap_op(uint64_t va, uint64_t size)
+{
+	return (struct drm_npu_vm_bind_op) {
+		.type = DRM_NPU_VM_BIND_UNMAP, .va = va, .size = size,
+	};
+}
+
 /* ---- Command streams ---------------------------------------------------------------- */
 
 /*

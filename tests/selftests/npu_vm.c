@@ -30,7 +30,7 @@ FIXTURE_TEARDOWN(vm)
 	struct drm_npu_vm_get_state state;				\
 									\
 	EXPECT_EQ(vm_state(self->fd, self->vm, &state), 0);		\
-	EXPECT_EQ(state.state, 0);					\
+	EXPECT_EQ(state.pending, 0);					\
 	EXPECT_EQ(state.mappings, (uint64_t)(count));			\
 	EXPECT_EQ(state.mapped, (uint64_t)(bytes));			\
 } while (0)
@@ -38,21 +38,6 @@ FIXTURE_TEARDOWN(vm)
 static int bind_one(int fd, struct drm_npu_vm_bind_op op, uint32_t vm)
 {
 	return vm_bind_ops(fd, vm, &op, 1);
-}
-
-static struct drm_npu_vm_bind_op map_op(uint32_t bo, uint64_t va, uint64_t size, uint64_t offset)
-{
-	return (struct drm_npu_vm_bind_op) {
-		.type = DRM_NPU_VM_BIND_MAP, .handle = bo, .va = va, .size = size,
-		.offset = offset,
-	};
-}
-
-static struct drm_npu_vm_bind_op unmap_op(uint64_t va, uint64_t size)
-{
-	return (struct drm_npu_vm_bind_op) {
-		.type = DRM_NPU_VM_BIND_UNMAP, .va = va, .size = size,
-	};
 }
 
 TEST_F(vm, create_refuses_flags)
@@ -333,13 +318,6 @@ TEST_F(vm, bind_refuses_an_unknown_flag)
 	struct drm_npu_vm_bind args = { .vm_id = self->vm, .flags = 1u << 31 };
 
 	EXPECT_EQ(call(self->fd, DRM_IOCTL_NPU_VM_BIND, &args), -EINVAL);
-}
-
-TEST_F(vm, bind_says_that_async_is_missing)
-{
-	struct drm_npu_vm_bind args = { .vm_id = self->vm, .flags = DRM_NPU_VM_BIND_ASYNC };
-
-	EXPECT_EQ(call(self->fd, DRM_IOCTL_NPU_VM_BIND, &args), -EOPNOTSUPP);
 }
 
 TEST_F(vm, bind_refuses_syncs_without_async)

@@ -248,6 +248,7 @@ static void do_vm_state(struct thread *t)
 static void do_vm_bind(struct thread *t)
 {
 	struct drm_npu_vm_bind_op ops[4] = {};
+	struct drm_npu_sync syncs[2];
 	unsigned int i, n = 1 + below(&t->rng, 4);
 
 	for (i = 0; i < n; i++) {
@@ -260,7 +261,14 @@ static void do_vm_bind(struct thread *t)
 			ops[i].size = PAGE << below(&t->rng, 4);
 		}
 	}
-	vm_bind_ops(t->fd, pick(t, t->pool->vm), ops, n);
+	if (one_in(&t->rng, 2)) {
+		vm_bind_ops(t->fd, pick(t, t->pool->vm), ops, n);
+		return;
+	}
+	syncs[0] = sync_wait(pick(t, t->pool->syncobj), 0);
+	syncs[1] = sync_signal(pick(t, t->pool->syncobj), 0);
+	i = below(&t->rng, 2);
+	vm_bind_async(t->fd, pick(t, t->pool->vm), ops, n, &syncs[i], 2 - i);
 }
 
 /* ---- Queues and jobs ------------------------------------------------------------------- */

@@ -299,7 +299,10 @@ struct drm_npu_vm_create {
  * @vm_id: of the VM
  * @pad: zero
  *
- * The id ends at once. The address space lives on while a queue uses it.
+ * The id ends at once. The address space lives on while a queue uses it, but
+ * asynchronous changes that are still pending are not made: their fences end with
+ * -ECANCELED, when all that they wait for has signalled. Closing the file does the
+ * same.
  * Errors: -ENOENT: no such VM.
  */
 struct drm_npu_vm_destroy {
@@ -308,15 +311,9 @@ struct drm_npu_vm_destroy {
 };
 
 /**
- * DRM_NPU_VM_UNUSABLE - an asynchronous bind failed half way, the VM accepts no
- * more. Not set yet: there are no asynchronous binds.
- */
-#define DRM_NPU_VM_UNUSABLE	(1u << 0)
-
-/**
  * struct drm_npu_vm_get_state - DRM_IOCTL_NPU_VM_GET_STATE
  * @vm_id: of the VM
- * @state: out: DRM_NPU_VM_UNUSABLE
+ * @pending: out: asynchronous changes that are not made yet
  * @mappings: out: number of mappings
  * @mapped: out: bytes mapped
  *
@@ -324,7 +321,7 @@ struct drm_npu_vm_destroy {
  */
 struct drm_npu_vm_get_state {
 	__u32 vm_id;
-	__u32 state;
+	__u32 pending;
 	__u64 mappings;
 	__u64 mapped;
 };
@@ -406,7 +403,7 @@ struct drm_npu_vm_bind_op {
 };
 
 /**
- * DRM_NPU_VM_BIND_ASYNC - return before it is done; not implemented yet.
+ * DRM_NPU_VM_BIND_ASYNC - return before it is done.
  */
 #define DRM_NPU_VM_BIND_ASYNC	(1u << 0)
 
@@ -414,16 +411,27 @@ struct drm_npu_vm_bind_op {
  * struct drm_npu_vm_bind - DRM_IOCTL_NPU_VM_BIND
  * @vm_id: of the VM
  * @flags: DRM_NPU_VM_BIND_ASYNC
- * @ops: array of struct drm_npu_vm_bind_op; done in order, all or none
- * @syncs: ASYNC: array of struct drm_npu_sync; else empty
+ * @ops: array of struct drm_npu_vm_bind_op; done in order, all or none; may be empty
+ * @syncs: ASYNC: array of struct drm_npu_sync, at most DRM_NPU_SYNCS_MAX; else empty
  *
  * When a synchronous call returns, the device uses the new mappings, and no
  * access through an old one is in flight. A job that needs an address which
  * it took away faults.
- * Errors: -ENOENT: no such VM or buffer. -EINVAL: range or alignment.
+ *
+ * An asynchronous call returns when all is checked and allocated: nothing that user
+ * space could mend goes wrong later. The change is made when all waits have signalled,
+ * whatever their result, and all asynchronous changes of the VM before it are made;
+ * then the signals follow. A job that needs the new mapping has to wait for them. The
+ * fence ends with 0; with -ECANCELED if the VM was destroyed before; with -ENODEV if
+ * the device went away. Handles are looked up during the call and may be closed after
+ * it.
+ *
+ * Changes are made in the order of the calls: a synchronous one waits until the
+ * asynchronous ones before it are made.
+ *
+ * Errors: -ENOENT: no such VM, buffer or syncobj. -EINVAL: range or alignment.
  * -EACCES: a buffer that is private to another VM. -E2BIG: more than
- * DRM_NPU_VM_BIND_MAX operations. -EIO: the VM is unusable (not yet, see
- * DRM_NPU_VM_UNUSABLE).
+ * DRM_NPU_VM_BIND_MAX operations or too many syncs.
  */
 struct drm_npu_vm_bind {
 	__u32 vm_id;

@@ -44,6 +44,7 @@
 #include "npu_fence.h"
 #include "npu_gem.h"
 #include "npu_sync.h"
+#include "npu_trace.h"
 #include "npu_vm.h"
 
 /* Flag of a drm_gpuva. */
@@ -455,6 +456,8 @@ static void npu_bind_apply(struct npu_bind *bind)
 	for (i = 0; i < bind->ops; i++) {
 		op = &bind->op[i];
 		bind->current_op = op;
+		trace_npu_vm_bind(bind->vm->npu, bind->vm->pt.asid, op->obj, op->va, op->size,
+				  op->offset);
 		if (op->obj)
 			ret = npu_bind_apply_map(bind, op);
 		else

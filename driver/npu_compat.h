@@ -21,6 +21,9 @@
 
 #define DRM_GPU_SCHED_STAT_RESET	DRM_GPU_SCHED_STAT_NOMINAL
 
+/* It is always reported. */
+#define DRM_GEM_OBJECT_ACTIVE		0
+
 struct drm_gpuvm_map_req {
 	struct drm_gpuva_op_map map;
 };

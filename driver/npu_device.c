@@ -36,6 +36,7 @@
 #include "npu_gem.h"
 #include "npu_queue.h"
 #include "npu_slot.h"
+#include "npu_trace.h"
 #include "npu_vm.h"
 
 /* ---- Registers ------------------------------------------------------------------- */
@@ -61,6 +62,50 @@ static u64 npu_read64(struct npu_device *npu, u32 reg)
 u64 npu_device_time(struct npu_device *npu)
 {
 	return npu_read64(npu, NPU_REG_TIME_LO);
+}
+
+/**
+ * npu_device_sense() - read a sensor register
+ * @npu: device
+ * @reg: register that has no effects
+ * @value: what it says
+ *
+ * Return: 0, or -ENODEV if the device does not answer.
+ */
+int npu_device_sense(struct npu_device *npu, u32 reg, u32 *value)
+{
+	int ret = 0;
+	int idx;
+
+	if (!npu_dev_enter(npu, &idx))
+		return -ENODEV;
+	*value = npu_read(npu, reg);
+	if (*value == ~0u && npu_is_gone(npu))
+		ret = -ENODEV;
+	drm_dev_exit(idx);
+	return ret;
+}
+
+/**
+ * npu_device_busy_cycles() - what the cores have worked since power-on
+ * @npu: device
+ * @cycles: sum of all cores
+ *
+ * Return: 0, or -ENODEV if the device does not answer.
+ */
+int npu_device_busy_cycles(struct npu_device *npu, u64 *cycles)
+{
+	unsigned int i;
+	int ret, idx;
+
+	if (!npu_dev_enter(npu, &idx))
+		return -ENODEV;
+	*cycles = 0;
+	for (i = 0; i < npu->caps.cores; i++)
+		*cycles += npu_read64(npu, NPU_REG_CORE_BUSY_LO(i));
+	ret = npu_is_gone(npu) ? -ENODEV : 0;
+	drm_dev_exit(idx);
+	return ret;
 }
 
 static int npu_device_identify(struct npu_device *npu)
@@ -141,6 +186,7 @@ bool npu_device_reset(struct npu_device *npu)
 	unsigned long deadline = jiffies + msecs_to_jiffies(2 * npu->caps.reset_ms) + 2;
 	u32 busy;
 
+	trace_npu_reset(npu, "function", 0);
 	npu_write(npu, NPU_REG_RESET, NPU_RESET_FUNCTION);
 	do {
 		busy = npu_read(npu, NPU_REG_RESET);
@@ -214,6 +260,7 @@ static int npu_device_init(struct npu_device *npu)
 	INIT_LIST_HEAD(&npu->objects.binds);
 	ida_init(&npu->objects.asids);
 	xa_init_flags(&npu->queues, XA_FLAGS_ALLOC1);
+	spin_lock_init(&npu->history.lock);
 	spin_lock_init(&npu->tlb.lock);
 	init_waitqueue_head(&npu->tlb.wait);
 	ret = drmm_add_action_or_reset(&npu->drm, npu_device_free_ids, NULL);
@@ -301,6 +348,7 @@ int npu_device_probe(const struct npu_bus *bus)
 	ret = drm_dev_register(&npu->drm, 0);
 	if (ret)
 		goto err_stop;
+	npu_hwmon_init(npu);
 	return 0;
 
 err_stop:

@@ -13,6 +13,7 @@
 #include <drm/drm_device.h>
 #include <drm/drm_drv.h>
 
+#include "npu_history.h"
 #include "npu_regs.h"
 
 struct npu_queue;
@@ -109,6 +110,7 @@ struct npu_slot {
  * @events: event ring; npu_event.c
  * @tlb: invalidations; npu_mmu.c
  * @slots: hardware slots, and who waits for one; npu_slot.c
+ * @history: queues that were banned; npu_history.c
  */
 struct npu_device {
 	struct drm_device drm;
@@ -180,6 +182,8 @@ struct npu_device {
 		bool reset;
 	} slots;
 
+	struct npu_history history;
+
 	/** @errors: things the hardware did that it must not do */
 	struct {
 		atomic_t bad_sequence;
@@ -248,5 +252,7 @@ void npu_device_start(struct npu_device *npu);
 bool npu_device_reset(struct npu_device *npu);
 void npu_device_lose(struct npu_device *npu, bool safe);
 u64 npu_device_time(struct npu_device *npu);
+int npu_device_sense(struct npu_device *npu, u32 reg, u32 *value);
+int npu_device_busy_cycles(struct npu_device *npu, u64 *cycles);
 
 #endif /* _NPU_DEVICE_H_ */

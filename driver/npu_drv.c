@@ -9,6 +9,7 @@
  * npu_drv.c             module, files, ioctl table, DEV_QUERY
  * npu_device.c          probe, capabilities, function reset, removal
  * npu_gem.c             buffers
+ * npu_client.c          limits of each open file
  * npu_vm.c, npu_mmu.c   address spaces: what is mapped, page tables, TLB
  * npu_bind.c            their changes, at once or when a fence has signalled
  * npu_queue.c           queues: rings, completion, hang watch
@@ -17,6 +18,11 @@
  * npu_fence.c           the fences that the world sees
  * npu_slot.c            which queue has a hardware slot; stopping and resets
  * npu_event.c           interrupts, event ring
+ * npu_notify.c          events for user space
+ * npu_fdinfo.c          what a file uses
+ * npu_sysfs.c           what the device does; npu_hwmon.c: its sensors
+ * npu_debugfs.c         what there is inside; npu_history.c: what went wrong
+ * npu_trace.h           tracepoints
  * npu_platform.c        platform devices
  * ====================  ======================================================
  *
@@ -44,11 +50,14 @@
 #include <drm/drm_ioctl.h>
 
 #include "npu_bind.h"
+#include "npu_client.h"
 #include "npu_compat.h"
 #include "npu_device.h"
 #include "npu_drv.h"
+#include "npu_fdinfo.h"
 #include "npu_gem.h"
 #include "npu_job.h"
+#include "npu_notify.h"
 #include "npu_queue.h"
 #include "npu_vm.h"
 
@@ -156,9 +165,18 @@ static int npu_open(struct drm_device *drm, struct drm_file *file)
 	nf = kzalloc(sizeof(*nf), GFP_KERNEL_ACCOUNT);
 	if (!nf)
 		return -ENOMEM;
+	nf->usage = npu_usage_create();
+	nf->client = npu_client_create();
+	if (!nf->usage || !nf->client) {
+		npu_client_put(nf->client);
+		npu_usage_put(nf->usage);
+		kfree(nf);
+		return -ENOMEM;
+	}
 	xa_init_flags(&nf->vms, XA_FLAGS_ALLOC1);
 	xa_init_flags(&nf->queues, XA_FLAGS_ALLOC1);
 	file->driver_priv = nf;
+	npu_notify_open(file);
 	return 0;
 }
 
@@ -175,6 +193,8 @@ static void npu_postclose(struct drm_device *drm, struct drm_file *file)
 		npu_vm_close(vm);
 	xa_destroy(&nf->queues);
 	xa_destroy(&nf->vms);
+	npu_usage_put(nf->usage);
+	npu_client_put(nf->client);
 	kfree(nf);
 }
 
@@ -199,7 +219,11 @@ static const struct drm_ioctl_desc npu_ioctls[] = {
 	NPU_IOCTL(PERF_QUERY, npu_perf_query_ioctl),
 };
 
-DEFINE_DRM_ACCEL_FOPS(npu_fops);
+static const struct file_operations npu_fops = {
+	.owner = THIS_MODULE,
+	DRM_ACCEL_FOPS,
+	.show_fdinfo = drm_show_fdinfo,
+};
 
 /*
  * Versions of the user API:
@@ -215,6 +239,7 @@ const struct drm_driver npu_drm_driver = {
 	.fops = &npu_fops,
 	.open = npu_open,
 	.postclose = npu_postclose,
+	.show_fdinfo = npu_show_fdinfo,
 	.ioctls = npu_ioctls,
 	.num_ioctls = ARRAY_SIZE(npu_ioctls),
 	.gem_create_object = npu_gem_create_object,

@@ -8,18 +8,24 @@
 #include <drm/drm_file.h>
 #include <drm/npu_accel.h>
 
+struct npu_client;
 struct npu_device;
-struct npu_vm;
 struct npu_queue;
+struct npu_usage;
+struct npu_vm;
 
 /**
  * struct npu_file - one open() of the accel node
  * @vms: struct npu_vm by id, holding references
  * @queues: struct npu_queue by id, holding references
+ * @usage: what they have used, a reference
+ * @client: pays for buffers; a reference
  */
 struct npu_file {
 	struct xarray vms;
 	struct xarray queues;
+	struct npu_usage *usage;
+	struct npu_client *client;
 };
 
 static inline struct npu_file *to_npu_file(struct drm_file *file)
@@ -43,6 +49,16 @@ extern const struct drm_driver npu_drm_driver;
 void *npu_array_copy(const struct drm_npu_array *array, size_t size_v1, size_t size, u32 max);
 
 void npu_debugfs_init(struct npu_device *npu);
+
+extern const struct attribute_group *npu_groups[];
+
+#if IS_ENABLED(CONFIG_HWMON)
+void npu_hwmon_init(struct npu_device *npu);
+#else
+static inline void npu_hwmon_init(struct npu_device *npu)
+{
+}
+#endif
 
 int npu_platform_register(void);
 void npu_platform_unregister(void);

@@ -22,7 +22,9 @@
 #include <drm/drm_prime.h>
 #include <drm/npu_accel.h>
 
+#include "npu_client.h"
 #include "npu_compat.h"
+#include "npu_drv.h"
 #include "npu_gem.h"
 #include "npu_vm.h"
 
@@ -49,6 +51,9 @@ static void npu_gem_free(struct drm_gem_object *obj)
 	struct npu_device *npu = to_npu_device(obj->dev);
 	struct npu_bo *bo = to_npu_bo(obj);
 	struct drm_gem_object *vm_root = bo->vm_root;
+
+	if (bo->client)
+		npu_client_uncharge(bo->client, obj->size);
 
 	/* Together, so that removal either sees the buffer or finds it unmapped. */
 	scoped_guard(mutex, &npu->objects.lock) {
@@ -201,6 +206,23 @@ static void npu_bo_make_private(struct npu_bo *bo, struct npu_vm *vm, u32 vm_id)
 	bo->base.base.resv = root->resv;
 }
 
+static struct drm_gem_shmem_object *npu_bo_create_charged(struct npu_device *npu,
+							  struct npu_client *client, u64 size)
+{
+	struct drm_gem_shmem_object *shmem;
+	int ret;
+
+	ret = npu_client_charge(client, size);
+	if (ret)
+		return ERR_PTR(ret);
+	shmem = drm_gem_shmem_create(&npu->drm, size);
+	if (IS_ERR(shmem))
+		npu_client_uncharge(client, size);
+	else
+		to_npu_bo(&shmem->base)->client = client;
+	return shmem;
+}
+
 static int npu_bo_create(struct npu_device *npu, struct drm_file *file,
 			 struct drm_npu_bo_create *args, struct npu_vm *vm)
 {
@@ -209,7 +231,7 @@ static int npu_bo_create(struct npu_device *npu, struct drm_file *file,
 	u32 handle;
 	int ret;
 
-	shmem = drm_gem_shmem_create(&npu->drm, args->size);
+	shmem = npu_bo_create_charged(npu, to_npu_file(file)->client, PAGE_ALIGN(args->size));
 	if (IS_ERR(shmem))
 		return PTR_ERR(shmem);
 

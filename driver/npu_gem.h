@@ -8,6 +8,8 @@
 
 #include "npu_device.h"
 
+struct npu_client;
+
 /**
  * struct npu_bo - buffer
  * @base: shmem object: pages, scatter list, CPU mappings
@@ -15,6 +17,7 @@
  * @flags: DRM_NPU_BO_* of its creation
  * @vm_id: VM it is private to, 0 if none
  * @vm_root: the object whose reservation it shares then; a reference
+ * @client: is charged for the buffer, NULL if it is imported; a reference
  * @label: for debugging, or NULL; protected by npu_device.objects.lock
  */
 struct npu_bo {
@@ -23,6 +26,7 @@ struct npu_bo {
 	u32 flags;
 	u32 vm_id;
 	struct drm_gem_object *vm_root;
+	struct npu_client *client;
 	char *label;
 };
 

@@ -30,6 +30,7 @@
 #include "npu_job.h"
 #include "npu_queue.h"
 #include "npu_sync.h"
+#include "npu_trace.h"
 #include "npu_vm.h"
 
 /**
@@ -221,6 +222,7 @@ static struct dma_fence *npu_submit_arm(struct npu_submit *submit)
 		job = submit->job[i];
 		drm_sched_job_arm(&job->base);
 		npu_fence_init(job->fence, queue->name, queue->fence_context, ++queue->submitted);
+		trace_npu_job_submit(queue, queue->submitted, &job->args);
 	}
 	/* The last job is done when all are. */
 	return dma_fence_get(&job->fence->base);

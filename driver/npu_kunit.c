@@ -393,7 +393,7 @@ struct npu_queue *fake_queue(struct fake_npu *fake, u32 priority, u32 hang_ms)
 	struct npu_queue *queue;
 
 	KUNIT_ASSERT_LT(fake->test, fake->queues, FAKE_QUEUES);
-	queue = npu_queue_create(fake->npu, fake->vm, &args);
+	queue = npu_queue_create(fake->npu, fake->vm, &args, NULL);
 	KUNIT_ASSERT_FALSE(fake->test, IS_ERR(queue));
 	fake->queue[fake->queues++] = queue;
 	return queue;

@@ -26,6 +26,7 @@
 
 #include "npu_mmu.h"
 #include "npu_slot.h"
+#include "npu_trace.h"
 
 #define NPU_BLOCK_SIZE	SZ_2M
 
@@ -518,6 +519,7 @@ static void npu_tlb_issue(struct npu_device *npu, struct npu_invalidation *inv, 
 	npu_write(npu, NPU_REG_TLB_ASID, asid);
 	npu_write64(npu, NPU_REG_TLB_VA_LO, va);
 	npu_write(npu, NPU_REG_TLB_PAGES, pages);
+	trace_npu_tlb_invalidate(npu, asid, va, pages);
 	npu_write(npu, NPU_REG_TLB_INVALIDATE, 1);
 	inv->seq = npu_read(npu, NPU_REG_TLB_SEQ);
 	inv->issued = inv->seq != before;

@@ -53,6 +53,7 @@ static struct platform_driver npu_platform_driver = {
 	.id_table = npu_platform_ids,
 	.driver = {
 		.name = NPU_PLATFORM_NAME,
+		.dev_groups = npu_groups,
 	},
 };
 

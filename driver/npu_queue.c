@@ -29,11 +29,15 @@
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 
+#include "npu_client.h"
 #include "npu_drv.h"
 #include "npu_event.h"
+#include "npu_fdinfo.h"
 #include "npu_job.h"
+#include "npu_notify.h"
 #include "npu_queue.h"
 #include "npu_slot.h"
+#include "npu_trace.h"
 #include "npu_vm.h"
 
 static_assert(NPU_JOB_SIZE << NPU_RING_ORDER == PAGE_SIZE);
@@ -112,6 +116,7 @@ void npu_queue_end_job(struct npu_queue *queue, struct npu_fence *fence, int err
 	guard(spinlock_irqsave)(&queue->lock);
 
 	queue->finished++;
+	trace_npu_job_complete(queue, fence->base.seqno, error);
 	npu_fence_signal(fence, error);
 }
 
@@ -122,6 +127,7 @@ static void npu_queue_end_first(struct npu_queue *queue, int error)
 	fence = list_first_entry(&queue->inflight, struct npu_fence, node);
 	list_del_init(&fence->node);
 	queue->finished++;
+	trace_npu_job_complete(queue, fence->base.seqno, error);
 	npu_fence_signal(fence, error);
 	dma_fence_put(&fence->base);
 }
@@ -194,6 +200,7 @@ int npu_queue_emit(struct npu_queue *queue, struct npu_job *job)
 		/* The index before the look at the slot; npu_slot_bind() has the pair. */
 		smp_mb();
 		slot = READ_ONCE(queue->slot);
+		trace_npu_job_emit(queue, job->fence->base.seqno, slot);
 		if (slot >= 0)
 			npu_doorbell(npu, slot, lower_32_bits(READ_ONCE(queue->emitted)));
 		else
@@ -211,6 +218,31 @@ bool npu_queue_is_idle(struct npu_queue *queue)
 	return queue->emitted == queue->completed;
 }
 
+static void npu_queue_account_locked(struct npu_queue *queue)
+{
+	u64 cycles;
+
+	if (!queue->context || !queue->usage)
+		return;
+	/* A device that counts down has not given anything back. */
+	cycles = le64_to_cpu(READ_ONCE(queue->context->cycles));
+	if (cycles <= queue->accounted)
+		return;
+	npu_usage_add(queue->usage, cycles - queue->accounted);
+	WRITE_ONCE(queue->accounted, cycles);
+}
+
+/**
+ * npu_queue_account() - add what the hardware has done to the sum of the file
+ * @queue: any. Any context.
+ */
+void npu_queue_account(struct npu_queue *queue)
+{
+	guard(spinlock_irqsave)(&queue->lock);
+
+	npu_queue_account_locked(queue);
+}
+
 /* Ends all jobs that the sequence number covers. */
 static void npu_queue_harvest_locked(struct npu_queue *queue)
 {
@@ -222,6 +254,7 @@ static void npu_queue_harvest_locked(struct npu_queue *queue)
 	}
 	/* The number before what it stands for. */
 	dma_rmb();
+	npu_queue_account_locked(queue);
 	while (queue->completed < sequence) {
 		npu_queue_end_first(queue, 0);
 		WRITE_ONCE(queue->completed, queue->completed + 1);
@@ -229,14 +262,34 @@ static void npu_queue_harvest_locked(struct npu_queue *queue)
 	}
 }
 
+static struct npu_notify *npu_queue_take_notify(struct npu_queue *queue)
+{
+	struct npu_notify *notify = queue->notify;
+
+	queue->notify = NULL;
+	return notify;
+}
+
 static void npu_queue_ban_locked(struct npu_queue *queue, u32 state)
 {
+	struct npu_notify *notify;
+
 	if (queue->dead)
 		return;
 	WRITE_ONCE(queue->dead, true);
 	queue->guilty = queue->completed + 1;
 	queue->dead_error = state == DRM_NPU_QUEUE_LOST ? -ENODEV : -ECANCELED;
 	WRITE_ONCE(queue->state, queue->state | state);
+	if (state & DRM_NPU_QUEUE_HUNG)
+		queue->fault.job = queue->guilty;
+
+	if (state) {
+		trace_npu_queue_ban(queue, state);
+		npu_history_add(queue, state);
+	}
+	notify = state ? npu_queue_take_notify(queue) : NULL;
+	if (notify)
+		npu_notify_send(queue->npu, notify, state, &queue->fault);
 }
 
 static int npu_fault_errno(u32 status)
@@ -327,6 +380,7 @@ void npu_queue_cancel(struct npu_queue *queue)
 
 	if (queue->context)
 		npu_queue_harvest_locked(queue);
+	npu_queue_account_locked(queue);
 	error = npu_queue_guilty_error(queue);
 	while (!list_empty(&queue->inflight)) {
 		npu_queue_end_first(queue, error);
@@ -464,6 +518,7 @@ static void npu_queue_free_work(struct work_struct *work)
 	cancel_work_sync(&queue->sched.work_run_job);
 	npu_queue_free_memory(queue);
 	npu_vm_put(queue->vm);
+	npu_usage_put(queue->usage);
 	mutex_destroy(&queue->submit_lock);
 	kfree(queue);
 	drm_dev_put(&npu->drm);
@@ -504,9 +559,16 @@ static void npu_queue_close_work(struct work_struct *work)
  */
 void npu_queue_close(struct npu_queue *queue)
 {
+	struct npu_notify *notify;
+
 	scoped_guard(mutex, &queue->submit_lock)
 		queue->closed = true;
 	npu_queue_ban(queue, 0);
+	/* The file may not live longer than this call. */
+	scoped_guard(spinlock_irqsave, &queue->lock)
+		notify = npu_queue_take_notify(queue);
+	if (notify)
+		npu_notify_cancel(queue->npu, notify);
 	queue_work(npu_close_wq, &queue->close_work);
 }
 
@@ -577,11 +639,13 @@ static int npu_queue_init_sched(struct npu_queue *queue)
  * @npu: device; the caller is inside npu_dev_enter()
  * @vm: its address space
  * @args: priority and hang limit, checked
+ * @usage: sum that it adds to, or NULL
  *
  * Return: a reference for npu_queue_close(), or an error pointer.
  */
 struct npu_queue *npu_queue_create(struct npu_device *npu, struct npu_vm *vm,
-				   const struct drm_npu_queue_create *args)
+				   const struct drm_npu_queue_create *args,
+				   struct npu_usage *usage)
 {
 	struct npu_queue *queue;
 	int ret;
@@ -594,6 +658,8 @@ struct npu_queue *npu_queue_create(struct npu_device *npu, struct npu_vm *vm,
 	queue->npu = npu;
 	queue->vm = vm;
 	queue->priority = args->priority;
+	queue->pid = task_tgid_nr(current);
+	get_task_comm(queue->comm, current);
 	queue->hang_timeout = msecs_to_jiffies(args->hang_timeout_ms ?: NPU_HANG_TIMEOUT_MS);
 	queue->fence_context = dma_fence_context_alloc(1);
 	mutex_init(&queue->submit_lock);
@@ -619,6 +685,7 @@ struct npu_queue *npu_queue_create(struct npu_device *npu, struct npu_vm *vm,
 		goto err_memory;
 
 	npu_vm_get(vm);
+	queue->usage = npu_usage_get(usage);
 	drm_dev_get(&npu->drm);
 	xa_store(&npu->queues, queue->id, queue, GFP_KERNEL);
 	return queue;
@@ -668,6 +735,48 @@ int npu_queue_check_priority(u32 priority)
 	return 0;
 }
 
+/* Gives a queue its event, before anybody can find it. */
+static int npu_queue_add_notify(struct npu_queue *queue, struct drm_file *file, u32 id)
+{
+	struct npu_notify *notify = npu_notify_create(queue->npu, file, id);
+
+	if (IS_ERR(notify))
+		return PTR_ERR(notify);
+	scoped_guard(spinlock_irqsave, &queue->lock) {
+		if (!queue->dead) {
+			queue->notify = notify;
+			return 0;
+		}
+	}
+	/* The device has just been lost: the call has not succeeded yet. */
+	npu_notify_cancel(queue->npu, notify);
+	return -ENODEV;
+}
+
+/* Gives a queue its number in a file; takes over the reference also when it fails. */
+static int npu_queue_publish(struct npu_queue *queue, struct drm_file *file, u32 flags, u32 *id)
+{
+	struct xarray *queues = &to_npu_file(file)->queues;
+	int ret;
+
+	/* Reserves the number, which the event needs. */
+	ret = xa_alloc(queues, id, NULL, npu_client_queue_ids(), GFP_KERNEL_ACCOUNT);
+	if (ret)
+		goto err_close;
+	if (flags & DRM_NPU_QUEUE_EVENT)
+		ret = npu_queue_add_notify(queue, file, *id);
+	if (ret)
+		goto err_id;
+	xa_store(queues, *id, queue, GFP_KERNEL);
+	return 0;
+
+err_id:
+	xa_erase(queues, *id);
+err_close:
+	npu_queue_close(queue);
+	return ret == -EBUSY ? -ENOSPC : ret;
+}
+
 int npu_queue_create_ioctl(struct drm_device *drm, void *data, struct drm_file *file)
 {
 	struct npu_device *npu = to_npu_device(drm);
@@ -677,7 +786,7 @@ int npu_queue_create_ioctl(struct drm_device *drm, void *data, struct drm_file *
 	int ret, idx;
 	u32 id;
 
-	if (args->flags || args->pad || args->queue_id ||
+	if (args->flags & ~DRM_NPU_QUEUE_EVENT || args->pad || args->queue_id ||
 	    args->hang_timeout_ms > DRM_NPU_HANG_TIMEOUT_MAX_MS)
 		return -EINVAL;
 	ret = npu_queue_check_priority(args->priority);
@@ -690,31 +799,34 @@ int npu_queue_create_ioctl(struct drm_device *drm, void *data, struct drm_file *
 
 	queue = ERR_PTR(-ENODEV);
 	if (npu_dev_enter(npu, &idx)) {
-		queue = npu_queue_create(npu, vm, args);
+		queue = npu_queue_create(npu, vm, args, to_npu_file(file)->usage);
 		drm_dev_exit(idx);
 	}
 	npu_vm_put(vm);
 	if (IS_ERR(queue))
 		return PTR_ERR(queue) == -EBUSY ? -ENOSPC : PTR_ERR(queue);
 
-	ret = xa_alloc(&to_npu_file(file)->queues, &id, queue, xa_limit_31b, GFP_KERNEL_ACCOUNT);
-	if (ret) {
-		npu_queue_close(queue);
-		return ret == -EBUSY ? -ENOSPC : ret;
-	}
-	args->queue_id = id;
-	return 0;
+	ret = npu_queue_publish(queue, file, args->flags, &id);
+	if (!ret)
+		args->queue_id = id;
+	return ret;
 }
 
 int npu_queue_destroy_ioctl(struct drm_device *drm, void *data, struct drm_file *file)
 {
+	struct xarray *queues = &to_npu_file(file)->queues;
 	struct drm_npu_queue_destroy *args = data;
 	struct npu_queue *queue;
 
 	if (args->pad)
 		return -EINVAL;
 
-	queue = xa_erase(&to_npu_file(file)->queues, args->queue_id);
+	/* A number that is only reserved is not ours to free. */
+	xa_lock(queues);
+	queue = xa_load(queues, args->queue_id);
+	if (queue)
+		__xa_erase(queues, args->queue_id);
+	xa_unlock(queues);
 	if (!queue)
 		return -ENOENT;
 	npu_queue_close(queue);

@@ -6,6 +6,7 @@
 #include <linux/kref.h>
 #include <linux/list.h>
 #include <linux/mutex.h>
+#include <linux/sched.h>
 #include <linux/spinlock.h>
 #include <linux/workqueue.h>
 
@@ -16,6 +17,8 @@
 #include "npu_fence.h"
 
 struct npu_job;
+struct npu_notify;
+struct npu_usage;
 struct npu_vm;
 
 /* Ring and reports fill one page each. */
@@ -33,6 +36,8 @@ struct npu_vm;
  * @priority: of the hardware
  * @hang_timeout: jiffies without progress
  * @name: of the timeline
+ * @pid: who made it, for messages
+ * @comm: likewise
  * @sched: one scheduler per queue; it holds jobs back until they can run
  * @entity: the only one of @sched
  * @fence_context: of the job fences
@@ -53,12 +58,15 @@ struct npu_vm;
  * @emitted: jobs ever written to the ring
  * @completed: jobs that the hardware has completed, and that were harvested
  * @finished: jobs whose fence has signalled, in whatever way
+ * @accounted: cycles of the hardware that @usage has
+ * @usage: of the file, or NULL
  * @idle_since: when the last job was seen to be complete, jiffies
  * @dead: nothing is written to the ring any more
  * @guilty: number of the job that is to blame, if one is
  * @dead_error: what jobs end with that can not run
  * @state: DRM_NPU_QUEUE_*
- * @fault: why, with DRM_NPU_QUEUE_FAULTED
+ * @fault: why, with DRM_NPU_QUEUE_FAULTED; with DRM_NPU_QUEUE_HUNG only which job
+ * @notify: to be sent when the queue is banned, or NULL
  * @slot: hardware slot, -1 if it has none; npu_slot.c writes it
  * @pending: in npu_device.slots.pending
  * @watch: runs while jobs are in the ring
@@ -75,6 +83,8 @@ struct npu_queue {
 	u32 priority;
 	unsigned long hang_timeout;
 	char name[NPU_FENCE_NAME_SIZE];
+	pid_t pid;
+	char comm[TASK_COMM_LEN];
 
 	struct drm_gpu_scheduler sched;
 	struct drm_sched_entity entity;
@@ -95,12 +105,15 @@ struct npu_queue {
 	u64 emitted;
 	u64 completed;
 	u64 finished;
+	u64 accounted;
+	struct npu_usage *usage;
 	unsigned long idle_since;
 	bool dead;
 	u64 guilty;
 	int dead_error;
 	u32 state;
 	struct drm_npu_fault fault;
+	struct npu_notify *notify;
 
 	int slot;
 	struct list_head pending;
@@ -114,7 +127,8 @@ struct npu_queue {
 };
 
 struct npu_queue *npu_queue_create(struct npu_device *npu, struct npu_vm *vm,
-				   const struct drm_npu_queue_create *args);
+				   const struct drm_npu_queue_create *args,
+				   struct npu_usage *usage);
 struct npu_queue *npu_queue_lookup(struct drm_file *file, u32 id);
 struct npu_queue *npu_queue_get(struct npu_queue *queue);
 void npu_queue_put(struct npu_queue *queue);
@@ -126,6 +140,7 @@ int npu_queue_check_priority(u32 priority);
 int npu_queue_emit(struct npu_queue *queue, struct npu_job *job);
 void npu_queue_end_job(struct npu_queue *queue, struct npu_fence *fence, int error);
 void npu_queue_harvest(struct npu_queue *queue);
+void npu_queue_account(struct npu_queue *queue);
 bool npu_queue_is_idle(struct npu_queue *queue);
 void npu_queue_ban(struct npu_queue *queue, u32 state);
 void npu_queue_cancel(struct npu_queue *queue);

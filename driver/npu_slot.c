@@ -29,6 +29,7 @@
 
 #include "npu_queue.h"
 #include "npu_slot.h"
+#include "npu_trace.h"
 
 #define NPU_SLOT_POLL_MS	10
 #define NPU_SLOT_SLICE_MS	20
@@ -56,6 +57,7 @@ static void npu_slot_bind(struct npu_device *npu, unsigned int i, struct npu_que
 	slot->queue = npu_queue_get(queue);
 	npu_slot_enter(slot, NPU_SLOT_RUNNING);
 	npu_write64(npu, NPU_REG_SLOT_CONTEXT_LO(i), queue->context_dma);
+	trace_npu_slot_bind(queue, i);
 	npu_write(npu, NPU_REG_SLOT_COMMAND(i), NPU_SLOT_BIND);
 	WRITE_ONCE(queue->slot, i);
 	/*
@@ -69,6 +71,8 @@ static void npu_slot_bind(struct npu_device *npu, unsigned int i, struct npu_que
 static void npu_slot_command(struct npu_device *npu, unsigned int i, u32 command,
 			     enum npu_slot_state state)
 {
+	if (command == NPU_SLOT_RESET)
+		trace_npu_reset(npu, "queue", i);
 	npu_slot_enter(&npu->slots.slot[i], state);
 	npu_write(npu, NPU_REG_SLOT_COMMAND(i), command);
 }
@@ -79,6 +83,7 @@ static void npu_slot_free(struct npu_device *npu, unsigned int i)
 	struct npu_slot *slot = &npu->slots.slot[i];
 	struct npu_queue *queue = slot->queue;
 
+	trace_npu_slot_unbind(queue, i);
 	slot->queue = NULL;
 	npu_slot_enter(slot, NPU_SLOT_FREE);
 	WRITE_ONCE(queue->slot, -1);

@@ -16,6 +16,7 @@
 #include <drm/npu_accel.h>
 
 #include "npu_bind.h"
+#include "npu_client.h"
 #include "npu_compat.h"
 #include "npu_drv.h"
 #include "npu_vm.h"
@@ -244,7 +245,7 @@ int npu_vm_create_ioctl(struct drm_device *drm, void *data, struct drm_file *fil
 	if (IS_ERR(vm))
 		return PTR_ERR(vm);
 
-	ret = xa_alloc(&to_npu_file(file)->vms, &id, vm, xa_limit_31b, GFP_KERNEL_ACCOUNT);
+	ret = xa_alloc(&to_npu_file(file)->vms, &id, vm, npu_client_vm_ids(), GFP_KERNEL_ACCOUNT);
 	if (ret) {
 		npu_vm_put(vm);
 		return ret == -EBUSY ? -ENOSPC : ret;

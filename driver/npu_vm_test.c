@@ -57,8 +57,14 @@ struct vm_test {
 /* As much of a file as handles need. */
 static void vm_create_file(struct vm_test *vm)
 {
+	struct npu_file *nf = kunit_kzalloc(vm->test, sizeof(*nf), GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(vm->test, nf);
+	nf->client = npu_client_create();
+	KUNIT_ASSERT_NOT_NULL(vm->test, nf->client);
 	vm->file = kunit_kzalloc(vm->test, sizeof(*vm->file), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(vm->test, vm->file);
+	vm->file->driver_priv = nf;
 	idr_init_base(&vm->file->object_idr, 1);
 	spin_lock_init(&vm->file->table_lock);
 	mutex_init(&vm->file->prime.lock);
@@ -103,6 +109,7 @@ static int vm_init(struct kunit *test)
 static void vm_exit(struct kunit *test)
 {
 	struct vm_test *vm = test->priv;
+	struct npu_client *client = to_npu_file(vm->file)->client;
 	unsigned int i;
 
 	fake_hold(vm->fake, 0);
@@ -116,6 +123,9 @@ static void vm_exit(struct kunit *test)
 	mutex_destroy(&vm->file->prime.lock);
 	test->priv = vm->fake;
 	fake_exit(test);
+	KUNIT_EXPECT_EQ(test, client->bytes, 0);
+	KUNIT_EXPECT_EQ(test, client->buffers, 0);
+	npu_client_put(client);
 }
 
 static int vm_bind(struct vm_test *vm, const struct drm_npu_vm_bind_op *ops, u32 count)

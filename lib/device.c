@@ -180,7 +180,7 @@ static int open_path(const char *path, struct npu_device **out, struct npu_error
 	dev->refs = 1;
 	pthread_mutex_init(&dev->lock, NULL);
 	dev->path = strdup(path);
-	dev->fd = dev->path ? open(path, O_RDWR | O_CLOEXEC) : -1;
+	dev->fd = dev->path ? open(path, O_RDWR | O_CLOEXEC | O_NONBLOCK) : -1;
 	if (dev->fd < 0) {
 		ret = fail_open(path, -errno, err);
 		goto fail;
@@ -306,6 +306,23 @@ NPU_API int npu_device_time(struct npu_device *dev, struct drm_npu_time_info *ti
 	};
 
 	return npu_ioctl(dev, DRM_IOCTL_NPU_DEV_QUERY, &query);
+}
+
+NPU_API int npu_device_event(struct npu_device *dev, struct drm_npu_event_fault *event)
+{
+	ssize_t n;
+
+	/* The room is for one event: what is not a fault is passed over. */
+	do {
+		do {
+			n = read(dev->fd, event, sizeof(*event));
+		} while (n < 0 && errno == EINTR);
+		if (n < 0)
+			return -errno;
+		if ((size_t)n < sizeof(event->base))
+			return -EAGAIN;
+	} while (event->base.type != DRM_NPU_EVENT_FAULT || (size_t)n < sizeof(*event));
+	return 0;
 }
 
 int npu_syncobj_get(struct npu_device *dev, uint32_t *handle)

@@ -139,6 +139,18 @@ int npu_device_fd(const struct npu_device *dev);
  */
 int npu_device_time(struct npu_device *dev, struct drm_npu_time_info *time);
 
+/**
+ * npu_device_event() - has a queue been banned?
+ * @dev: device; npu_device_fd() is readable (poll, epoll) when it has
+ * @event: out: which (npu_queue_id()) and why
+ *
+ * Never waits. Each ban is told once, to one caller. Queues that are made while
+ * DRM_NPU_EVENTS_MAX events are unread tell nothing.
+ *
+ * Return: 0; -EAGAIN: no queue has; errno of read(2).
+ */
+int npu_device_event(struct npu_device *dev, struct drm_npu_event_fault *event);
+
 /* ---- Buffers ------------------------------------------------------------- */
 
 /**
@@ -330,7 +342,22 @@ int npu_queue_submit(struct npu_queue *queue, const struct drm_npu_job *jobs, un
 int npu_queue_state(struct npu_queue *queue, struct drm_npu_queue_get_state *state,
 		    struct npu_error *err);
 
-/** npu_queue_perf() - counters of job number @job (npu_fence_job()), 0 = of the queue */
+/**
+ * npu_queue_id() - number of the queue on npu_device_fd()
+ * @queue: queue
+ *
+ * Return: what ioctls and events name it by.
+ */
+uint32_t npu_queue_id(const struct npu_queue *queue);
+
+/**
+ * npu_queue_perf() - counters of a job or of the queue
+ * @queue: queue
+ * @job: npu_fence_job(); 0 = totals of the queue
+ * @perf: out: counters
+ *
+ * Return: 0; errors of PERF_QUERY.
+ */
 int npu_queue_perf(struct npu_queue *queue, uint64_t job, struct drm_npu_perf_query *perf);
 
 /* ---- Fences ----------------------------------------------------------------- */

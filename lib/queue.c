@@ -9,6 +9,7 @@ NPU_API int npu_queue_create(struct npu_vm *vm, enum drm_npu_priority priority,
 {
 	struct drm_npu_queue_create create = {
 		.vm_id = vm->id,
+		.flags = DRM_NPU_QUEUE_EVENT,
 		.priority = priority,
 		.hang_timeout_ms = hang_timeout_ms,
 	};
@@ -19,6 +20,11 @@ NPU_API int npu_queue_create(struct npu_vm *vm, enum drm_npu_priority priority,
 	if (!queue)
 		return -ENOMEM;
 	ret = npu_ioctl(vm->dev, DRM_IOCTL_NPU_QUEUE_CREATE, &create);
+	/* The user does not read events: then there is no room for more. */
+	if (ret == -ENOSPC) {
+		create.flags = 0;
+		ret = npu_ioctl(vm->dev, DRM_IOCTL_NPU_QUEUE_CREATE, &create);
+	}
 	if (ret) {
 		free(queue);
 		return ret;
@@ -159,6 +165,11 @@ NPU_API int npu_queue_state(struct npu_queue *queue, struct drm_npu_queue_get_st
 		return npu_fail(err, -EIO, "the device has gone or was given up after failed resets");
 	return npu_fail(err, -EIO,
 			"the queue was lost in a reset that another queue caused; create a new one");
+}
+
+NPU_API uint32_t npu_queue_id(const struct npu_queue *queue)
+{
+	return queue->id;
 }
 
 NPU_API int npu_queue_perf(struct npu_queue *queue, uint64_t job, struct drm_npu_perf_query *perf)

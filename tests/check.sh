@@ -15,6 +15,7 @@ each() { xargs -P "$(nproc)" -d '\n' -n 1 "$@"; }
 # Left out of checkpatch:
 # - MAINTAINERS and versions, which an out-of-tree module has none or many of;
 #   CONSTANT_COMPARISON takes LINUX_VERSION_CODE for a constant;
+# - PARENTHESIS_ALIGNMENT, OPEN_ENDED_LINE in *_trace.h: TRACE_EVENT() as everywhere;
 # - BIT_MACRO: the user API and what the model shares have no BIT();
 # - MACRO_ARG_REUSE, COMPLEX_MACRO: names of fields, lists of initialisers.
 # In user space also: types and macros that only the kernel has, strings that
@@ -24,6 +25,13 @@ user_style=$kernel_style,PREFER_KERNEL_TYPES,PREFER_DEFINED_ATTRIBUTE_MACRO,ARRA
 user_style+=,LONG_LINE_STRING,EMBEDDED_FUNCTION_NAME,CAMELCASE,LINE_SPACING,UNNECESSARY_ELSE,MULTIPLE_ASSIGNMENTS
 
 checkpatch() {	# IGNORED FOLDER...
+	local ignored=$1
+	shift
+	run_checkpatch "$ignored" "$@" ! -name '*_trace.h' &&
+	run_checkpatch "$ignored,PARENTHESIS_ALIGNMENT,OPEN_ENDED_LINE" "$@" -name '*_trace.h'
+}
+
+run_checkpatch() {	# IGNORED ARGUMENT-OF-FIND...
 	find "${@:2}" -name '*.[ch]' | each "$source/scripts/checkpatch.pl" --no-tree --strict \
 		--terse --show-types --no-summary --ignore "$1" -f
 }

@@ -26,6 +26,7 @@ char *__real_strndup(const char *text, size_t size);
 int __real_open(const char *path, int flags, ...);
 DIR *__real_opendir(const char *path);
 ssize_t __real_readlink(const char *path, char *buf, size_t size);
+ssize_t __real_read(int fd, void *buf, size_t size);
 
 struct kernel kernel;
 
@@ -240,6 +241,7 @@ char *__wrap_strndup(const char *text, size_t size);
 int __wrap_open(const char *path, int flags, ...);
 DIR *__wrap_opendir(const char *path);
 ssize_t __wrap_readlink(const char *path, char *buf, size_t size);
+ssize_t __wrap_read(int fd, void *buf, size_t size);
 
 static bool no_memory(void)
 {
@@ -314,6 +316,21 @@ ssize_t __wrap_readlink(const char *path, char *buf, size_t size)
 		return answer(ENOENT);
 	snprintf(buf, size, "%s", kernel.link);
 	return (ssize_t)strlen(buf);
+}
+
+ssize_t __wrap_read(int fd, void *buf, size_t size)
+{
+	size_t length = kernel.event.base.length;
+
+	if (!kernel.reads)
+		return __real_read(fd, buf, size);
+	if (!length)
+		return answer(kernel.read);
+	if (length > size)
+		return 0;
+	memcpy(buf, &kernel.event, length);
+	kernel.event.base.length = 0;
+	return (ssize_t)length;
 }
 
 const char *kernel_init(const char *where)

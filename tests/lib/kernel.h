@@ -28,6 +28,9 @@ struct kernel {
 	const char *link;	/* of sysfs */
 	uint32_t info;	/* flags of BO_INFO */
 	struct drm_npu_queue_get_state state;
+	bool reads;	/* read() is of the node: @event, once, else errno @read */
+	struct drm_npu_event_fault event;
+	int read;
 	unsigned int call;	/* the n-th call from now fails with @error; 0 = none */
 	unsigned int alloc;	/* so does the n-th allocation of memory */
 	int error;

@@ -278,6 +278,7 @@ int main(int argc, char **argv)
 	dev = open_node();
 	ok(!strcmp(npu_device_path(dev), node), "a long path");
 	test_fence();
+	test_events();
 	test_addresses();
 	snprintf(model, sizeof(model), "%s/digits.tflite", argv[1]);
 	test_results(model);

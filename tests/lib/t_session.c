@@ -195,6 +195,7 @@ static void test_queues(void)
 {
 	struct npu_fence *fence = NULL, *second = NULL, *imported = NULL;
 	struct drm_npu_queue_get_state state;
+	struct drm_npu_event_fault event;
 	struct drm_npu_perf_query perf;
 	struct npu_queue *queue = NULL;
 	struct pollfd poll_fd;
@@ -239,6 +240,9 @@ static void test_queues(void)
 		ok(npu_queue_submit(victim, &bad.job, 1, NULL, 0, NULL) == -EIO &&
 		   npu_queue_state(victim, NULL, &err) == -EIO, "its queue is banned: %s",
 		   err.text);
+		ok(!npu_device_event(dev, &event) && event.queue_id == npu_queue_id(victim) &&
+		   event.fault.status == DRM_NPU_FAULT_BOUNDS, "an event says so");
+		ok(npu_device_event(dev, &event) == -EAGAIN, "once");
 		npu_queue_destroy(victim);
 		ok(npu_fence_wait(second, 0, &err) == ret, "the fence outlives it");
 		npu_fence_destroy(second);

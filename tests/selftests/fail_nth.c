@@ -356,9 +356,11 @@ static int call_vm_destroy(struct state *s)
 
 static int call_queue_create(struct state *s)
 {
-	uint32_t queue;
+	struct drm_npu_queue_create args = {
+		.vm_id = s->ctx.vm, .flags = DRM_NPU_QUEUE_EVENT,
+	};
 
-	return queue_create_full(s->fd, s->ctx.vm, DRM_NPU_PRIORITY_LOW, 0, &queue);
+	return call(s->fd, DRM_IOCTL_NPU_QUEUE_CREATE, &args);
 }
 
 static int call_queue_get_state(struct state *s)

@@ -171,7 +171,7 @@ static const struct {
 		FIELD(drm_npu_vm_bind, syncs, ARRAY, 2, &layout_sync) } } },
 	{ DRM_IOCTL_NPU_QUEUE_CREATE, { sizeof(struct drm_npu_queue_create), {
 		FIELD(drm_npu_queue_create, vm_id, VM),
-		FIELD(drm_npu_queue_create, flags, FLAGS, 0),
+		FIELD(drm_npu_queue_create, flags, FLAGS, 1),
 		FIELD(drm_npu_queue_create, priority, NUMBER, 4),
 		FIELD(drm_npu_queue_create, hang_timeout_ms, NUMBER, 100),
 		FIELD(drm_npu_queue_create, pad, ZERO) } },

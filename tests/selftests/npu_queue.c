@@ -45,7 +45,7 @@ TEST_F(queue, create_refuses_an_unknown_priority)
 
 TEST_F(queue, create_refuses_flags_and_padding)
 {
-	struct drm_npu_queue_create flags = { .vm_id = self->ctx.vm, .flags = 1 };
+	struct drm_npu_queue_create flags = { .vm_id = self->ctx.vm, .flags = 2 };
 	struct drm_npu_queue_create pad = { .vm_id = self->ctx.vm, .pad = 1 };
 
 	EXPECT_EQ(call(self->fd, DRM_IOCTL_NPU_QUEUE_CREATE, &flags), -EINVAL);

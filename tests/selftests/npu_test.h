@@ -112,6 +112,9 @@ static inline int read_file(const char *path, char *text, size_t size)
 	return ret;
 }
 
+/* Limits of clients and more, see modinfo npu. */
+#define PARAMETERS "/sys/module/npu/parameters/"
+
 #define EMU_ROOT "/sys/kernel/config/npu_emu"
 
 /* An emulated device of a test's own: other tests do not feel its faults. */

@@ -110,6 +110,7 @@ TEST_F_TIMEOUT(vm, address_spaces_run_out, 120)
 
 	/* A device of its own: 65,535 address-space ids, one page table each. */
 	ASSERT_EQ(emu_create(&emu, 1, 1), 0);
+	ASSERT_EQ(write_file(PARAMETERS "client_vms", "0"), 0);
 	fd = device_open_index(emu.index);
 	for (i = 0; i < 70000; i++) {
 		args = (struct drm_npu_vm_create) {};
@@ -122,6 +123,7 @@ TEST_F_TIMEOUT(vm, address_spaces_run_out, 120)
 	ASSERT_EQ(vm_destroy(fd, 1), 0);
 	EXPECT_NE(vm_create(fd), 0);
 	close(fd);
+	EXPECT_EQ(write_file(PARAMETERS "client_vms", "1024"), 0);
 	EXPECT_EQ(emu_remove(&emu), 0);
 }
 

@@ -275,11 +275,27 @@ static void do_vm_bind(struct thread *t)
 
 static void do_queue_create(struct thread *t)
 {
-	uint32_t queue;
+	struct drm_npu_queue_create args = {
+		.vm_id = pick(t, t->pool->vm), .flags = below(&t->rng, 2),
+		.priority = below(&t->rng, 4), .hang_timeout_ms = 1 + below(&t->rng, 3000),
+	};
 
-	if (!queue_create_full(t->fd, pick(t, t->pool->vm), below(&t->rng, 4),
-			       1 + below(&t->rng, 3000), &queue))
-		queue_destroy(t->fd, swap(t, t->pool->queue, queue));
+	if (!call(t->fd, DRM_IOCTL_NPU_QUEUE_CREATE, &args))
+		queue_destroy(t->fd, swap(t, t->pool->queue, args.queue_id));
+}
+
+/* Never waits: the event may be read by another one. */
+static void do_event(struct thread *t)
+{
+	struct pollfd pfd = { .fd = t->fd, .events = POLLIN };
+	struct drm_npu_event_fault event[3];
+	ssize_t n;
+
+	fcntl(t->fd, F_SETFL, fcntl(t->fd, F_GETFL) | O_NONBLOCK);
+	poll(&pfd, 1, 0);
+	n = read(t->fd, event, 1 + below(&t->rng, sizeof(event)));
+	if (n >= (ssize_t)sizeof(event[0]) && !event[0].state)
+		wrong(t, "an event without a reason");
 }
 
 static void do_queue_state(struct thread *t)
@@ -484,8 +500,8 @@ static void do_open(struct thread *t)
 static void (* const actions[])(struct thread *t) = {
 	do_bo_create, do_bo_create, do_bo_map, do_bo_calls, do_query, do_vm_create, do_vm_state,
 	do_vm_bind, do_vm_bind, do_vm_bind, do_queue_create, do_queue_create, do_queue_state,
-	do_submit, do_submit, do_submit, do_submit, do_wait, do_syncobj, do_pattern, do_send,
-	do_receive, do_receive, do_fork, do_open,
+	do_event, do_submit, do_submit, do_submit, do_submit, do_wait, do_syncobj, do_pattern,
+	do_send, do_receive, do_receive, do_fork, do_open,
 };
 
 /* Until the end, or until the device has gone. */

@@ -159,7 +159,9 @@ struct drm_npu_priority_info {
  * @pad: zero
  *
  * New buffers are zeroed.
- * Errors: -ENOENT: no such VM. -EINVAL: size 0. -ENOMEM: size too large.
+ * Errors: -ENOENT: no such VM. -EINVAL: size 0. -ENOMEM: size too large, or no
+ * memory left to the caller's cgroup. -EDQUOT: over a limit of this file, for the
+ * bytes or the number of the buffers that were created through it and still exist.
  */
 struct drm_npu_bo_create {
 	__u64 size;
@@ -287,7 +289,7 @@ struct drm_npu_bo_madvise {
  * @flags: zero
  * @vm_id: out: never 0; valid for this file
  *
- * Errors: -ENOSPC: too many VMs.
+ * Errors: -ENOSPC: too many VMs, of this file or on the device.
  */
 struct drm_npu_vm_create {
 	__u32 flags;
@@ -459,9 +461,14 @@ enum drm_npu_priority {
 #define DRM_NPU_HANG_TIMEOUT_MAX_MS	60000
 
 /**
+ * DRM_NPU_QUEUE_EVENT - send DRM_NPU_EVENT_FAULT if the queue is banned.
+ */
+#define DRM_NPU_QUEUE_EVENT	(1u << 0)
+
+/**
  * struct drm_npu_queue_create - DRM_IOCTL_NPU_QUEUE_CREATE
  * @vm_id: address space of all jobs of the queue
- * @flags: zero
+ * @flags: DRM_NPU_QUEUE_EVENT
  * @priority: enum drm_npu_priority
  * @hang_timeout_ms: a job without progress for so long has hung; 0 = default,
  *                   at most DRM_NPU_HANG_TIMEOUT_MAX_MS
@@ -469,7 +476,8 @@ enum drm_npu_priority {
  * @pad: zero
  *
  * Errors: -ENOENT: no such VM. -EACCES: priority without CAP_SYS_NICE.
- * -ENOSPC: too many queues.
+ * -ENOSPC: too many queues of this file; or, with DRM_NPU_QUEUE_EVENT, DRM_NPU_EVENTS_MAX
+ * events of this file are unread or reserved by other queues.
  */
 struct drm_npu_queue_create {
 	__u32 vm_id;
@@ -550,7 +558,7 @@ enum drm_npu_fault_access {
 };
 
 /**
- * struct drm_npu_fault - what a job did wrong
+ * struct drm_npu_fault - what a job did wrong; all zero but @job if it hung
  * @status: enum drm_npu_fault_status
  * @access: enum drm_npu_fault_access
  * @va: address, for memory faults
@@ -660,17 +668,26 @@ struct drm_npu_perf_query {
 };
 
 /*
- * Events, read() and poll()ed on the accel file: struct drm_event followed by
- * the rest. They are sent for queues and VMs of that file.
+ * Events are read from the accel file: struct drm_event, followed by the rest of
+ * the structure of its type. drm_event.length is the size of both; unknown
+ * types are to be skipped.
+ *
+ * read() returns as many whole events as fit, oldest first; 0 if the first does
+ * not fit; it waits if there is none, or fails with EAGAIN if the file is
+ * O_NONBLOCK. poll() says POLLIN while there are events.
  */
 #define DRM_NPU_EVENT_FAULT	0x80000000	/* struct drm_npu_event_fault */
 
 /**
- * struct drm_npu_event_fault - a queue was banned; not sent yet
+ * struct drm_npu_event_fault - a queue was banned
  * @base: type DRM_NPU_EVENT_FAULT
- * @queue_id: of the queue
- * @state: DRM_NPU_QUEUE_*
+ * @queue_id: of the queue; it may have been destroyed meanwhile
+ * @state: DRM_NPU_QUEUE_*, why
  * @fault: as QUEUE_GET_STATE
+ *
+ * Sent once for each queue with DRM_NPU_QUEUE_EVENT that is banned, before the
+ * fences of its jobs signal; not for queues that are destroyed. The room for it
+ * is reserved by QUEUE_CREATE, so no event is ever lost.
  */
 struct drm_npu_event_fault {
 	struct drm_event base;
@@ -678,6 +695,9 @@ struct drm_npu_event_fault {
 	__u32 state;
 	struct drm_npu_fault fault;
 };
+
+/* Events that a file can hold, unread or to come. */
+#define DRM_NPU_EVENTS_MAX	1024
 
 #define DRM_IOCTL_NPU(access, name, type) \
 	DRM_##access(DRM_COMMAND_BASE + DRM_NPU_##name, struct drm_npu_##type)

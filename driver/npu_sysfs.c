@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/**
+ * DOC: sysfs
+ *
+ * The device that the accel node belongs to (/sys/class/accel/accelN/device) has
+ * npu_busy_time_us, npu_memory_utilization, npu_current_frequency_mhz and
+ * npu_max_frequency_mhz, as other accel devices have them.
+ * Documentation/ABI/testing/sysfs-driver-npu is their contract.
+ *
+ * Reading fails with ENODEV when the device does not answer any more.
+ */
+#include <linux/device.h>
+#include <linux/math64.h>
+#include <linux/sysfs.h>
+
+#include "npu_device.h"
+#include "npu_drv.h"
+#include "npu_gem.h"
+
+#define KHZ_PER_MHZ	1000
+
+static struct npu_device *dev_to_npu(struct device *dev)
+{
+	return dev_get_drvdata(dev);
+}
+
+static ssize_t npu_busy_time_us_show(struct device *dev, struct device_attribute *attr, char *buf)
+{
+	struct npu_device *npu = dev_to_npu(dev);
+	u32 khz = npu->caps.clock_khz;
+	u64 cycles;
+	int ret;
+
+	ret = npu_device_busy_cycles(npu, &cycles);
+	if (ret)
+		return ret;
+	/* A device is busy for as long as its cores are on average. */
+	return sysfs_emit(buf, "%llu\n",
+			  khz ? mul_u64_u32_div(div_u64(cycles, npu->caps.cores),
+						USEC_PER_MSEC, khz) : 0);
+}
+static DEVICE_ATTR_RO(npu_busy_time_us);
+
+static ssize_t npu_memory_utilization_show(struct device *dev, struct device_attribute *attr,
+					   char *buf)
+{
+	struct npu_device *npu = dev_to_npu(dev);
+	struct npu_bo *bo;
+	u64 bytes = 0;
+
+	scoped_guard(mutex, &npu->objects.lock)
+		list_for_each_entry(bo, &npu->objects.bos, node)
+			bytes += READ_ONCE(bo->base.pages) ? bo->base.base.size : 0;
+	return sysfs_emit(buf, "%llu\n", bytes);
+}
+static DEVICE_ATTR_RO(npu_memory_utilization);
+
+static ssize_t npu_current_frequency_mhz_show(struct device *dev, struct device_attribute *attr,
+					      char *buf)
+{
+	u32 khz;
+	int ret;
+
+	ret = npu_device_sense(dev_to_npu(dev), NPU_REG_CLOCK_NOW, &khz);
+	return ret ?: sysfs_emit(buf, "%u\n", khz / KHZ_PER_MHZ);
+}
+static DEVICE_ATTR_RO(npu_current_frequency_mhz);
+
+static ssize_t npu_max_frequency_mhz_show(struct device *dev, struct device_attribute *attr,
+					  char *buf)
+{
+	return sysfs_emit(buf, "%u\n", dev_to_npu(dev)->caps.clock_khz / KHZ_PER_MHZ);
+}
+static DEVICE_ATTR_RO(npu_max_frequency_mhz);
+
+static struct attribute *npu_attrs[] = {
+	&dev_attr_npu_busy_time_us.attr,
+	&dev_attr_npu_memory_utilization.attr,
+	&dev_attr_npu_current_frequency_mhz.attr,
+	&dev_attr_npu_max_frequency_mhz.attr,
+	NULL,
+};
+
+static const struct attribute_group npu_group = {
+	.attrs = npu_attrs,
+};
+
+const struct attribute_group *npu_groups[] = {
+	&npu_group,
+	NULL,
+};

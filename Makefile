@@ -4,7 +4,8 @@ TOP := $(CURDIR)
 BUILD ?= $(TOP)/build
 PREFIX ?= /usr/local
 DESTDIR ?=
-export BUILD PREFIX DESTDIR
+BUS ?= emu
+export BUILD PREFIX DESTDIR BUS
 
 VM := $(TOP)/tests/vm
 DIGITS := $(TOP)/tests/models/digits
@@ -44,6 +45,7 @@ help:
 	@echo 'make clean    removes build/; the cache in ~/.cache/npu stays'
 	@echo
 	@echo 'KERNEL=6.12|7.3|6.12-debug|6.12-kcsan|6.12-uml  kernel of VM and modules'
+	@echo 'BUS=pci  run, test, shell: the NPU is a PCI device, a process of the host'
 	@echo 'NPU_ACCEL=kvm|tcg  accelerator of the VM (default: KVM if it works)'
 
 deps-build:
@@ -71,12 +73,17 @@ programs: lib
 
 TIMED := . $(VM)/lib.sh && timed
 
-run-image: deps
+# BUS=pci: the NPU is a process of the host.
+emu-$(BUS):
+emu-pci:
+	@$(MAKE) -s -C emu/pci
+
+run-image: deps emu-$(BUS)
 	@$(TIMED) "building libnpu and npuctl" $(MAKE) -s lib
 	@$(TIMED) "building the modules" $(VM)/modules.sh >/dev/null
 	@NPU_IMAGE_FILES="$(RUN_FILES)" $(VM)/image.sh
 
-image: deps
+image: deps emu-$(BUS)
 	@$(TIMED) "building libnpu, tools and tests" $(MAKE) -s programs
 	@$(TIMED) "building the modules" $(VM)/modules.sh >/dev/null
 	@NPU_IMAGE_FILES="$(TEST_FILES)" $(VM)/image.sh

@@ -24,6 +24,7 @@
  * npu_debugfs.c         what there is inside; npu_history.c: what went wrong
  * npu_trace.h           tracepoints
  * npu_platform.c        platform devices
+ * npu_pci.c             PCI devices
  * ====================  ======================================================
  *
  * Locking order, outermost first:
@@ -57,6 +58,7 @@
 #include "npu_fdinfo.h"
 #include "npu_gem.h"
 #include "npu_job.h"
+#include "npu_pci.h"
 #include "npu_notify.h"
 #include "npu_queue.h"
 #include "npu_vm.h"
@@ -258,9 +260,16 @@ static int __init npu_init(void)
 		return -ENOMEM;
 	npu_release_wq = alloc_workqueue("npu-release", WQ_UNBOUND, 0);
 	ret = npu_release_wq ? npu_platform_register() : -ENOMEM;
-	if (!ret)
-		return 0;
+	if (ret)
+		goto err_wq;
+	ret = npu_pci_register();
+	if (ret)
+		goto err_platform;
+	return 0;
 
+err_platform:
+	npu_platform_unregister();
+err_wq:
 	if (npu_release_wq)
 		destroy_workqueue(npu_release_wq);
 	destroy_workqueue(npu_close_wq);
@@ -269,6 +278,7 @@ static int __init npu_init(void)
 
 static void __exit npu_exit(void)
 {
+	npu_pci_unregister();
 	npu_platform_unregister();
 	/* The first feeds the second. */
 	destroy_workqueue(npu_close_wq);

@@ -10,7 +10,7 @@ mkdir -p "$BUILD"
 cd "$TOP"
 
 # each COMMAND...: for every line of the input, which it gets as last argument
-each() { xargs -P "$(nproc)" -d '\n' -n 1 "$@"; }
+each() { xargs -r -P "$(nproc)" -d '\n' -n 1 "$@"; }
 
 # Left out of checkpatch:
 # - MAINTAINERS and versions, which an out-of-tree module has none or many of;
@@ -52,15 +52,15 @@ semantic_patches() {
 	reports=$(find "$source/scripts/coccinelle" -name '*.cocci' |
 		grep -v -e badzero -e check_bq27xxx -e stream_open -e swap.cocci |
 		each bash -c 'spatch -D report --very-quiet --no-show-diff --cocci-file "$1" \
-			$(sed -n "s,^// Options: *,,p" "$1") $(find driver emu -name "*.[ch]") 2>&1' _) &&
+			$(sed -n "s,^// Options: *,,p" "$1") $(find driver emu/core emu/kernel -name "*.[ch]") 2>&1' _) &&
 	[ -z "$reports" ] || { echo "$reports"; return 1; }
 }
 
-include=(-D_GNU_SOURCE -I{lib,uapi,driver,emu/core,tests/unit,tests/lib}
+include=(-D_GNU_SOURCE -I{lib,uapi,driver,emu/core,emu/pci,tests/unit,tests/lib}
 	 -isystem "$source/tools/testing/selftests" $(pkg-config --cflags libdrm))
 
 clang_tidy() {
-	find lib tools emu/core tests -name '*.c' |
+	find lib tools emu/core emu/pci tests -name '*.c' |
 		each bash -c 'clang-tidy --quiet "${@: -1}" -- -std=gnu11 "${@:1:$#-1}" 2>/dev/null' \
 			_ "${include[@]}" | sed -n '/ error: /p'
 }
@@ -69,7 +69,7 @@ cpp_check() {
 	cppcheck -j "$(nproc)" -q --enable=warning,style,performance,portability --std=c11 \
 		--error-exitcode=1 --template='{file}:{line}: {severity}: {message} [{id}]' \
 		--suppressions-list=tests/cppcheck.txt --suppress="*:$source/*" \
-		"${include[@]/#-isystem/-I}" lib tools emu/core tests
+		"${include[@]/#-isystem/-I}" lib tools emu/core emu/pci tests
 }
 
 # Not reported: paths have no spaces, lists of words are split deliberately,
@@ -86,8 +86,8 @@ spelling() {
 		xargs codespell -q 2 -L fo,inflight,inout
 }
 
-check "checkpatch, kernel" checkpatch "$kernel_style" driver emu uapi
-check "checkpatch, user space" checkpatch "$user_style" lib tools tests/selftests
+check "checkpatch, kernel" checkpatch "$kernel_style" driver emu/core emu/kernel uapi
+check "checkpatch, user space" checkpatch "$user_style" lib tools emu/pci tests/selftests
 check "kernel-doc" kernel_doc
 check "sparse" sparse
 check "semantic patches" semantic_patches

@@ -14,6 +14,9 @@
 # boot works in it. NPU_SMP and NPU_MEM: processors (2) and MiB (2048; with
 # KASAN's shadow 4096).
 # The VM can write files to the folder NPU_SHARE, if set: its /share.
+#
+# BUS=pci: the NPU is a PCI device in a process of its own (npu-emu), not one that
+# the kernel emulates. NPU_EMU has its options; "OPTIONS; OPTIONS" are two NPUs.
 . "$(dirname "$0")/lib.sh"
 
 name=command limit=600 append= interactive=
@@ -48,14 +51,20 @@ overlay() {
 	(cd "$tmp" && echo "$1" | cpio --quiet -o -H newc -R 0:0)
 }
 
+# What every kernel is told; those with KUnit would run all tests of all modules.
+base="loglevel=7 panic=-1 oops=panic kunit.filter_glob=none"
+
 # Three serial ports: the kernel's log, what the command prints, its exit code.
 qemu=(qemu-system-x86_64 -M q35 -m "$memory" -smp "${NPU_SMP:-2}" -no-reboot
       -nodefaults -display none -kernel "$image")
+case ${BUS:-emu} in
+emu)	;;
+pci)	. "$TOP/tests/vm/pci.sh" ;;
+*)	die "BUS is emu or pci, not '$BUS'" ;;
+esac
 tcg=(-accel tcg,thread=multi -cpu max)
 kvm=(-accel kvm -cpu host)
-base="console=ttyS0 panic=-1 oops=panic loglevel=7 kfence.sample_interval=100 clocksource=tsc tsc=reliable"
-# Kernels with KUnit would run all tests of all modules.
-base+=" kunit.filter_glob=none"
+pc="console=ttyS0 kfence.sample_interval=100 clocksource=tsc tsc=reliable $base"
 [ -z "${NPU_SHARE:-}" ] ||
 	qemu+=(-virtfs "local,path=$NPU_SHARE,mount_tag=share,security_model=none,multidevs=remap")
 
@@ -69,8 +78,8 @@ kvm_works() {
 		{ cat "$dir/initrd"; overlay command true; } >"$work/probe"
 		answer=no
 		# Where KVM is broken, QEMU may even abort; the shell is not to say so.
-		if (timeout 10 "${qemu[@]}" "${kvm[@]}" -initrd "$work/probe" \
-			-append "$base npu.load=0" -serial null -serial null \
+		if (timeout 10 "${inside[@]}" "${qemu[@]}" "${kvm[@]}" -initrd "$work/probe" \
+			-append "$pc npu.load=0" -serial null -serial null \
 			-serial "file:$work/probe.code" </dev/null >/dev/null; exit $?) 2>/dev/null &&
 		   grep -q '^0' "$work/probe.code"; then
 			answer=yes
@@ -88,14 +97,14 @@ boot_qemu() {
 	"")	if kvm_works; then accel=("${kvm[@]}"); else accel=("${tcg[@]}"); fi ;;
 	*)	die "NPU_ACCEL is kvm or tcg, not '$NPU_ACCEL'" ;;
 	esac
-	qemu+=("${accel[@]}" -initrd "$work/initrd" -append "$base $append" -monitor none
+	qemu+=("${accel[@]}" -initrd "$work/initrd" -append "$pc $append" -monitor none
 	       -serial "file:$work/kernel.log")
 	if [ -n "$interactive" ]; then
-		"${qemu[@]}" -chardev stdio,id=ours,mux=on,signal=off \
+		"${inside[@]}" "${qemu[@]}" -chardev stdio,id=ours,mux=on,signal=off \
 			-serial chardev:ours -serial "file:$work/code"
 	else
 		# It must not find a terminal at its output.
-		timeout --foreground "$limit" "${qemu[@]}" -serial file:/dev/stdout \
+		timeout --foreground "$limit" "${inside[@]}" "${qemu[@]}" -serial file:/dev/stdout \
 			-serial "file:$work/code" </dev/null | cat
 		return "${PIPESTATUS[0]}"
 	fi
@@ -106,8 +115,7 @@ boot_qemu() {
 boot_uml() {
 	local uml=(taskset -c "$(($(nproc) - 1))" "$image" "mem=${memory}M"
 		"initrd=$work/initrd" "uml_dir=$work" umid=vm con0=null,fd:5 con=null
-		ssl2=null,fd:6 ssl=null loglevel=7 panic=-1 oops=panic
-		kunit.filter_glob=none $append)
+		ssl2=null,fd:6 ssl=null $base $append)
 	[ -z "${NPU_SHARE:-}" ] || uml+=("npu.share=$NPU_SHARE")
 	if [ -n "$interactive" ]; then
 		"${uml[@]}" ssl1=fd:0,fd:1
@@ -119,11 +127,10 @@ boot_uml() {
 }
 
 boot() {
-	if [ "$("$TOP/tests/vm/kernel.sh" arch)" = um ]; then
-		boot_uml
-	else
-		boot_qemu
-	fi
+	case $image in
+	*/linux)	boot_uml ;;
+	*)		boot_qemu ;;
+	esac
 }
 
 if [ -n "$interactive" ]; then

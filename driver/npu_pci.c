@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/**
+ * DOC: PCI
+ *
+ * An NPU on PCI has its registers in BAR 0, its doorbells in BAR 2 and one or more
+ * message-signalled interrupts. Everything else is the same as on other buses.
+ */
+#include <linux/io.h>
+#include <linux/module.h>
+#include <linux/pci.h>
+
+#include "npu_device.h"
+#include "npu_drv.h"
+#include "npu_pci.h"
+
+/* Not registered: QEMU uses the vendor number for devices of its own. */
+#define NPU_PCI_VENDOR	0x1234
+#define NPU_PCI_DEVICE	0x4e50
+
+#define NPU_PCI_REGISTERS	0	/* BARs */
+#define NPU_PCI_DOORBELLS	2
+
+/**
+ * struct npu_pci - an NPU on PCI
+ * @bus: what the driver sees
+ * @registers: BAR 0
+ * @doorbells: BAR 2
+ */
+struct npu_pci {
+	struct npu_bus bus;
+	void __iomem *registers;
+	void __iomem *doorbells;
+};
+
+static u32 npu_pci_read(void *priv, u32 reg)
+{
+	struct npu_pci *pci = priv;
+
+	return readl(pci->registers + reg);
+}
+
+static void npu_pci_write(void *priv, u32 reg, u32 value)
+{
+	struct npu_pci *pci = priv;
+
+	writel(value, pci->registers + reg);
+}
+
+static void npu_pci_doorbell(void *priv, u32 slot, u32 value)
+{
+	struct npu_pci *pci = priv;
+
+	writel(value, pci->doorbells + NPU_DOORBELL(slot));
+}
+
+static int npu_pci_map(struct npu_pci *pci, struct pci_dev *pdev)
+{
+	if (pci_resource_len(pdev, NPU_PCI_REGISTERS) < NPU_REG_SPACE)
+		return -ENODEV;
+	pci->registers = pcim_iomap_region(pdev, NPU_PCI_REGISTERS, "npu registers");
+	if (IS_ERR(pci->registers))
+		return PTR_ERR(pci->registers);
+	pci->doorbells = pcim_iomap_region(pdev, NPU_PCI_DOORBELLS, "npu doorbells");
+	return PTR_ERR_OR_ZERO(pci->doorbells);
+}
+
+static int npu_pci_get_irqs(struct npu_pci *pci, struct pci_dev *pdev)
+{
+	int i, count;
+
+	count = pci_alloc_irq_vectors(pdev, 1, NPU_MAX_IRQS, PCI_IRQ_MSIX | PCI_IRQ_MSI);
+	if (count < 0)
+		return count;
+	for (i = 0; i < count; i++)
+		pci->bus.irq[i] = pci_irq_vector(pdev, i);
+	pci->bus.irqs = count;
+	return 0;
+}
+
+static int npu_pci_probe(struct pci_dev *pdev, const struct pci_device_id *id)
+{
+	struct npu_pci *pci;
+	int ret;
+
+	pci = devm_kzalloc(&pdev->dev, sizeof(*pci), GFP_KERNEL);
+	if (!pci)
+		return -ENOMEM;
+	pci->bus = (struct npu_bus) {
+		.dev = &pdev->dev,
+		.read = npu_pci_read,
+		.write = npu_pci_write,
+		.doorbell = npu_pci_doorbell,
+		.priv = pci,
+	};
+
+	ret = pcim_enable_device(pdev);
+	if (ret)
+		return ret;
+	ret = npu_pci_map(pci, pdev);
+	if (ret)
+		return ret;
+	pci_set_master(pdev);
+	ret = npu_pci_get_irqs(pci, pdev);
+	if (ret)
+		return ret;
+	ret = npu_device_probe(&pci->bus);
+	if (ret)
+		pci_free_irq_vectors(pdev);
+	return ret;
+}
+
+static void npu_pci_remove(struct pci_dev *pdev)
+{
+	npu_device_remove(&pdev->dev);
+	pci_free_irq_vectors(pdev);
+}
+
+static const struct pci_device_id npu_pci_ids[] = {
+	{ PCI_DEVICE(NPU_PCI_VENDOR, NPU_PCI_DEVICE) },
+	{ }
+};
+MODULE_DEVICE_TABLE(pci, npu_pci_ids);
+
+static struct pci_driver npu_pci_driver = {
+	.name = "npu",
+	.id_table = npu_pci_ids,
+	.dev_groups = npu_groups,
+	.probe = npu_pci_probe,
+	.remove = npu_pci_remove,
+};
+
+int npu_pci_register(void)
+{
+	return pci_register_driver(&npu_pci_driver);
+}
+
+void npu_pci_unregister(void)
+{
+	pci_unregister_driver(&npu_pci_driver);
+}

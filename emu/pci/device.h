@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The NPU as a PCI function: device model, BARs, interrupts, threads.
+ *
+ * Threads: the caller of vfu_handle() answers register accesses and never
+ * computes. One thread per core computes, one keeps the model's timer.
+ */
+#ifndef _DEVICE_H_
+#define _DEVICE_H_
+
+#include "npu_model.h"
+#include "vfio_user.h"
+
+/**
+ * struct npu_pci_options - what kind of device
+ * @config: of the model
+ * @msi: MSI instead of MSI-X
+ */
+struct npu_pci_options {
+	struct npu_model_config config;
+	bool msi;
+};
+
+struct npu_pci;
+
+/**
+ * npu_pci_create() - power a device on
+ * @options: of the device
+ *
+ * Return: the device; NULL: a size is out of range, or no memory or thread.
+ */
+struct npu_pci *npu_pci_create(const struct npu_pci_options *options);
+void npu_pci_destroy(struct npu_pci *npu);
+
+/* What the client sees of it; valid as long as the device. */
+const struct vfu_device *npu_pci_vfu(const struct npu_pci *npu);
+struct npu_model *npu_pci_model(struct npu_pci *npu);
+
+/* The same from the outside, of a device that is no longer there: all ones. */
+void npu_pci_vfu_gone(const struct npu_pci_options *options, struct vfu_device *dev);
+
+#endif /* _DEVICE_H_ */

@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: MIT
+/*
+ * npu-emu as a process, attached to this test instead of QEMU: registers,
+ * configuration space, reset, power states, guest memory, interrupts; a worker
+ * that dies, and its successor. Usage: process NPU-EMU
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <linux/pci_regs.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "../unit/test.h"
+#include "client.h"
+#include "npu_regs.h"
+
+#define RAM		(1u << 20)
+#define RAM_AT		0x10000000ull
+#define ONES		0xffffffffu
+#define REGISTERS	0	/* BAR */
+
+static char path[64];
+
+static int connect_to(const char *suffix)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int i;
+
+	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s%s", path, suffix);
+	for (i = 0; i < 1000; i++) {
+		if (!connect(fd, (struct sockaddr *)&addr, sizeof(addr)))
+			return fd;
+		usleep(10000);
+	}
+	close(fd);
+	return -1;
+}
+
+static bool command(const char *line, const char *wanted)
+{
+	int fd = connect_to(".control");
+	char answer[256] = "";
+
+	if (send(fd, line, strlen(line), MSG_NOSIGNAL) > 0)
+		recv(fd, answer, sizeof(answer) - 1, 0);
+	close(fd);
+	if (strcmp(answer, wanted))
+		printf("# %s: %s\n", line, answer);
+	return !strcmp(answer, wanted);
+}
+
+static uint32_t reg(int s, uint32_t offset)
+{
+	return client_read32(s, REGISTERS, offset);
+}
+
+/* Where a capability is in configuration space. */
+static uint8_t find_capability(int s, uint8_t id)
+{
+	uint8_t at = 0, entry[2];
+	int i;
+
+	client_read(s, VFU_CONFIG, PCI_CAPABILITY_LIST, &at, 1);
+	for (i = 0; at && i < 48; i++) {
+		client_read(s, VFU_CONFIG, at, entry, 2);
+		if (entry[0] == id)
+			return at;
+		at = entry[1];
+	}
+	return 0;
+}
+
+static void enable(int s)
+{
+	uint16_t value = PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER;
+
+	client_write(s, VFU_CONFIG, PCI_COMMAND, &value, 2);
+}
+
+static void test_identity(int s)
+{
+	test_eq(client_version(s), 0, "a client comes");
+	test_eq(client_read32(s, VFU_CONFIG, PCI_VENDOR_ID), 0x4e501234, "vendor and device");
+	test_eq(client_read32(s, VFU_CONFIG, PCI_CLASS_REVISION) >> 8, 0x120000, "class");
+	test_ok(find_capability(s, PCI_CAP_ID_PM) && find_capability(s, PCI_CAP_ID_EXP) &&
+		find_capability(s, PCI_CAP_ID_MSIX), "capabilities");
+	test_eq(reg(s, NPU_REG_ID), NPU_ID, "the NPU answers");
+	client_write32(s, VFU_CONFIG, PCI_VENDOR_ID, 0);
+	test_eq(client_read32(s, VFU_CONFIG, PCI_VENDOR_ID), 0x4e501234, "it keeps its identity");
+	client_write32(s, VFU_CONFIG, PCI_BASE_ADDRESS_0, ONES);
+	test_eq(client_read32(s, VFU_CONFIG, PCI_BASE_ADDRESS_0),
+		(uint32_t)-NPU_REG_SPACE | PCI_BASE_ADDRESS_MEM_TYPE_64, "size of BAR 0");
+}
+
+static bool wait_readable(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+
+	return poll(&p, 1, 10000) == 1;
+}
+
+/* The end of a reset is on vector 1, and needs no memory. */
+static void test_interrupt(int s)
+{
+	int event = eventfd(0, EFD_CLOEXEC);
+
+	test_eq(client_irq(s, VFU_MSIX, 1, event), 0, "an eventfd for vector 1");
+	enable(s);
+	client_write32(s, REGISTERS, NPU_REG_IRQ_ENABLE, ONES);
+	client_write32(s, REGISTERS, NPU_REG_RESET, NPU_RESET_FUNCTION);
+	test_ok(wait_readable(event), "the end of a reset interrupts");
+	test_eq(reg(s, NPU_REG_RESET), 0, "and is seen");
+	close(event);
+}
+
+static void test_flr(int s)
+{
+	uint8_t at = find_capability(s, PCI_CAP_ID_EXP);
+	uint16_t flr = PCI_EXP_DEVCTL_BCR_FLR, command = 0;
+
+	test_ok(client_read32(s, VFU_CONFIG, at + PCI_EXP_DEVCAP) & PCI_EXP_DEVCAP_FLR,
+		"FLR is offered");
+	enable(s);
+	client_write32(s, REGISTERS, NPU_REG_CONTROL, NPU_CONTROL_ENABLE);
+	test_eq(reg(s, NPU_REG_CONTROL), NPU_CONTROL_ENABLE, "the NPU is on");
+	test_eq(client_write(s, VFU_CONFIG, at + PCI_EXP_DEVCTL, &flr, 2), 0, "FLR");
+	test_eq(reg(s, NPU_REG_CONTROL), 0, "the NPU is off");
+	client_read(s, VFU_CONFIG, PCI_COMMAND, &command, 2);
+	test_eq(command, 0, "and so is its bus interface");
+}
+
+static void set_power(int s, uint16_t state)
+{
+	client_write(s, VFU_CONFIG, find_capability(s, PCI_CAP_ID_PM) + PCI_PM_CTRL, &state, 2);
+}
+
+static void test_power(int s)
+{
+	client_write32(s, REGISTERS, NPU_REG_CONTROL, NPU_CONTROL_ENABLE);
+	set_power(s, 3);
+	test_eq(reg(s, NPU_REG_ID), ONES, "nobody answers in D3");
+	client_write32(s, REGISTERS, NPU_REG_CONTROL, 0);
+	set_power(s, 0);
+	test_eq(reg(s, NPU_REG_ID), NPU_ID, "D0 again");
+	test_eq(reg(s, NPU_REG_CONTROL), NPU_CONTROL_ENABLE, "registers have kept their values");
+}
+
+static void test_memory(int s, int ram)
+{
+	test_eq(client_map(s, RAM_AT, RAM, ram, 0, VFU_MAP_READ | VFU_MAP_WRITE), 0, "memory");
+	test_eq(client_map(s, RAM_AT + RAM, RAM, ram, 4096, VFU_MAP_READ), -EINVAL,
+		"memory beyond the end of its file");
+	test_eq(client_map(s, RAM_AT + RAM / 2, RAM / 2, ram, 0, VFU_MAP_READ), -EEXIST,
+		"memory where there is some");
+	test_eq(client_map(s, 0x800, 4096, ram, 0, VFU_MAP_READ), -EINVAL, "not aligned");
+	test_eq(client_unmap(s, RAM_AT, RAM / 2), -EINVAL, "a part of it is not taken away");
+	test_eq(client_unmap(s, RAM_AT, RAM), 0, "all of it is");
+	test_eq(client_map(s, RAM_AT, RAM, ram, 0, VFU_MAP_READ | VFU_MAP_WRITE), 0,
+		"and comes back");
+}
+
+static void test_death(int s)
+{
+	uint32_t id = NPU_ID;
+	int i;
+
+	test_ok(command("restart", "error: the device is there\n"), "no second worker");
+	test_ok(command("kill", "ok\n"), "the worker is killed");
+	for (i = 0; i < 1000 && id == NPU_ID; i++)
+		id = reg(s, NPU_REG_ID);
+	test_eq(id, ONES, "all registers are ones");
+	test_eq(client_read32(s, VFU_CONFIG, PCI_VENDOR_ID), ONES, "configuration space too");
+	test_eq(client_write32(s, REGISTERS, NPU_REG_CONTROL, 0), 0, "writes are lost");
+	test_eq(client_unmap(s, 0x7000, 0x1000), 0, "the client goes on");
+	test_ok(command("fault hang 1", "error: there is no device\n"), "no fault of no device");
+	test_ok(command("restart", "ok\n"), "a new worker");
+	test_eq(reg(s, NPU_REG_ID), NPU_ID, "the NPU answers");
+	test_eq(client_map(s, RAM_AT, 4096, 0, 0, VFU_MAP_READ), -EINVAL,
+		"standard input is no memory");
+	test_interrupt(s);
+	test_eq(client_unmap(s, RAM_AT, RAM / 2), -EINVAL, "it has the memory that the old one had");
+}
+
+static void test_commands(void)
+{
+	test_ok(command("bus_errors", "0\n"), "no bus errors");
+	test_ok(command("fault hang 0", "ok\n"), "a fault");
+	test_ok(command("fault nothing 1", "error: no such fault\n"), "no such fault");
+	test_ok(command("fault hang 1 2", "error: no such command\n"), "too many arguments");
+	test_ok(command("nonsense", "error: no such command\n"), "no such command");
+}
+
+int main(int argc, char **argv)
+{
+	int s, ram, status = -1;
+	pid_t pid;
+
+	if (argc < 2)
+		return 2;
+	test_seed();
+	snprintf(path, sizeof(path), "/tmp/npu-emu-test-%d", getpid());
+	ram = memfd_create("ram", MFD_CLOEXEC);
+	if (ram < 0 || ftruncate(ram, RAM))
+		return 1;
+	pid = fork();
+	if (!pid) {
+		execl(argv[1], argv[1], "--socket", path, "--cores", "3", "--queues", "8", NULL);
+		_exit(127);
+	}
+	s = connect_to("");
+	test_ok(s >= 0, "npu-emu listens");
+	test_identity(s);
+	test_eq(reg(s, NPU_REG_CORES), 3, "cores as asked for");
+	test_eq(reg(s, NPU_REG_SLOTS), 8, "queues as asked for");
+	test_interrupt(s);
+	test_flr(s);
+	test_power(s);
+	test_memory(s, ram);
+	test_commands();
+	test_death(s);
+	close(s);
+
+	s = connect_to("");
+	test_eq(client_version(s), 0, "the next client is served");
+	test_eq(reg(s, NPU_REG_ID), NPU_ID, "by a new device");
+	kill(pid, SIGTERM);
+	waitpid(pid, &status, 0);
+	test_ok(WIFEXITED(status) && !WEXITSTATUS(status), "SIGTERM ends it");
+	test_ok(access(path, F_OK), "its socket is gone");
+	close(s);
+	return test_done();
+}

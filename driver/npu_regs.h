@@ -23,6 +23,7 @@
 #define NPU_REG_FEATURES		0x000c	/* NPU_FEATURE_* */
 #define   NPU_FEATURE_REPORT		(1u << 0)	/* writes struct npu_report */
 #define   NPU_FEATURE_CORE_RESET	(1u << 1)
+#define   NPU_FEATURE_POWER_OFF		(1u << 2)	/* POWER takes writes */
 #define NPU_REG_ISA_FEATURES_LO		0x0010	/* NPU_ISA_FEATURE_* */
 #define NPU_REG_ISA_FEATURES_HI		0x0014
 #define NPU_REG_SLOTS			0x0018	/* 1 to NPU_MAX_SLOTS */
@@ -92,9 +93,9 @@
 #define NPU_REG_TLB_SEQ			0x0314	/* last issued, wraps */
 #define NPU_REG_TLB_DONE		0x0318	/* last completed, wraps */
 
-/* ---- Counters, power (read only) ------------------------------------------- */
+/* ---- Counters, power (read only but for POWER) ------------------------------ */
 
-#define NPU_REG_POWER			0x0400
+#define NPU_REG_POWER			0x0400	/* write: OFF, or IDLE to switch on */
 #define   NPU_POWER_OFF			0
 #define   NPU_POWER_IDLE		1
 #define   NPU_POWER_ON			2

@@ -9,6 +9,7 @@
 
 #define NPU_TEMPERATURE_IDLE	35000	/* millidegrees */
 #define NPU_TEMPERATURE_CORE	2500
+#define NPU_POWER_MW_OFF	5
 #define NPU_POWER_MW_IDLE	150
 #define NPU_POWER_MW_CORE	900
 #define NPU_TILE_US		100
@@ -129,6 +130,38 @@ static void npu_reset_write(struct npu_model *model, u32 value)
 	}
 }
 
+/* ---- Power -------------------------------------------------------------------------- */
+
+static bool npu_may_switch_off(const struct npu_model *model)
+{
+	u32 i;
+
+	if (model->resetting || model->core_resets || model->tlb_seq != model->tlb_done)
+		return false;
+	for (i = 0; i < model->config.slots; i++) {
+		if (model->slots[i].state != NPU_SLOT_EMPTY)
+			return false;
+	}
+	return true;
+}
+
+static void npu_power_write(struct npu_model *model, u32 value)
+{
+	u32 i;
+
+	if (value == NPU_POWER_IDLE)
+		model->off = false;
+	if (value != NPU_POWER_OFF || !npu_may_switch_off(model))
+		return;
+	model->off = true;
+	npu_registers_default(model);
+	npu_irq_enable(model, 0);
+	for (i = 0; i < model->config.slots; i++)
+		model->slots[i].context = 0;
+	for (i = 0; i < model->config.cores; i++)
+		model->cores[i].flush = true;
+}
+
 /* ---- Reading ------------------------------------------------------------------------- */
 
 static u32 npu_cores_busy(const struct npu_model *model)
@@ -153,7 +186,7 @@ static u32 npu_read_discovery(const struct npu_model *model, u32 reg)
 	case NPU_REG_ISA:
 		return NPU_ISA_MAJOR << 16 | NPU_ISA_MINOR;
 	case NPU_REG_FEATURES:
-		return NPU_FEATURE_REPORT | NPU_FEATURE_CORE_RESET;
+		return NPU_FEATURE_REPORT | NPU_FEATURE_CORE_RESET | NPU_FEATURE_POWER_OFF;
 	case NPU_REG_ISA_FEATURES_LO:
 		return (u32)NPU_ISA_FEATURES;
 	case NPU_REG_SLOTS:
@@ -197,13 +230,16 @@ static u32 npu_read_power(const struct npu_model *model, u32 reg)
 
 	switch (reg) {
 	case NPU_REG_POWER:
+		if (model->off)
+			return NPU_POWER_OFF;
 		return busy ? NPU_POWER_ON : NPU_POWER_IDLE;
 	case NPU_REG_CLOCK_NOW:
-		return model->config.clock_khz;
+		return model->off ? 0 : model->config.clock_khz;
 	case NPU_REG_TEMPERATURE:
 		return NPU_TEMPERATURE_IDLE + NPU_TEMPERATURE_CORE * busy;
 	case NPU_REG_POWER_MW:
-		return NPU_POWER_MW_IDLE + NPU_POWER_MW_CORE * busy;
+		return model->off ? NPU_POWER_MW_OFF :
+				    NPU_POWER_MW_IDLE + NPU_POWER_MW_CORE * busy;
 	default:
 		return 0;
 	}
@@ -215,7 +251,7 @@ static u32 npu_read_control(const struct npu_model *model, u32 reg)
 	case NPU_REG_CONTROL:
 		return model->control;
 	case NPU_REG_STATUS:
-		return (model->resetting ? 0 : NPU_STATUS_READY) |
+		return (model->resetting || model->off ? 0 : NPU_STATUS_READY) |
 		       (model->fatal ? NPU_STATUS_FATAL : 0);
 	case NPU_REG_RESET:
 		return (model->resetting ? NPU_RESET_FUNCTION : 0) |
@@ -365,6 +401,9 @@ static void npu_write_control(struct npu_model *model, u32 reg, u32 value)
 	case NPU_REG_RESET:
 		npu_reset_write(model, value);
 		break;
+	case NPU_REG_POWER:
+		npu_power_write(model, value);
+		break;
 	case NPU_REG_WEIGHT(0):
 	case NPU_REG_WEIGHT(1):
 	case NPU_REG_WEIGHT(2):
@@ -414,7 +453,7 @@ void npu_model_write(struct npu_model *model, u32 reg, u32 value)
 {
 	unsigned long flags = npu_lock(model);
 
-	if (model->gone)
+	if (model->gone || (model->off && reg != NPU_REG_POWER))
 		goto out;
 	/* During a function reset only the interrupt registers take writes. */
 	if (reg == NPU_REG_IRQ_STATUS)
@@ -477,6 +516,7 @@ void npu_model_inject(struct npu_model *model, enum npu_inject what, u64 arg)
 	/* What comes back has been without power. */
 	if (back) {
 		model->ended = false;
+		model->off = false;
 		model->irq_enable = 0;
 		npu_function_reset(model);
 	}

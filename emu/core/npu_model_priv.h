@@ -499,6 +499,7 @@ struct npu_model {
 
 	/* Everything below is under the lock. */
 	bool gone;
+	bool off;		/* no power to the cores */
 	bool ended;		/* cores execute nothing any more */
 	bool resetting;
 	bool fatal;

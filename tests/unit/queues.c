@@ -773,6 +773,56 @@ static void test_gone(void)
 	end("gone");
 }
 
+static void test_power(void)
+{
+	struct host_queue *q;
+	u64 time;
+
+	begin();
+	q = queue(0, 1);
+	test_ok(host_reg(h, NPU_REG_FEATURES) & NPU_FEATURE_POWER_OFF, "can be switched off");
+	host_set(h, NPU_REG_POWER, NPU_POWER_OFF);
+	test_eq(host_reg(h, NPU_REG_POWER), NPU_POWER_IDLE, "not with a queue in a slot");
+	go(q, 100, 0);
+	host_steps(h, 500);
+	test_eq(host_done(q), 1, "which works on");
+	host_command(q, NPU_SLOT_UNBIND);
+	host_steps(h, 10);
+	host_invalidate(s, 0, 0);
+	host_set(h, NPU_REG_POWER, NPU_POWER_OFF);
+	test_eq(host_reg(h, NPU_REG_POWER), NPU_POWER_OFF, "with none it is");
+	test_ok(host_reg(h, NPU_REG_ID) == NPU_ID && !host_reg(h, NPU_REG_CLOCK_NOW) &&
+		!(host_reg(h, NPU_REG_STATUS) & NPU_STATUS_READY), "registers say so");
+
+	h->irqs[0] = h->irqs[1] = 0;
+	host_set(h, NPU_REG_IRQ_ENABLE, ~0u);
+	host_set(h, NPU_REG_CONTROL, NPU_CONTROL_ENABLE);
+	host_set(h, NPU_REG_RESET, NPU_RESET_FUNCTION);
+	host_bind(q, 0);
+	host_ring_doorbell(q);
+	test_eq(host_steps(h, 10), 0, "nothing runs");
+	test_ok(!host_reg(h, NPU_REG_IRQ_ENABLE) && !host_reg(h, NPU_REG_CONTROL) &&
+		!host_reg(h, NPU_REG_RESET) && host_state(q) == NPU_SLOT_EMPTY && !h->irqs[0] &&
+		!h->irqs[1], "no register takes a write");
+	time = host_reg(h, NPU_REG_TIME_LO);
+	h->time += 1000;
+	test_ok(host_reg(h, NPU_REG_TIME_LO) >= time + 1000, "time goes on");
+
+	host_set(h, NPU_REG_POWER, NPU_POWER_IDLE);
+	test_ok(host_reg(h, NPU_REG_POWER) == NPU_POWER_IDLE &&
+		host_reg(h, NPU_REG_STATUS) & NPU_STATUS_READY, "comes on");
+	test_ok(!host_reg(h, NPU_REG_EVENT_ORDER) && !host_reg(h, NPU_REG_CONTROL),
+		"as after a reset");
+	host_enable(h, 4);
+	host_bind(q, 0);
+	go(q, 100, 0);
+	host_steps(h, 500);
+	test_eq(host_done(q), 2, "the queue goes on where it was");
+	host_command(q, NPU_SLOT_STOP);
+	host_queue_free(q);
+	end("power");
+}
+
 /* ---- Main --------------------------------------------------------------------------------------------- */
 
 int main(void)
@@ -795,5 +845,6 @@ int main(void)
 	test_hang();
 	test_corrupt();
 	test_gone();
+	test_power();
 	return test_done();
 }

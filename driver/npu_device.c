@@ -57,7 +57,7 @@ static u64 npu_read64(struct npu_device *npu, u32 reg)
 
 /**
  * npu_device_time() - device time in nanoseconds
- * @npu: device; the caller is inside npu_dev_enter()
+ * @npu: device that is on
  */
 u64 npu_device_time(struct npu_device *npu)
 {
@@ -65,47 +65,19 @@ u64 npu_device_time(struct npu_device *npu)
 }
 
 /**
- * npu_device_sense() - read a sensor register
- * @npu: device
- * @reg: register that has no effects
- * @value: what it says
- *
- * Return: 0, or -ENODEV if the device does not answer.
- */
-int npu_device_sense(struct npu_device *npu, u32 reg, u32 *value)
-{
-	int ret = 0;
-	int idx;
-
-	if (!npu_dev_enter(npu, &idx))
-		return -ENODEV;
-	*value = npu_read(npu, reg);
-	if (*value == ~0u && npu_is_gone(npu))
-		ret = -ENODEV;
-	drm_dev_exit(idx);
-	return ret;
-}
-
-/**
  * npu_device_busy_cycles() - what the cores have worked since power-on
- * @npu: device
- * @cycles: sum of all cores
+ * @npu: device that is on
  *
- * Return: 0, or -ENODEV if the device does not answer.
+ * Return: sum of all cores.
  */
-int npu_device_busy_cycles(struct npu_device *npu, u64 *cycles)
+u64 npu_device_busy_cycles(struct npu_device *npu)
 {
+	u64 cycles = 0;
 	unsigned int i;
-	int ret, idx;
 
-	if (!npu_dev_enter(npu, &idx))
-		return -ENODEV;
-	*cycles = 0;
 	for (i = 0; i < npu->caps.cores; i++)
-		*cycles += npu_read64(npu, NPU_REG_CORE_BUSY_LO(i));
-	ret = npu_is_gone(npu) ? -ENODEV : 0;
-	drm_dev_exit(idx);
-	return ret;
+		cycles += npu_read64(npu, NPU_REG_CORE_BUSY_LO(i));
+	return cycles;
 }
 
 static int npu_device_identify(struct npu_device *npu)
@@ -203,6 +175,28 @@ bool npu_device_reset(struct npu_device *npu)
 	return true;
 }
 
+/**
+ * npu_device_wake() - bring a device into the state of power-on, whatever it is in
+ * @npu: device; may sleep, but is in the fence signalling path
+ *
+ * Return: true if it is, and no DMA is under way.
+ */
+bool npu_device_wake(struct npu_device *npu)
+{
+	unsigned long deadline = jiffies + msecs_to_jiffies(2 * npu->caps.reset_ms) + 2;
+
+	if (npu_read(npu, NPU_REG_POWER) != NPU_POWER_OFF)
+		return npu_device_reset(npu);
+
+	npu_write(npu, NPU_REG_POWER, NPU_POWER_IDLE);
+	while (npu_read(npu, NPU_REG_POWER) == NPU_POWER_OFF) {
+		if (time_after(jiffies, deadline))
+			return false;
+		usleep_range(500, 1000);
+	}
+	return true;
+}
+
 static void npu_device_set_lost(struct npu_device *npu)
 {
 	/* The lock is that of the list which nobody serves any more. */
@@ -260,6 +254,8 @@ static int npu_device_init(struct npu_device *npu)
 	INIT_LIST_HEAD(&npu->objects.binds);
 	ida_init(&npu->objects.asids);
 	xa_init_flags(&npu->queues, XA_FLAGS_ALLOC1);
+	init_rwsem(&npu->pm.lock);
+	npu->pm.since = jiffies;
 	spin_lock_init(&npu->history.lock);
 	spin_lock_init(&npu->tlb.lock);
 	init_waitqueue_head(&npu->tlb.wait);
@@ -333,7 +329,7 @@ int npu_device_probe(const struct npu_bus *bus)
 	ret = npu_device_init(npu);
 	if (ret)
 		return ret;
-	if (!npu_device_reset(npu)) {
+	if (!npu_device_wake(npu)) {
 		dev_err(bus->dev, "the device does not reset\n");
 		return -EIO;
 	}
@@ -349,6 +345,7 @@ int npu_device_probe(const struct npu_bus *bus)
 	if (ret)
 		goto err_stop;
 	npu_hwmon_init(npu);
+	npu_pm_start(npu);
 	return 0;
 
 err_stop:
@@ -369,6 +366,7 @@ void npu_device_remove(struct device *dev)
 {
 	struct npu_device *npu = dev_get_drvdata(dev);
 
+	npu_pm_stop(npu);
 	drm_dev_unplug(&npu->drm);
 
 	npu_device_free_irqs(npu, npu->caps.irqs);

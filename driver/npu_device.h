@@ -14,6 +14,7 @@
 #include <drm/drm_drv.h>
 
 #include "npu_history.h"
+#include "npu_pm.h"
 #include "npu_regs.h"
 
 struct npu_queue;
@@ -110,6 +111,7 @@ struct npu_slot {
  * @events: event ring; npu_event.c
  * @tlb: invalidations; npu_mmu.c
  * @slots: hardware slots, and who waits for one; npu_slot.c
+ * @pm: whether it is on; npu_pm.c
  * @history: queues that were banned; npu_history.c
  */
 struct npu_device {
@@ -182,6 +184,8 @@ struct npu_device {
 		bool reset;
 	} slots;
 
+	struct npu_pm pm;
+
 	struct npu_history history;
 
 	/** @errors: things the hardware did that it must not do */
@@ -250,9 +254,9 @@ int npu_device_probe(const struct npu_bus *bus);
 void npu_device_remove(struct device *dev);
 void npu_device_start(struct npu_device *npu);
 bool npu_device_reset(struct npu_device *npu);
+bool npu_device_wake(struct npu_device *npu);
 void npu_device_lose(struct npu_device *npu, bool safe);
 u64 npu_device_time(struct npu_device *npu);
-int npu_device_sense(struct npu_device *npu, u32 reg, u32 *value);
-int npu_device_busy_cycles(struct npu_device *npu, u64 *cycles);
+u64 npu_device_busy_cycles(struct npu_device *npu);
 
 #endif /* _NPU_DEVICE_H_ */

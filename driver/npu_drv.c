@@ -18,6 +18,7 @@
  * npu_fence.c           the fences that the world sees
  * npu_slot.c            which queue has a hardware slot; stopping and resets
  * npu_event.c           interrupts, event ring
+ * npu_pm.c              power
  * npu_notify.c          events for user space
  * npu_fdinfo.c          what a file uses
  * npu_sysfs.c           what the device does; npu_hwmon.c: its sensors
@@ -33,10 +34,11 @@
  * 2. reservation objects (dma_resv), through drm_exec where several
  * 3. npu_queue.submit_lock, npu_vm.bind_lock, npu_vm.lock (none inside another);
  *    fence signalling path from here on: no GFP_KERNEL
- * 4. lists of who maps a buffer (npu_gpuva_lock()), npu_device.slots.lock
- * 5. npu_device.events.lock (spinlock, hard interrupt)
- * 6. npu_queue.lock (spinlock, hard interrupt)
- * 7. npu_device.slots.pending_lock, npu_device.tlb.lock, fence locks,
+ * 4. lists of who maps a buffer (npu_gpuva_lock()); npu_pm.lock
+ * 5. npu_device.slots.lock
+ * 6. npu_device.events.lock (spinlock, hard interrupt)
+ * 7. npu_queue.lock (spinlock, hard interrupt)
+ * 8. npu_device.slots.pending_lock, npu_device.tlb.lock, fence locks,
  *    drm_device.event_lock, npu_usage.lock, npu_history.lock
  *
  * npu_device.objects.lock protects lists and the end of DMA mappings. Inside it
@@ -92,16 +94,20 @@ static void npu_query_device(struct npu_device *npu, struct drm_npu_device_info 
 
 static int npu_query_time(struct npu_device *npu, struct drm_npu_time_info *info)
 {
-	int idx;
+	int ret, idx;
 
 	if (!npu_dev_enter(npu, &idx))
 		return -ENODEV;
-	scoped_guard(irqsave) {
-		info->monotonic_ns = ktime_get_ns();
-		info->device_ns = npu_device_time(npu);
+	ret = npu_pm_get(npu);
+	if (!ret) {
+		scoped_guard(irqsave) {
+			info->monotonic_ns = ktime_get_ns();
+			info->device_ns = npu_device_time(npu);
+		}
+		npu_pm_put(npu);
 	}
 	drm_dev_exit(idx);
-	return 0;
+	return ret;
 }
 
 static void npu_query_priorities(struct drm_npu_priority_info *info)

@@ -4,8 +4,8 @@
  *
  * Where the kernel has hwmon, the device is a sensor "npu": temp1_input in
  * millidegrees Celsius and power1_input in microwatts. Documentation/ABI/
- * testing/sysfs-driver-npu describes them. Without hwmon, sensors is all that
- * is missing.
+ * testing/sysfs-driver-npu describes them. Reading one switches the device on. Without
+ * hwmon, sensors is all that is missing.
  */
 #include <linux/device.h>
 #include <linux/err.h>
@@ -20,19 +20,38 @@ static umode_t npu_hwmon_is_visible(const void *data, enum hwmon_sensor_types ty
 	return 0444;
 }
 
+static int npu_hwmon_sense(struct npu_device *npu, u32 reg, u32 *value)
+{
+	int ret = -ENODEV;
+	int idx;
+
+	if (!npu_dev_enter(npu, &idx))
+		return -ENODEV;
+	if (npu_pm_enter(npu)) {
+		*value = npu_read(npu, reg);
+		ret = npu_is_gone(npu) ? -ENODEV : 0;
+	}
+	npu_pm_exit(npu);
+	drm_dev_exit(idx);
+	return ret;
+}
+
 static int npu_hwmon_read(struct device *dev, enum hwmon_sensor_types type, u32 attr, int channel,
 			  long *value)
 {
 	struct npu_device *npu = dev_get_drvdata(dev);
-	u32 raw;
+	u32 raw = 0;
 	int ret;
 
-	ret = npu_device_sense(npu, type == hwmon_temp ? NPU_REG_TEMPERATURE : NPU_REG_POWER_MW,
-			       &raw);
+	ret = npu_pm_get(npu);
 	if (ret)
 		return ret;
-	*value = type == hwmon_temp ? (s32)raw : raw * 1000l;
-	return 0;
+	ret = npu_hwmon_sense(npu, type == hwmon_temp ? NPU_REG_TEMPERATURE : NPU_REG_POWER_MW,
+			      &raw);
+	npu_pm_put(npu);
+	if (!ret)
+		*value = type == hwmon_temp ? (s32)raw : raw * 1000l;
+	return ret;
 }
 
 static const struct hwmon_ops npu_hwmon_ops = {
@@ -55,7 +74,7 @@ static const struct hwmon_chip_info npu_hwmon_chip = {
  * npu_hwmon_init() - add the sensors of a device
  * @npu: device; works without them if it must
  *
- * They go with the driver. Until then npu_device_sense() knows what is there.
+ * They go with the driver. Until then npu_hwmon_sense() knows what is there.
  */
 void npu_hwmon_init(struct npu_device *npu)
 {

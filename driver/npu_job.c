@@ -169,17 +169,24 @@ static struct npu_job *npu_job_create(struct npu_submit *submit, const struct dr
 	if (!job)
 		return ERR_PTR(-ENOMEM);
 
+	ret = npu_pm_get(queue->npu);
+	if (ret)
+		goto err_free;
 	job->fence = npu_fence_alloc();
 	ret = job->fence ? drm_sched_job_init(&job->base, &queue->entity, 1, submit->file,
 					      submit->file->client_id) : -ENOMEM;
-	if (ret) {
-		kfree(job->fence);
-		kfree(job);
-		return ERR_PTR(ret);
-	}
+	if (ret)
+		goto err_pm;
 	job->queue = npu_queue_get(queue);
 	job->args = *args;
 	return job;
+
+err_pm:
+	kfree(job->fence);
+	npu_pm_put(queue->npu);
+err_free:
+	kfree(job);
+	return ERR_PTR(ret);
 }
 
 /* Counterpart of npu_job_create(), before the job is armed. */
@@ -187,6 +194,7 @@ static void npu_job_discard(struct npu_job *job)
 {
 	drm_sched_job_cleanup(&job->base);
 	kfree(job->fence);
+	npu_pm_put(job->queue->npu);
 	npu_queue_put(job->queue);
 	kfree(job);
 }

@@ -3,6 +3,7 @@
 #include <linux/dma-direct.h>
 #include <linux/dma-fence.h>
 #include <linux/irq.h>
+#include <linux/pm_runtime.h>
 #include <linux/slab.h>
 
 #include "npu_drv.h"
@@ -439,6 +440,8 @@ struct fake_job *fake_submit(struct fake_npu *fake, struct npu_queue *queue)
 	struct fake_job *job = fake_job_create(fake, queue);
 	struct dma_fence *fence;
 
+	/* A reference of the job, as from npu_pm_get(). */
+	pm_runtime_get_noresume(fake->dev);
 	npu_fence_init(job->base.fence, queue->name, queue->fence_context, ++queue->submitted);
 	job->base.args = (struct drm_npu_job) {
 		.stream_va = queue->submitted << 20,
@@ -615,6 +618,7 @@ static const struct {
 	{ NPU_REG_CLOCK_KHZ, 1000000 },
 	{ NPU_REG_RESET_MS, FAKE_RESET_MS },
 	{ NPU_REG_LAYOUTS, 1 },
+	{ NPU_REG_POWER, NPU_POWER_IDLE },
 	{ NPU_REG_STATUS, NPU_STATUS_READY },
 };
 
@@ -679,8 +683,10 @@ int fake_probe(struct fake_npu *fake)
 	/* A failed probe gives back what it has got, and removal the rest. */
 	fake->group = devres_open_group(fake->dev, NULL, GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(fake->test, fake->group);
+	pm_runtime_get_noresume(fake->dev);
 	ret = npu_device_probe(&fake->bus);
 	if (ret) {
+		pm_runtime_put_noidle(fake->dev);
 		devres_release_group(fake->dev, fake->group);
 		return ret;
 	}
@@ -713,6 +719,7 @@ void fake_remove(struct fake_npu *fake)
 	if (!IS_ERR(fake->vm))
 		npu_vm_put(fake->vm);
 	devres_release_group(fake->dev, fake->group);
+	pm_runtime_put_noidle(fake->dev);
 	fake->npu = NULL;
 }
 

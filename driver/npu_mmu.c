@@ -538,25 +538,12 @@ static void npu_tlb_escalate(struct npu_device *npu)
 		npu_device_lose(npu, npu_is_gone(npu));
 }
 
-/**
- * npu_tlb_invalidate() - drop translations and wait until none is in use
- * @npu: device; the caller is inside npu_dev_enter() and may sleep
- * @asid: address space
- * @va: first address
- * @size: bytes, 0 = all of the address space
- *
- * Returns when the device has completed the invalidation, which takes a tile; at
- * the latest when NPU_TLB_TIMEOUT_MS have ended in a function reset, or when the
- * device is given up.
- */
-void npu_tlb_invalidate(struct npu_device *npu, u32 asid, u64 va, u64 size)
+static void npu_tlb_invalidate_on(struct npu_device *npu, u32 asid, u64 va, u64 size)
 {
 	struct npu_invalidation inv;
 	unsigned long deadline;
 	u64 pages = size >> 12;
 
-	/* The page tables must be written before the invalidation starts. */
-	wmb();
 	npu_tlb_issue(npu, &inv, asid, va, pages > U32_MAX ? 0 : pages);
 
 	deadline = jiffies + msecs_to_jiffies(NPU_TLB_TIMEOUT_MS);
@@ -571,4 +558,25 @@ void npu_tlb_invalidate(struct npu_device *npu, u32 asid, u64 va, u64 size)
 			deadline = jiffies + msecs_to_jiffies(NPU_TLB_TIMEOUT_MS);
 		}
 	}
+}
+
+/**
+ * npu_tlb_invalidate() - drop translations and wait until none is in use
+ * @npu: device; the caller is inside npu_dev_enter() and may sleep
+ * @asid: address space
+ * @va: first address
+ * @size: bytes, 0 = all of the address space
+ *
+ * Returns when the device has completed the invalidation, which takes a tile; at
+ * the latest when NPU_TLB_TIMEOUT_MS have ended in a function reset, or when the
+ * device is given up.
+ */
+void npu_tlb_invalidate(struct npu_device *npu, u32 asid, u64 va, u64 size)
+{
+	/* The page tables must be written before the invalidation starts. */
+	wmb();
+	/* A device that is off has forgotten all translations. */
+	if (npu_pm_enter(npu))
+		npu_tlb_invalidate_on(npu, asid, va, size);
+	npu_pm_exit(npu);
 }

@@ -115,6 +115,11 @@ static void npu_pci_remove(struct pci_dev *pdev)
 	pci_free_irq_vectors(pdev);
 }
 
+static void npu_pci_shutdown(struct pci_dev *pdev)
+{
+	npu_pm_shutdown(&pdev->dev);
+}
+
 static const struct pci_device_id npu_pci_ids[] = {
 	{ PCI_DEVICE(NPU_PCI_VENDOR, NPU_PCI_DEVICE) },
 	{ }
@@ -125,8 +130,10 @@ static struct pci_driver npu_pci_driver = {
 	.name = "npu",
 	.id_table = npu_pci_ids,
 	.dev_groups = npu_groups,
+	.driver.pm = pm_ptr(&npu_pm_ops),
 	.probe = npu_pci_probe,
 	.remove = npu_pci_remove,
+	.shutdown = npu_pci_shutdown,
 };
 
 int npu_pci_register(void)

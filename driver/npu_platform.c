@@ -2,10 +2,32 @@
 #include <linux/mod_devicetable.h>
 #include <linux/module.h>
 #include <linux/platform_device.h>
+#include <linux/pm_runtime.h>
 
 #include "npu_device.h"
 #include "npu_drv.h"
 #include "npu_platform.h"
+
+static void npu_platform_disable_pm(struct device *dev)
+{
+	pm_runtime_disable(dev);
+	pm_runtime_set_suspended(dev);
+	pm_runtime_put_noidle(dev);
+}
+
+static int npu_platform_start(struct device *dev, const struct npu_bus *bus)
+{
+	int ret;
+
+	/* As PCI does it: a reference until the driver lets go. */
+	pm_runtime_get_noresume(dev);
+	pm_runtime_set_active(dev);
+	pm_runtime_enable(dev);
+	ret = npu_device_probe(bus);
+	if (ret)
+		npu_platform_disable_pm(dev);
+	return ret;
+}
 
 static int npu_platform_probe(struct platform_device *pdev)
 {
@@ -33,12 +55,18 @@ static int npu_platform_probe(struct platform_device *pdev)
 			return irq;
 		bus->irq[bus->irqs] = irq;
 	}
-	return npu_device_probe(bus);
+	return npu_platform_start(&pdev->dev, bus);
 }
 
 static void npu_platform_remove(struct platform_device *pdev)
 {
 	npu_device_remove(&pdev->dev);
+	npu_platform_disable_pm(&pdev->dev);
+}
+
+static void npu_platform_shutdown(struct platform_device *pdev)
+{
+	npu_pm_shutdown(&pdev->dev);
 }
 
 static const struct platform_device_id npu_platform_ids[] = {
@@ -50,10 +78,12 @@ MODULE_DEVICE_TABLE(platform, npu_platform_ids);
 static struct platform_driver npu_platform_driver = {
 	.probe = npu_platform_probe,
 	.remove = npu_platform_remove,
+	.shutdown = npu_platform_shutdown,
 	.id_table = npu_platform_ids,
 	.driver = {
 		.name = NPU_PLATFORM_NAME,
 		.dev_groups = npu_groups,
+		.pm = pm_ptr(&npu_pm_ops),
 	},
 };
 

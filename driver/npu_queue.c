@@ -105,6 +105,14 @@ static int npu_queue_alloc_memory(struct npu_queue *queue)
 
 /* ---- Jobs ----------------------------------------------------------------------- */
 
+static void npu_queue_end_job_locked(struct npu_queue *queue, struct npu_fence *fence, int error)
+{
+	queue->finished++;
+	trace_npu_job_complete(queue, fence->base.seqno, error);
+	npu_fence_signal(fence, error);
+	npu_pm_put(queue->npu);
+}
+
 /**
  * npu_queue_end_job() - signal the fence of a job that is not in the ring
  * @queue: of the job
@@ -115,9 +123,7 @@ void npu_queue_end_job(struct npu_queue *queue, struct npu_fence *fence, int err
 {
 	guard(spinlock_irqsave)(&queue->lock);
 
-	queue->finished++;
-	trace_npu_job_complete(queue, fence->base.seqno, error);
-	npu_fence_signal(fence, error);
+	npu_queue_end_job_locked(queue, fence, error);
 }
 
 static void npu_queue_end_first(struct npu_queue *queue, int error)
@@ -126,9 +132,7 @@ static void npu_queue_end_first(struct npu_queue *queue, int error)
 
 	fence = list_first_entry(&queue->inflight, struct npu_fence, node);
 	list_del_init(&fence->node);
-	queue->finished++;
-	trace_npu_job_complete(queue, fence->base.seqno, error);
-	npu_fence_signal(fence, error);
+	npu_queue_end_job_locked(queue, fence, error);
 	dma_fence_put(&fence->base);
 }
 
@@ -189,24 +193,27 @@ int npu_queue_emit(struct npu_queue *queue, struct npu_job *job)
 {
 	struct npu_device *npu = queue->npu;
 	int ret, slot, idx;
+	bool awake;
 
 	if (!npu_dev_enter(npu, &idx)) {
 		guard(spinlock_irqsave)(&queue->lock);
 		return npu_queue_refuse(queue, job, -ENODEV);
 	}
 
+	awake = npu_pm_enter(npu);
 	ret = npu_queue_write(queue, job);
 	if (!ret && !READ_ONCE(queue->dead)) {
 		/* The index before the look at the slot; npu_slot_bind() has the pair. */
 		smp_mb();
 		slot = READ_ONCE(queue->slot);
 		trace_npu_job_emit(queue, job->fence->base.seqno, slot);
-		if (slot >= 0)
+		if (slot >= 0 && awake)
 			npu_doorbell(npu, slot, lower_32_bits(READ_ONCE(queue->emitted)));
 		else
 			npu_slots_want(queue);
 		queue_delayed_work(npu->wq, &queue->watch, queue->hang_timeout / 4 + 1);
 	}
+	npu_pm_exit(npu);
 	drm_dev_exit(idx);
 	return ret;
 }
@@ -465,7 +472,33 @@ static bool npu_queue_judge(struct npu_queue *queue, int slot)
 		queue->watch_next = max(queue->watch_next, progress + 1);
 		queue->watch_since = jiffies;
 	}
+	/* Time without power does not count. */
+	if (time_before(queue->watch_since, npu->pm.since))
+		queue->watch_since = npu->pm.since;
 	return time_before(jiffies, queue->watch_since + queue->hang_timeout);
+}
+
+/* Returns true if the watch goes on. */
+static bool npu_queue_look(struct npu_queue *queue)
+{
+	struct npu_device *npu = queue->npu;
+
+	/* System sleep: jobs wait in the ring. */
+	if (npu->pm.off)
+		return true;
+	npu_events_service(npu);
+	npu_queue_harvest(queue);
+	if (npu_queue_is_idle(queue)) {
+		/* The next job starts the watch anew. */
+		queue->watch_next = 0;
+		return false;
+	}
+	if (READ_ONCE(queue->dead))
+		return false;
+	if (npu_queue_judge(queue, READ_ONCE(queue->slot)))
+		return true;
+	npu_queue_ban(queue, DRM_NPU_QUEUE_HUNG);
+	return false;
 }
 
 static void npu_queue_watch(struct work_struct *work)
@@ -483,17 +516,10 @@ static void npu_queue_watch(struct work_struct *work)
 	}
 	cookie = dma_fence_begin_signalling();
 
-	npu_events_service(npu);
-	npu_queue_harvest(queue);
-	if (npu_queue_is_idle(queue)) {
-		/* The next job starts the watch anew. */
-		queue->watch_next = 0;
-	} else if (!READ_ONCE(queue->dead)) {
-		if (!npu_queue_judge(queue, READ_ONCE(queue->slot)))
-			npu_queue_ban(queue, DRM_NPU_QUEUE_HUNG);
-		else
-			queue_delayed_work(npu->wq, &queue->watch, queue->hang_timeout / 4 + 1);
-	}
+	npu_pm_enter(npu);
+	if (npu_queue_look(queue))
+		queue_delayed_work(npu->wq, &queue->watch, queue->hang_timeout / 4 + 1);
+	npu_pm_exit(npu);
 
 	dma_fence_end_signalling(cookie);
 	drm_dev_exit(idx);

@@ -25,6 +25,8 @@
  * Only after a step has been acknowledged are the fences of the queue
  * signalled, and memory that the hardware may use is never freed before.
  */
+#include <linux/delay.h>
+
 #include <drm/drm_managed.h>
 
 #include "npu_queue.h"
@@ -242,6 +244,10 @@ static bool npu_slots_serve_one(struct npu_device *npu, struct npu_queue *queue,
 	if (npu_queue_is_idle(queue))
 		return true;
 
+	/* It gets a slot when the device is switched on. */
+	if (npu->pm.off)
+		return false;
+
 	slot = npu_slots_find_free(npu);
 	if (slot >= 0) {
 		npu_slot_bind(npu, slot, queue);
@@ -324,36 +330,76 @@ static void npu_slots_forget(struct npu_device *npu)
 	}
 }
 
+static void npu_slots_reset_function(struct npu_device *npu)
+{
+	WRITE_ONCE(npu->slots.reset, false);
+	if (npu_device_reset(npu))
+		npu_device_start(npu);
+	else
+		npu_device_lose(npu, npu_is_gone(npu));
+	npu_slots_recover(npu);
+}
+
+/* Does the worker have to come back for the hardware? */
+static bool npu_slots_tend(struct npu_device *npu)
+{
+	bool busy = npu_slots_advance(npu);
+
+	if (npu_is_gone(npu)) {
+		npu_device_lose(npu, true);
+		npu_slots_forget(npu);
+	} else if (READ_ONCE(npu->slots.reset)) {
+		npu_slots_reset_function(npu);
+	}
+	return busy;
+}
+
 static void npu_slots_work(struct work_struct *work)
 {
 	struct npu_device *npu = container_of(work, struct npu_device, slots.work.work);
-	bool again, cookie;
+	bool on, again, cookie;
 	int idx;
 
 	if (!npu_dev_enter(npu, &idx))
 		return;
 	cookie = dma_fence_begin_signalling();
+	on = npu_pm_enter(npu);
 	mutex_lock(&npu->slots.lock);
 
-	again = npu_slots_advance(npu);
-	if (npu_is_gone(npu)) {
-		npu_device_lose(npu, true);
-		npu_slots_forget(npu);
-	} else if (READ_ONCE(npu->slots.reset)) {
-		WRITE_ONCE(npu->slots.reset, false);
-		if (npu_device_reset(npu))
-			npu_device_start(npu);
-		else
-			npu_device_lose(npu, npu_is_gone(npu));
-		npu_slots_recover(npu);
-	}
+	again = on && npu_slots_tend(npu);
 	again |= npu_slots_serve(npu);
-	if (again && !npu_is_lost(npu))
+	if (again && on && !npu_is_lost(npu))
 		queue_delayed_work(npu->wq, &npu->slots.work, msecs_to_jiffies(NPU_SLOT_POLL_MS));
 
 	mutex_unlock(&npu->slots.lock);
+	npu_pm_exit(npu);
 	dma_fence_end_signalling(cookie);
 	drm_dev_exit(idx);
+}
+
+/**
+ * npu_slots_vacate() - let all queues leave their slots, with the jobs that they have
+ * @npu: device; the caller holds npu_pm.lock for writing
+ * @ms: what has not left by then does so in a function reset
+ */
+void npu_slots_vacate(struct npu_device *npu, unsigned int ms)
+{
+	unsigned long deadline = jiffies + msecs_to_jiffies(ms) + 1;
+	unsigned int i;
+
+	guard(mutex)(&npu->slots.lock);
+
+	for (i = 0; i < npu->caps.slots; i++) {
+		if (npu->slots.slot[i].state == NPU_SLOT_RUNNING)
+			npu_slot_command(npu, i, NPU_SLOT_UNBIND, NPU_SLOT_UNBINDING);
+	}
+	while (npu_slots_tend(npu) && !npu_is_lost(npu)) {
+		if (time_after(jiffies, deadline)) {
+			npu_slots_reset_function(npu);
+			return;
+		}
+		usleep_range(100, 500);
+	}
 }
 
 /**

@@ -7,7 +7,8 @@
  * npu_max_frequency_mhz, as other accel devices have them.
  * Documentation/ABI/testing/sysfs-driver-npu is their contract.
  *
- * Reading fails with ENODEV when the device does not answer any more.
+ * Reading does not switch the device on, and fails with ENODEV when it does not answer
+ * any more.
  */
 #include <linux/device.h>
 #include <linux/math64.h>
@@ -24,6 +25,22 @@ static struct npu_device *dev_to_npu(struct device *dev)
 	return dev_get_drvdata(dev);
 }
 
+/* What the cores have done, also if the device is off. */
+static int npu_sysfs_busy_cycles(struct npu_device *npu, u64 *cycles)
+{
+	int ret = 0;
+	int idx;
+
+	if (!npu_dev_enter(npu, &idx))
+		return -ENODEV;
+	*cycles = npu_pm_enter(npu) ? npu_device_busy_cycles(npu) : npu->pm.busy_cycles;
+	if (!npu->pm.off && npu_is_gone(npu))
+		ret = -ENODEV;
+	npu_pm_exit(npu);
+	drm_dev_exit(idx);
+	return ret;
+}
+
 static ssize_t npu_busy_time_us_show(struct device *dev, struct device_attribute *attr, char *buf)
 {
 	struct npu_device *npu = dev_to_npu(dev);
@@ -31,7 +48,7 @@ static ssize_t npu_busy_time_us_show(struct device *dev, struct device_attribute
 	u64 cycles;
 	int ret;
 
-	ret = npu_device_busy_cycles(npu, &cycles);
+	ret = npu_sysfs_busy_cycles(npu, &cycles);
 	if (ret)
 		return ret;
 	/* A device is busy for as long as its cores are on average. */
@@ -58,11 +75,20 @@ static DEVICE_ATTR_RO(npu_memory_utilization);
 static ssize_t npu_current_frequency_mhz_show(struct device *dev, struct device_attribute *attr,
 					      char *buf)
 {
-	u32 khz;
-	int ret;
+	struct npu_device *npu = dev_to_npu(dev);
+	bool gone = false;
+	u32 khz = 0;
+	int idx;
 
-	ret = npu_device_sense(dev_to_npu(dev), NPU_REG_CLOCK_NOW, &khz);
-	return ret ?: sysfs_emit(buf, "%u\n", khz / KHZ_PER_MHZ);
+	if (!npu_dev_enter(npu, &idx))
+		return -ENODEV;
+	if (npu_pm_enter(npu)) {
+		khz = npu_read(npu, NPU_REG_CLOCK_NOW);
+		gone = npu_is_gone(npu);
+	}
+	npu_pm_exit(npu);
+	drm_dev_exit(idx);
+	return gone ? -ENODEV : sysfs_emit(buf, "%u\n", khz / KHZ_PER_MHZ);
 }
 static DEVICE_ATTR_RO(npu_current_frequency_mhz);
 

@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/**
+ * DOC: Power
+ *
+ * The device is on while there are jobs: each holds a reference from SUBMIT, where it
+ * can be waited for, to the signal of its fence (npu_pm_get(), npu_pm_put()). A job that
+ * still waits for others holds one too; they end in bounded time. NPU_PM_DELAY_MS after
+ * the last one the device is switched off; power/autosuspend_delay_ms in sysfs changes
+ * that, power/control prevents it. Memory management, queries and statistics work with
+ * a device that is off and do not wake it, but for its time and its sensors.
+ *
+ * Off means: no queue has a slot, no interrupt is enabled, POWER is OFF. Contexts, rings
+ * and page tables are in memory, so nothing has to be saved. TLBs are empty: what changes
+ * page tables has nothing to invalidate.
+ *
+ * System sleep and hibernation do the same with jobs in flight. Queues leave their slots
+ * at the next command boundary and go on there when they get one again. A command that
+ * does not end within NPU_PM_SUSPEND_MS is lost in a function reset, as documented in
+ * "Slots and resets"; the queue that it belongs to is banned. Jobs that are handed out
+ * meanwhile go into the rings and wait. No time passes for the hang watch. A device that
+ * comes back in an unknown state, as after hibernation, is reset.
+ *
+ * npu_pm.lock keeps the state as it is. What touches registers in process context holds
+ * it for reading, inside npu_dev_enter(): npu_pm_enter() says whether it may. It comes
+ * after npu_vm.lock and before npu_device.slots.lock, and is taken in the fence signalling
+ * path. Suspend never waits for it in the queue of the lock, where it would keep out the
+ * watch and the slot worker that a reader may depend on: it tries. The interrupt handler
+ * does not take it; interrupts are disabled while the device is off.
+ */
+#include <linux/delay.h>
+#include <linux/dma-fence.h>
+#include <linux/interrupt.h>
+#include <linux/jiffies.h>
+#include <linux/pm_runtime.h>
+
+#include "npu_device.h"
+#include "npu_pm.h"
+#include "npu_slot.h"
+
+#define NPU_PM_DELAY_MS		100
+#define NPU_PM_SUSPEND_MS	2000
+
+/* An invalidation that is waited for ends in this time; see npu_tlb_invalidate(). */
+#define NPU_PM_LOCK_MS		20000
+
+/**
+ * npu_pm_get() - keep the device on
+ * @npu: device; the caller may sleep and is not in the fence signalling path
+ *
+ * Return: 0; a reference for npu_pm_put(). Or negative errno.
+ */
+int npu_pm_get(struct npu_device *npu)
+{
+	return pm_runtime_resume_and_get(npu->drm.dev);
+}
+
+/**
+ * npu_pm_put() - counterpart of npu_pm_get()
+ * @npu: device. Any context.
+ */
+void npu_pm_put(struct npu_device *npu)
+{
+	pm_runtime_mark_last_busy(npu->drm.dev);
+	pm_runtime_put_autosuspend(npu->drm.dev);
+}
+
+/**
+ * npu_pm_enter() - let the device be on or off as it is
+ * @npu: device; the caller is inside npu_dev_enter()
+ *
+ * npu_pm_exit() follows in any case.
+ *
+ * Return: true if registers can be used.
+ */
+bool npu_pm_enter(struct npu_device *npu)
+{
+	down_read(&npu->pm.lock);
+	return !npu->pm.off;
+}
+
+void npu_pm_exit(struct npu_device *npu)
+{
+	up_read(&npu->pm.lock);
+}
+
+/* ---- Off and on ---------------------------------------------------------------- */
+
+static bool npu_pm_trylock(struct npu_device *npu)
+{
+	unsigned long deadline = jiffies + msecs_to_jiffies(NPU_PM_LOCK_MS);
+
+	while (!down_write_trylock(&npu->pm.lock)) {
+		if (time_after(jiffies, deadline))
+			return false;
+		usleep_range(500, 1000);
+	}
+	return true;
+}
+
+static void npu_pm_switch_off(struct npu_device *npu)
+{
+	unsigned int i;
+
+	npu_slots_vacate(npu, NPU_PM_SUSPEND_MS);
+	if (npu_is_lost(npu))
+		return;
+	for (i = 0; i < npu->caps.irqs; i++)
+		disable_irq(npu->bus->irq[i]);
+	npu->pm.busy_cycles = npu_device_busy_cycles(npu);
+	npu_write(npu, NPU_REG_IRQ_ENABLE, 0);
+	if (npu->caps.features & NPU_FEATURE_POWER_OFF)
+		npu_write(npu, NPU_REG_POWER, NPU_POWER_OFF);
+	npu->pm.off = true;
+}
+
+static int npu_pm_suspend(struct device *dev)
+{
+	struct npu_device *npu = dev_get_drvdata(dev);
+	bool cookie;
+	int ret = 0;
+	int idx;
+
+	if (!npu_dev_enter(npu, &idx))
+		return 0;
+	cookie = dma_fence_begin_signalling();
+	if (!npu_pm_trylock(npu)) {
+		ret = -EBUSY;
+	} else {
+		if (!npu->pm.off)
+			npu_pm_switch_off(npu);
+		up_write(&npu->pm.lock);
+	}
+	dma_fence_end_signalling(cookie);
+	drm_dev_exit(idx);
+	return ret;
+}
+
+static void npu_pm_switch_on(struct npu_device *npu)
+{
+	unsigned int i;
+
+	npu->pm.off = false;
+	npu->pm.since = jiffies;
+	if (!npu_device_wake(npu) || npu_is_gone(npu)) {
+		npu_device_lose(npu, npu_is_gone(npu));
+		return;
+	}
+	npu_device_start(npu);
+	for (i = 0; i < npu->caps.irqs; i++)
+		enable_irq(npu->bus->irq[i]);
+}
+
+static int npu_pm_resume(struct device *dev)
+{
+	struct npu_device *npu = dev_get_drvdata(dev);
+	bool cookie;
+	int idx;
+
+	if (!npu_dev_enter(npu, &idx))
+		return 0;
+	cookie = dma_fence_begin_signalling();
+	/* Readers are quick while the device is off. */
+	down_write(&npu->pm.lock);
+	if (npu->pm.off)
+		npu_pm_switch_on(npu);
+	up_write(&npu->pm.lock);
+	dma_fence_end_signalling(cookie);
+	npu_slots_kick(npu);
+	drm_dev_exit(idx);
+	return 0;
+}
+
+/* For system sleep and hibernation too, whatever references there are. */
+const struct dev_pm_ops npu_pm_ops = {
+	SYSTEM_SLEEP_PM_OPS(pm_runtime_force_suspend, pm_runtime_force_resume)
+	RUNTIME_PM_OPS(npu_pm_suspend, npu_pm_resume, NULL)
+};
+
+/**
+ * npu_pm_shutdown() - stop the device before the machine restarts or another kernel begins
+ * @dev: of the bus
+ */
+void npu_pm_shutdown(struct device *dev)
+{
+	npu_pm_suspend(dev);
+}
+
+/**
+ * npu_pm_start() - let the device be switched off from now on
+ * @npu: device that works. The bus has enabled runtime power management and holds a
+ *       reference, which ends here.
+ */
+void npu_pm_start(struct npu_device *npu)
+{
+	pm_runtime_set_autosuspend_delay(npu->drm.dev, NPU_PM_DELAY_MS);
+	pm_runtime_use_autosuspend(npu->drm.dev);
+	npu_pm_put(npu);
+}
+
+/**
+ * npu_pm_stop() - counterpart of npu_pm_start()
+ * @npu: device that is about to be removed, and that the driver core has switched on; the
+ *       bus gets its reference back
+ */
+void npu_pm_stop(struct npu_device *npu)
+{
+	pm_runtime_get_noresume(npu->drm.dev);
+	pm_runtime_dont_use_autosuspend(npu->drm.dev);
+}

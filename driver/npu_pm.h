@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef _NPU_PM_H_
+#define _NPU_PM_H_
+
+#include <linux/pm.h>
+#include <linux/rwsem.h>
+#include <linux/types.h>
+
+struct device;
+struct npu_device;
+
+/**
+ * struct npu_pm - power of a device
+ * @lock: read to keep the device as it is, written to change that
+ * @off: registers must not be used; written under @lock
+ * @since: when it was switched on last, jiffies; protected by @lock
+ * @busy_cycles: of the cores when it was switched off; protected by @lock
+ */
+struct npu_pm {
+	struct rw_semaphore lock;
+	bool off;
+	unsigned long since;
+	u64 busy_cycles;
+};
+
+extern const struct dev_pm_ops npu_pm_ops;
+
+void npu_pm_start(struct npu_device *npu);
+void npu_pm_stop(struct npu_device *npu);
+void npu_pm_shutdown(struct device *dev);
+
+int npu_pm_get(struct npu_device *npu);
+void npu_pm_put(struct npu_device *npu);
+
+bool npu_pm_enter(struct npu_device *npu);
+void npu_pm_exit(struct npu_device *npu);
+
+#endif /* _NPU_PM_H_ */

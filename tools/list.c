@@ -53,7 +53,6 @@ static void print_json(unsigned int index, const struct npu_device_id *id,
 {
 	unsigned int i;
 
-	json_open(NULL, '{');
 	json_number("index", "%u", index);
 	json_string("path", id->path);
 	json_string("driver", id->driver);
@@ -61,7 +60,6 @@ static void print_json(unsigned int index, const struct npu_device_id *id,
 		    id->version[2]);
 	if (!info) {
 		json_string("error", err->text);
-		json_close();
 		return;
 	}
 	json_number("hw_version", "\"%u.%u\"", info->hw_version >> 16,
@@ -84,7 +82,15 @@ static void print_json(unsigned int index, const struct npu_device_id *id,
 	json_number("macs_max_order", "%u", info->macs_max_order);
 	json_number("bytes_max_order", "%u", info->bytes_max_order);
 	json_number("hang_timeout_ms", "%u", info->hang_timeout_ms);
-	json_close();
+}
+
+void print_device(const struct options *opt, int index, const struct npu_device_id *id,
+		  const struct drm_npu_device_info *info, const struct npu_error *err)
+{
+	if (opt->json)
+		print_json((unsigned int)index, id, info, err);
+	else
+		print_text((unsigned int)index, id, info, err);
 }
 
 int cmd_list(const struct options *opt)
@@ -122,11 +128,10 @@ int cmd_list(const struct options *opt)
 		if (ret)
 			code = ret == -EACCES ? EXIT_PERMISSION : EXIT_RUN;
 		if (opt->json)
-			print_json((unsigned int)i, &ids[i],
-				   ret ? NULL : npu_device_info(dev), &err);
-		else
-			print_text((unsigned int)i, &ids[i], ret ? NULL : npu_device_info(dev),
-				   &err);
+			json_open(NULL, '{');
+		print_device(opt, i, &ids[i], ret ? NULL : npu_device_info(dev), &err);
+		if (opt->json)
+			json_close();
 		if (!ret)
 			npu_device_close(dev);
 	}

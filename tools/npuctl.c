@@ -13,6 +13,10 @@ static void usage(FILE *out)
 	      "\n"
 	      "npuctl [OPTION...] list\n"
 	      "	devices, their drivers and capabilities\n"
+	      "npuctl [OPTION...] info\n"
+	      "	one device: capabilities, power, temperature, memory\n"
+	      "npuctl [OPTION...] top\n"
+	      "	which processes use the devices, again and again\n"
 	      "npuctl [OPTION...] run MODEL INPUT...\n"
 	      "	run a TensorFlow Lite model on images (PGM, PPM) or raw tensors\n"
 	      "npuctl [OPTION...] run --batch FILE MODEL\n"
@@ -24,6 +28,9 @@ static void usage(FILE *out)
 	      "  -j, --json            machine-readable output\n"
 	      "  -h, --help            this text\n"
 	      "      --version         version\n"
+	      "top:\n"
+	      "  -1, --once            one table, and end\n"
+	      "  -i, --interval SEC    time between tables, and that shares are of (default 1)\n"
 	      "run:\n"
 	      "  -r, --repeat N        run each input N times, show times\n"
 	      "  -p, --profile         counters of each operator, of the last run\n"
@@ -79,6 +86,19 @@ static bool parse_number(const char *text, unsigned long *value)
 	return !errno && *text >= '0' && *text <= '9' && !*end && *value;
 }
 
+static bool parse_seconds(const char *text, unsigned long *ms)
+{
+	char *end;
+	double s;
+
+	errno = 0;
+	s = strtod(text, &end);
+	if (errno || *end || end == text || !(s >= 0.01 && s <= 3600))
+		return false;
+	*ms = (unsigned long)(s * 1000);
+	return true;
+}
+
 static bool parse_priority(const char *text, enum drm_npu_priority *priority)
 {
 	static const char * const names[] = { "low", "normal", "high", "realtime" };
@@ -109,16 +129,21 @@ static int run_command(int argc, char **argv, struct options *opt)
 		{ "expect", required_argument, NULL, 'e' },
 		{ "priority", required_argument, NULL, 'P' },
 		{ "stream", no_argument, NULL, 's' },
+		{ "once", no_argument, NULL, '1' },
+		{ "interval", required_argument, NULL, 'i' },
 		{ 0 }
 	};
 	static const struct {
 		const char *name;
 		int (*run)(const struct options *opt);
-	} commands[] = { { "list", cmd_list }, { "run", cmd_run }, { "dis", cmd_dis } };
+	} commands[] = {
+		{ "list", cmd_list }, { "info", cmd_info }, { "top", cmd_top },
+		{ "run", cmd_run }, { "dis", cmd_dis },
+	};
 	unsigned int i;
 	int c;
 
-	while ((c = getopt_long(argc, argv, "d:jhr:pt:l:o:b:e:s", longs, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "d:jhr:pt:l:o:b:e:s1i:", longs, NULL)) != -1) {
 		switch (c) {
 		case 'd':
 			opt->device = optarg;
@@ -166,6 +191,15 @@ static int run_command(int argc, char **argv, struct options *opt)
 		case 's':
 			opt->stream = true;
 			break;
+		case '1':
+			opt->once = true;
+			break;
+		case 'i':
+			if (!parse_seconds(optarg, &opt->interval_ms))
+				return fail(EXIT_USAGE,
+					    "--interval: '%s' is not between 0.01 and 3600",
+					    optarg);
+			break;
 		default:
 			return fail(EXIT_USAGE, "see 'npuctl --help'");
 		}
@@ -185,7 +219,9 @@ static int run_command(int argc, char **argv, struct options *opt)
 
 int main(int argc, char **argv)
 {
-	struct options opt = { .repeat = 1, .top = 3, .priority = DRM_NPU_PRIORITY_NORMAL };
+	struct options opt = {
+		.repeat = 1, .top = 3, .interval_ms = 1000, .priority = DRM_NPU_PRIORITY_NORMAL,
+	};
 	int ret = run_command(argc, argv, &opt);
 
 	if (opt.json)

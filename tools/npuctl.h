@@ -29,6 +29,8 @@ enum exit_code {
  * @stream: --stream
  * @repeat: --repeat
  * @top: --top
+ * @once: --once
+ * @interval_ms: --interval
  * @raw: --raw
  * @labels: --labels
  * @batch: --batch
@@ -44,6 +46,8 @@ struct options {
 	bool stream;
 	unsigned long repeat;
 	unsigned long top;
+	bool once;
+	unsigned long interval_ms;
 	const char *raw;
 	const char *labels;
 	const char *batch;
@@ -59,7 +63,20 @@ int fail(enum exit_code code, const char *fmt, ...) __attribute__((format(printf
 /** open_device() - the device of the command line, or an exit code */
 int open_device(const struct options *opt, struct npu_device **dev);
 
+/**
+ * print_device() - capabilities of a device; in JSON the members of an open object
+ * @opt: whether JSON
+ * @index: of the device
+ * @id: its node
+ * @info: what it says, or NULL
+ * @err: why it says nothing then
+ */
+void print_device(const struct options *opt, int index, const struct npu_device_id *id,
+		  const struct drm_npu_device_info *info, const struct npu_error *err);
+
 int cmd_list(const struct options *opt);
+int cmd_info(const struct options *opt);
+int cmd_top(const struct options *opt);
 int cmd_run(const struct options *opt);
 int cmd_dis(const struct options *opt);
 

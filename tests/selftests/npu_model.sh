@@ -8,7 +8,7 @@ tmp=$(mktemp -d)
 n=0 failed=0
 
 echo "TAP version 13"
-echo "1..18"
+echo "1..25"
 
 check() {	# TEXT COMMAND...
 	n=$((n + 1))
@@ -68,6 +68,42 @@ at_once() {
 	done
 }
 
+# Who uses the device, while somebody does.
+top_shows() {
+	npuctl run --repeat 100000 $digits/digits.tflite $digits/7a.pgm >/dev/null 2>&1 &
+	pid=$!
+	sleep 1
+	npuctl "$@" >"$tmp/top"
+	kill $pid
+	wait $pid 2>/dev/null
+	cat "$tmp/top" >&2
+}
+
+top_text() {
+	top_shows top --once --interval 0.5
+	awk -v pid=$pid '$1 == pid && $2 == "npuctl" && $4 > 0 && $5 != "0.00s" { found = 1 }
+		END { exit !found }' "$tmp/top"
+}
+
+top_json() {
+	top_shows --json top -i 0.5
+	grep -A 8 "\"pid\": $pid," "$tmp/top" >"$tmp/process" &&
+	grep -q '"command": "npuctl"' "$tmp/process" &&
+	grep -q '"share": 0.[0-9]*[1-9]' "$tmp/process" &&
+	grep -q '"busy_ns": [1-9]' "$tmp/process" && grep -q '"total_bytes": [1-9]' "$tmp/process"
+}
+
+nobody_there() {
+	npuctl top -1 -i 0.1 >"$tmp/top" && [ "$(wc -l <"$tmp/top")" = 1 ]
+}
+
+info_shows() {
+	npuctl info >"$tmp/info" && cat "$tmp/info" >&2 &&
+	grep -q '^   cores  *2,' "$tmp/info" && grep -q '^   power  *[as]' "$tmp/info" &&
+	grep -q '^   temperature  *[1-9][0-9.]* C' "$tmp/info" &&
+	npuctl --json info | grep -q '"power_uw": [1-9]'
+}
+
 as_nobody() {
 	chmod 600 /dev/accel/accel0
 	su -s /bin/sh nobody -c "$*"
@@ -85,6 +121,13 @@ check "the held-out images are recognised, 97 % or better" accuracy
 check "the outputs are those of the reference to the bit" same_bits
 check "profiles count per operator" profile
 check "output for machines" json
+check "what a device does" info_shows
+check "who uses a device" top_text
+check "who uses a device, for machines" top_json
+check "nobody uses a device" nobody_there
+check "an interval that makes no sense" exits 2 npuctl top --interval 0
+check "top of a device that is not there" exits 3 npuctl -d 77 top --once
+check "info about a device that is not there" exits 3 npuctl -d 77 info
 check "four processes at once" at_once
 check "no such model" exits 5 npuctl run "$tmp/none.tflite" $digits/7a.pgm
 check "a truncated model" exits 5 npuctl run "$tmp/short.tflite" $digits/7a.pgm

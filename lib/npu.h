@@ -14,7 +14,7 @@
  * another as dma-bufs, fences as sync_files.
  *
  * Threads: the library has no global state. Devices, VMs, queues, buffers,
- * fences, programs and models may be used by any number of threads at one
+ * fences, timelines, programs and models may be used by any number of threads at one
  * time; streams and sessions by one thread at a time (different sessions of
  * one model run in parallel). Destroying an object while another thread is
  * using it is an error of the caller. A process that forks uses its devices
@@ -27,6 +27,7 @@
 #ifndef NPU_H
 #define NPU_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -45,6 +46,7 @@ struct npu_bo;
 struct npu_vm;
 struct npu_queue;
 struct npu_fence;
+struct npu_timeline;
 struct npu_stream;
 struct npu_program;
 struct npu_model;
@@ -425,6 +427,107 @@ uint32_t npu_fence_syncobj(const struct npu_fence *fence);
  * @fence: fence, or NULL; its job runs on
  */
 void npu_fence_destroy(struct npu_fence *fence);
+
+/* ---- Timelines ---------------------------------------------------------------- */
+
+/**
+ * npu_timeline_create() - create a timeline
+ * @dev: device
+ * @timeline: out: a DRM syncobj whose points, from 1 on, are promised and signalled in order
+ *
+ * Return: 0; errors of SYNCOBJ_CREATE.
+ */
+int npu_timeline_create(struct npu_device *dev, struct npu_timeline **timeline);
+
+/**
+ * npu_timeline_import() - use the timeline of another process or driver
+ * @dev: device
+ * @fd: of a DRM syncobj; still the caller's afterwards
+ * @timeline: out: the timeline
+ *
+ * Return: 0; errors of SYNCOBJ_FD_TO_HANDLE.
+ */
+int npu_timeline_import(struct npu_device *dev, int fd, struct npu_timeline **timeline);
+
+/**
+ * npu_timeline_export() - give a timeline to another process or driver
+ * @timeline: timeline
+ * @fd: out: of the DRM syncobj; the caller closes it
+ *
+ * Return: 0; errors of SYNCOBJ_HANDLE_TO_FD.
+ */
+int npu_timeline_export(struct npu_timeline *timeline, int *fd);
+
+/**
+ * npu_timeline_destroy() - drop a timeline
+ * @timeline: timeline, or NULL; others that have it keep it
+ */
+void npu_timeline_destroy(struct npu_timeline *timeline);
+
+/**
+ * npu_timeline_query() - how far it is
+ * @timeline: timeline
+ * @point: out: last point that has signalled, 0 = none
+ *
+ * Return: 0; errors of SYNCOBJ_QUERY.
+ */
+int npu_timeline_query(struct npu_timeline *timeline, uint64_t *point);
+
+/**
+ * npu_timeline_signal() - signal a point from the CPU
+ * @timeline: timeline
+ * @point: larger than all that were promised
+ *
+ * Return: 0; -EINVAL: @point is 0; errors of SYNCOBJ_TIMELINE_SIGNAL.
+ */
+int npu_timeline_signal(struct npu_timeline *timeline, uint64_t point);
+
+/**
+ * npu_timeline_attach() - promise a point: a fence will signal it
+ * @timeline: timeline
+ * @point: larger than all that were promised
+ * @fence: of the same device
+ *
+ * Return: 0; -EINVAL: @point is 0, or @fence is another device's; errors of
+ * SYNCOBJ_TRANSFER.
+ */
+int npu_timeline_attach(struct npu_timeline *timeline, uint64_t point, struct npu_fence *fence);
+
+/**
+ * npu_timeline_wait() - wait until a point has signalled
+ * @timeline: timeline
+ * @point: may not be promised yet
+ * @deadline: as npu_fence_wait()
+ *
+ * Return: 0; -ETIMEDOUT; -EINVAL: @point is 0; errors of SYNCOBJ_TIMELINE_WAIT.
+ */
+int npu_timeline_wait(struct npu_timeline *timeline, uint64_t point, int64_t deadline);
+
+/**
+ * npu_timeline_fence() - wait until a point is promised
+ * @timeline: timeline
+ * @point: larger than 0
+ * @deadline: as npu_fence_wait()
+ * @fence: out: signals with @point; for npu_queue_submit() and its like, which cannot wait
+ *         for what nobody has promised. How its job ended cannot be asked.
+ *
+ * Return: 0; -ETIMEDOUT; -EINVAL: @point is 0; errors of SYNCOBJ_TIMELINE_WAIT and
+ * SYNCOBJ_TRANSFER.
+ */
+int npu_timeline_fence(struct npu_timeline *timeline, uint64_t point, int64_t deadline,
+		       struct npu_fence **fence);
+
+/**
+ * npu_timeline_fd() - poll for a point
+ * @timeline: timeline
+ * @point: larger than 0
+ * @signalled: poll for its signal, else for its promise
+ * @fd: out: eventfd(2) that is readable then; the caller closes it
+ *
+ * Return: 0; -EINVAL: @point is 0; errors of SYNCOBJ_EVENTFD (a kernel older than 6.6 has
+ * none) and eventfd(2).
+ */
+int npu_timeline_fd(struct npu_timeline *timeline, uint64_t point, bool signalled, int *fd);
 
 /* ---- Command streams --------------------------------------------------------- */
 

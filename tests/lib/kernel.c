@@ -208,6 +208,83 @@ int drmSyncobjImportSyncFile(int fd, uint32_t handle, int file)
 	return answer(kernel.import);
 }
 
+/* One timeline for all: its last promised and last signalled point. */
+int drmSyncobjTimelineWait(int fd, uint32_t *handles, uint64_t *points, unsigned int n,
+			   int64_t timeout, unsigned int flags, uint32_t *first)
+{
+	uint64_t have = flags & DRM_SYNCOBJ_WAIT_FLAGS_WAIT_AVAILABLE ? kernel.promised :
+								       kernel.signalled;
+
+	(void)fd;
+	(void)handles;
+	(void)n;
+	(void)timeout;
+	(void)first;
+	if (fails(&kernel.call))
+		return -kernel.error;
+	/* Without it, a point that is not promised is an error at once. */
+	if (!(flags & DRM_SYNCOBJ_WAIT_FLAGS_WAIT_FOR_SUBMIT))
+		return -EINVAL;
+	return *points > have ? -ETIME : 0;
+}
+
+int drmSyncobjTransfer(int fd, uint32_t dst, uint64_t dst_point, uint32_t src, uint64_t src_point,
+		       uint32_t flags)
+{
+	(void)fd;
+	(void)dst;
+	(void)src;
+	(void)flags;
+	if (fails(&kernel.call))
+		return answer(kernel.error);
+	if (src_point > kernel.promised)
+		return answer(EINVAL);
+	if (dst_point)
+		kernel.promised = dst_point;
+	return 0;
+}
+
+int drmSyncobjTimelineSignal(int fd, const uint32_t *handles, uint64_t *points, uint32_t n)
+{
+	(void)fd;
+	(void)handles;
+	(void)n;
+	kernel.promised = *points;
+	kernel.signalled = *points;
+	return 0;
+}
+
+int drmSyncobjQuery(int fd, uint32_t *handles, uint64_t *points, uint32_t n)
+{
+	(void)fd;
+	(void)handles;
+	(void)n;
+	if (fails(&kernel.call))
+		return answer(kernel.error);
+	*points = kernel.signalled;
+	return 0;
+}
+
+int drmSyncobjHandleToFD(int fd, uint32_t handle, int *file)
+{
+	(void)handle;
+	if (fails(&kernel.call))
+		return answer(kernel.error);
+	*file = dup(fd);
+	return 0;
+}
+
+int drmSyncobjFDToHandle(int fd, int file, uint32_t *handle)
+{
+	(void)fd;
+	(void)file;
+	if (fails(&kernel.call))
+		return answer(kernel.error);
+	*handle = ++kernel.handle;
+	kernel.syncobjs++;
+	return 0;
+}
+
 int drmPrimeFDToHandle(int fd, int prime, uint32_t *handle)
 {
 	(void)fd;

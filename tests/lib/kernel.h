@@ -28,6 +28,7 @@ struct kernel {
 	const char *link;	/* of sysfs */
 	uint32_t info;	/* flags of BO_INFO */
 	struct drm_npu_queue_get_state state;
+	uint64_t promised, signalled;	/* points of the timeline */
 	bool reads;	/* read() is of the node: @event, once, else errno @read */
 	struct drm_npu_event_fault event;
 	int read;

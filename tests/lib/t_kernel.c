@@ -103,6 +103,79 @@ static void test_events(void)
 	npu_vm_destroy(vm);
 }
 
+/* Timelines; each call of the kernel may fail, and leaves nothing behind. */
+static void test_timeline(void)
+{
+	struct npu_timeline *timeline = NULL, *other = NULL;
+	struct npu_fence *fence = NULL;
+	unsigned int syncobjs = kernel.syncobjs;
+	struct npu_device *second = open_node();
+	uint64_t point = 7;
+	int fd = -1;
+
+	kernel.error = EMFILE;
+	kernel.call = 1;
+	ok(npu_timeline_create(dev, &timeline) == -EMFILE && !timeline, "no timeline");
+	kernel.alloc = 1;
+	ok(npu_timeline_create(dev, &timeline) == -ENOMEM && !timeline, "no memory for one");
+	kernel.alloc = 0;
+	ok(!npu_timeline_create(dev, &timeline), "a timeline");
+	ok(!npu_timeline_query(timeline, &point) && !point, "that begins at nothing");
+	ok(npu_timeline_wait(timeline, 0, 0) == -EINVAL && npu_timeline_signal(timeline, 0) ==
+	   -EINVAL && npu_timeline_fence(timeline, 0, 0, &fence) == -EINVAL &&
+	   npu_timeline_fd(timeline, 0, true, &fd) == -EINVAL, "there is no point 0");
+	ok(npu_timeline_wait(timeline, 3, 0) == -ETIMEDOUT &&
+	   npu_timeline_fence(timeline, 3, 0, &fence) == -ETIMEDOUT && !fence,
+	   "a point that is not promised is waited for");
+
+	ok(!npu_fence_import(dev, 0, &fence), "a fence");
+	kernel.call = 1;
+	ok(npu_timeline_attach(timeline, 3, fence) == -EMFILE, "a promise that fails");
+	ok(!npu_timeline_attach(timeline, 3, fence), "a promise");
+	ok(npu_timeline_attach(timeline, 0, fence) == -EINVAL, "not of point 0");
+	npu_fence_destroy(fence);
+	ok(!npu_fence_import(second, 0, &fence) &&
+	   npu_timeline_attach(timeline, 4, fence) == -EINVAL, "not by another device");
+	npu_fence_destroy(fence);
+	fence = NULL;
+	ok(npu_timeline_wait(timeline, 3, 0) == -ETIMEDOUT, "it has not signalled");
+	kernel.call = 1;
+	ok(npu_timeline_fence(timeline, 3, 0, &fence) == -EMFILE && !fence, "a wait that fails");
+	kernel.call = 2;
+	ok(npu_timeline_fence(timeline, 3, 0, &fence) == -EMFILE && !fence, "a fence that fails");
+	kernel.call = 0;
+	kernel.alloc = 1;
+	ok(npu_timeline_fence(timeline, 3, 0, &fence) == -ENOMEM && !fence, "no memory for it");
+	kernel.alloc = 0;
+	ok(!npu_timeline_fence(timeline, 3, 0, &fence) && fence, "its fence");
+	npu_fence_destroy(fence);
+
+	ok(!npu_timeline_signal(timeline, 5) && !npu_timeline_wait(timeline, 5, 0) &&
+	   !npu_timeline_query(timeline, &point) && point == 5, "signalled by hand");
+	kernel.call = 1;
+	ok(npu_timeline_query(timeline, &point) == -EMFILE, "a query that fails");
+	kernel.call = 1;
+	ok(npu_timeline_fd(timeline, 5, true, &fd) == -EMFILE && fd < 0, "no eventfd");
+	ok(!npu_timeline_fd(timeline, 5, false, &fd) && fd >= 0, "an eventfd");
+	close(fd);
+	kernel.call = 1;
+	ok(npu_timeline_export(timeline, &fd) == -EMFILE, "an export that fails");
+	ok(!npu_timeline_export(timeline, &fd), "an export");
+	kernel.call = 1;
+	ok(npu_timeline_import(dev, fd, &other) == -EMFILE && !other, "an import that fails");
+	kernel.alloc = 1;
+	ok(npu_timeline_import(dev, fd, &other) == -ENOMEM && !other, "no memory for one");
+	kernel.alloc = 0;
+	ok(!npu_timeline_import(dev, fd, &other), "an import");
+	close(fd);
+	npu_timeline_destroy(other);
+	npu_timeline_destroy(timeline);
+	npu_timeline_destroy(NULL);
+	kernel.error = 0;
+	npu_device_close(second);
+	ok(kernel.syncobjs - syncobjs <= 4, "nothing is left but the pool");
+}
+
 /* A page at @first is mapped, and nothing from 32 MiB on. */
 static void test_bind(struct npu_vm *vm, struct npu_bo *bo, uint64_t first)
 {
@@ -279,6 +352,7 @@ int main(int argc, char **argv)
 	ok(!strcmp(npu_device_path(dev), node), "a long path");
 	test_fence();
 	test_events();
+	test_timeline();
 	test_addresses();
 	snprintf(model, sizeof(model), "%s/digits.tflite", argv[1]);
 	test_results(model);

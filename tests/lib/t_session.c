@@ -191,6 +191,65 @@ static void test_no_files(struct npu_queue *queue, const struct drm_npu_job *job
 	npu_fence_destroy(fence);
 }
 
+struct promise {
+	struct npu_timeline *timeline;
+	struct npu_queue *queue;
+	const struct drm_npu_job *job;
+	bool good;
+};
+
+/* Promises points 1 and 2 a little later: by a job, and by hand. */
+static void *keep_promise(void *arg)
+{
+	struct promise *p = arg;
+	struct npu_fence *fence = NULL;
+
+	poll(NULL, 0, 50);
+	p->good = !npu_queue_submit(p->queue, p->job, 1, NULL, 0, &fence) &&
+		  !npu_timeline_attach(p->timeline, 1, fence);
+	npu_fence_destroy(fence);
+	poll(NULL, 0, 50);
+	p->good &= !npu_timeline_signal(p->timeline, 2);
+	return NULL;
+}
+
+/* Jobs wait for points of a timeline that do not exist yet. */
+static void test_timeline(struct npu_queue *queue, const struct drm_npu_job *job)
+{
+	struct promise promise = { .queue = queue, .job = job };
+	struct npu_fence *point = NULL, *done = NULL;
+	struct npu_timeline *other = NULL;
+	struct pollfd pfd = { .events = POLLIN };
+	pthread_t thread;
+	uint64_t last;
+	int fd;
+
+	ok(!npu_timeline_create(dev, &promise.timeline), "a timeline");
+	ok(npu_timeline_fence(promise.timeline, 1, npu_deadline(10000000), &point) == -ETIMEDOUT,
+	   "nobody promises its first point");
+	ok(!npu_timeline_fd(promise.timeline, 2, true, &pfd.fd) && !poll(&pfd, 1, 0),
+	   "an eventfd waits for its second");
+	pthread_create(&thread, NULL, keep_promise, &promise);
+	ok(!npu_timeline_fence(promise.timeline, 1, npu_deadline(10 * SECOND), &point),
+	   "it is promised");
+	ok(!npu_queue_submit(queue, job, 1, &point, 1, &done) &&
+	   !npu_fence_wait(done, NPU_FOREVER, NULL), "a job waits for it");
+	ok(!npu_timeline_wait(promise.timeline, 2, npu_deadline(10 * SECOND)),
+	   "the second comes");
+	ok(poll(&pfd, 1, 10000) == 1, "the eventfd says so");
+	pthread_join(thread, NULL);
+	ok(promise.good && !npu_timeline_query(promise.timeline, &last) && last == 2,
+	   "the timeline is at its second point");
+	ok(!npu_timeline_export(promise.timeline, &fd) && !npu_timeline_import(dev, fd, &other) &&
+	   !npu_timeline_wait(other, 2, 0), "so it is for another user");
+	close(fd);
+	close(pfd.fd);
+	npu_fence_destroy(point);
+	npu_fence_destroy(done);
+	npu_timeline_destroy(other);
+	npu_timeline_destroy(promise.timeline);
+}
+
 static void test_queues(void)
 {
 	struct npu_fence *fence = NULL, *second = NULL, *imported = NULL;
@@ -225,6 +284,7 @@ static void test_queues(void)
 	test_no_files(queue, &j.job);
 	ok(!npu_queue_state(queue, &state, NULL) && state.submitted == 3 && state.completed == 3,
 	   "the queue is good");
+	test_timeline(queue, &j.job);
 
 	/* A fault names job, place and reason, and others do not notice. */
 	make_job(&bad, 3000);

@@ -95,5 +95,6 @@ check "clang-tidy" clang_tidy
 check "cppcheck" cpp_check
 check "shellcheck" shell_check
 check "codespell" spelling
+check "tests of the table of features" tests/features.sh
 check "documentation" make -s docs
 finish

@@ -15,6 +15,11 @@
 #define STUCK		(240 * SECOND)
 #define AREA_VA		(64 * MIB)
 
+/* What becomes of the device in the middle of it. */
+enum end { END_STAYS, END_PULLED_OUT, END_UNBOUND, ENDS };
+
+static const char * const ends[] = { "", ", pulled out", ", its driver unbound" };
+
 struct user {
 	struct emu *emu;
 	unsigned int seed;
@@ -104,8 +109,17 @@ static void emu_lie(struct emu *emu, unsigned int permille)
 	emu_write_number(emu, "faults/hostile", permille);
 }
 
+static void emu_unbind(struct emu *emu)
+{
+	char device[64] = "";
+
+	emu_read(emu, "device", device, sizeof(device));
+	device[strcspn(device, "\n")] = 0;
+	write_file("/sys/bus/platform/drivers/npu/unbind", device);
+}
+
 /* Returns false if a fence got stuck. */
-static bool use_all(struct emu *emu, unsigned int seed, unsigned int permille, bool unplug)
+static bool use_all(struct emu *emu, unsigned int seed, unsigned int permille, enum end end)
 {
 	struct user users[THREADS];
 	pthread_t threads[THREADS];
@@ -117,10 +131,12 @@ static bool use_all(struct emu *emu, unsigned int seed, unsigned int permille, b
 		pthread_create(&threads[i], NULL, use, &users[i]);
 	}
 	emu_lie(emu, permille);
-	if (unplug) {
+	if (end != END_STAYS)
 		sleep_ms(100 + seed % 100);
+	if (end == END_PULLED_OUT)
 		emu_unplug(emu);
-	}
+	else if (end == END_UNBOUND)
+		emu_unbind(emu);
 	for (i = 0; i < THREADS; i++) {
 		pthread_join(threads[i], NULL);
 		ok &= !users[i].stuck;
@@ -141,17 +157,17 @@ static bool emu_prepare(struct emu *emu, unsigned int permille, unsigned int see
 }
 
 /* It was honest until the driver had it. */
-static void test_use(unsigned int seed, unsigned int permille, bool unplug)
+static void test_use(unsigned int seed, unsigned int permille, enum end end)
 {
 	struct emu emu;
 	bool ok;
 
 	ok = emu_prepare(&emu, 0, seed) && !emu_plug(&emu) &&
-	     use_all(&emu, seed, permille, unplug);
+	     use_all(&emu, seed, permille, end);
 	ok = ok && emu_bus_errors(&emu) <= 0;
 	emu_remove(&emu);
 	ksft_test_result(ok, "lies in %u of 1000 cases, seed %u%s\n", permille, seed,
-			 unplug ? ", pulled out" : "");
+			 ends[end]);
 }
 
 /* It never was. */
@@ -165,7 +181,7 @@ static void test_probe(unsigned int seed, unsigned int permille)
 		ok = emu_prepare(&emu, permille, seed + i);
 		if (!emu_plug(&emu)) {
 			found++;
-			ok &= use_all(&emu, seed + i, permille, i % 2);
+			ok &= use_all(&emu, seed + i, permille, i % ENDS);
 		}
 		ok &= emu_bus_errors(&emu) <= 0;
 		emu_remove(&emu);
@@ -184,7 +200,7 @@ int main(int argc, char **argv)
 	ksft_print_header();
 	for (n = seed; n < seed + seeds; n++) {
 		for (i = 0; i < sizeof(permilles) / sizeof(permilles[0]); i++)
-			test_use(n, permilles[i], n % 2);
+			test_use(n, permilles[i], n % ENDS);
 	}
 	test_probe(seed, 5);
 	test_probe(seed, 50);

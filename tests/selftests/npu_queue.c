@@ -139,27 +139,27 @@ TEST_F(queue, destroy_cancels_jobs)
 	EXPECT_TRUE(device_works(self->fd));
 }
 
-TEST_F(queue, many_more_queues_than_slots)
+TEST_F_TIMEOUT(queue, a_thousand_queues_share_the_slots, 600)
 {
 	struct npu_stream_header *header = stream_begin(&self->ctx, 0);
-	uint32_t queues[200], syncobjs[200];
+	uint32_t queues[1000], syncobjs[1000];
 	int i;
 
 	stream_add_nop(header);
-	for (i = 0; i < 200; i++) {
+	for (i = 0; i < 1000; i++) {
 		queues[i] = queue_create(self->fd, self->ctx.vm);
 		syncobjs[i] = syncobj_create(self->fd);
 		ASSERT_NE(queues[i], 0);
 	}
-	for (i = 0; i < 200; i++)
+	for (i = 0; i < 1000; i++)
 		ASSERT_EQ(submit_one(self->fd, queues[i], stream_job(&self->ctx, header, 0),
 				     syncobjs[i]), 0);
-	for (i = 0; i < 200; i++)
+	for (i = 0; i < 1000; i++)
 		ASSERT_EQ(job_result(self->fd, syncobjs[i]), 1);
 	for (i = 199; i >= 0; i--)
 		ASSERT_EQ(submit_one(self->fd, queues[i], stream_job(&self->ctx, header, 0),
 				     syncobjs[i]), 0);
-	for (i = 0; i < 200; i++)
+	for (i = 0; i < 1000; i++)
 		ASSERT_EQ(job_result(self->fd, syncobjs[i]), 1);
 }
 

@@ -360,15 +360,19 @@ TEST(one_interrupt_vector_is_enough)
 TEST(the_module_is_busy_while_somebody_uses_it)
 {
 	struct ctx ctx;
-	int fd = device_open(), sync_file;
+	int fd = device_open(), sync_file, dma_buf;
 
 	ASSERT_EQ(ctx_init(&ctx, fd), 0);
 	ASSERT_EQ(submit_one(fd, ctx.queue, empty_job(), ctx.syncobj), 0);
 	sync_file = syncobj_export(fd, ctx.syncobj);
+	ASSERT_EQ(drmPrimeHandleToFD(fd, ctx.bo, DRM_CLOEXEC, &dma_buf), 0);
 	EXPECT_NE(system("rmmod npu 2>/dev/null"), 0);
 	munmap(ctx.mem, CTX_SIZE);
 	close(fd);
-	/* The fence alone keeps it. */
+	/* Fence and buffer keep it, each alone. */
+	sleep_ms(200);
+	EXPECT_NE(system("rmmod npu 2>/dev/null"), 0);
+	close(dma_buf);
 	sleep_ms(200);
 	EXPECT_NE(system("rmmod npu 2>/dev/null"), 0);
 	close(sync_file);
@@ -398,20 +402,44 @@ TEST(the_emulator_goes_at_any_time)
 	close(fd);
 }
 
-TEST(loading_and_unloading_many_times)
+FIXTURE(life)
 {
+};
+
+FIXTURE_SETUP(life)
+{
+}
+
+FIXTURE_TEARDOWN(life)
+{
+}
+
+/* In either order, and with a job under way when the device goes. */
+TEST_F_TIMEOUT(life, loading_load_and_removal_a_hundred_times, 900)
+{
+	struct ctx ctx;
 	int i, n, fd;
 
-	for (n = 0; n < 10; n++) {
-		ASSERT_EQ(system("rmmod npu_emu && rmmod npu"), 0);
+	for (n = 0; n < 100; n++) {
+		fd = device_open();
+		ASSERT_EQ(ctx_init(&ctx, fd), 0);
+		ASSERT_EQ(submit_one(fd, ctx.queue, work_job(&ctx, n % 3 ? WORK_LONG : 1),
+				     ctx.syncobj), 0);
+		usleep(n % 7 * 500);
+		ASSERT_EQ(system("rmmod npu_emu"), 0);
+		munmap(ctx.mem, CTX_SIZE);
+		close(fd);
+		for (i = 0; i < 1000 && system("rmmod npu 2>/dev/null"); i++)
+			sleep_ms(10);
+		ASSERT_LT(i, 1000);
 		ASSERT_EQ(system(n % 2 ? "modprobe npu_emu && modprobe npu" :
 				 "modprobe npu && modprobe npu_emu"), 0);
-		for (i = 0; i < 100 && access("/dev/accel/accel0", F_OK); i++)
-			sleep_ms(20);
-		fd = device_open();
-		ASSERT_TRUE(device_works(fd));
-		close(fd);
+		for (i = 0; i < 1000 && access("/dev/accel/accel0", F_OK); i++)
+			sleep_ms(10);
 	}
+	fd = device_open();
+	EXPECT_TRUE(device_works(fd));
+	close(fd);
 }
 
 TEST_HARNESS_MAIN

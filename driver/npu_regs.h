@@ -18,7 +18,7 @@
 #define   NPU_ID			0x3155504e	/* "NPU1" */
 #define NPU_REG_VERSION			0x0004	/* of this interface, major << 16 | minor */
 #define   NPU_VERSION_MAJOR		1
-#define   NPU_VERSION_MINOR		0
+#define   NPU_VERSION_MINOR		1
 #define NPU_REG_ISA			0x0008	/* newest command stream, major << 16 | minor */
 #define NPU_REG_FEATURES		0x000c	/* NPU_FEATURE_* */
 #define   NPU_FEATURE_REPORT		(1u << 0)	/* writes struct npu_report */
@@ -122,6 +122,8 @@
 #define   NPU_SLOT_HALTED		2	/* bound, stopped by a fault */
 #define   NPU_SLOT_STOPPING		3	/* a command under way */
 #define   NPU_SLOT_BUSY			(1u << 8)	/* a core executes its job */
+#define   NPU_SLOT_CORE_SHIFT		16
+#define   NPU_SLOT_CORE(status)		((status) >> 16 & 0x1f)	/* which; if BUSY, since 1.1 */
 
 #define NPU_REG_SPACE			0x4000	/* bytes of the register space */
 

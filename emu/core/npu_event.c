@@ -86,6 +86,16 @@ void npu_event_read_index(struct npu_model *model, u32 index)
 		model->irq_status &= ~NPU_IRQ_EVENT;
 }
 
+/* Is the ring full on demand? */
+static bool npu_event_drop(struct npu_model *model)
+{
+	u32 left = model->overflow;
+
+	if (left && left != NPU_INJECT_EACH)
+		model->overflow--;
+	return left;
+}
+
 static void npu_event_post(struct npu_model *model, const struct npu_event *event)
 {
 	u32 records = 1u << model->event_order;
@@ -94,7 +104,7 @@ static void npu_event_post(struct npu_model *model, const struct npu_event *even
 
 	if (!model->event_order || model->fatal)
 		return;
-	if (model->event_write - model->event_read >= records) {
+	if (model->event_write - model->event_read >= records || npu_event_drop(model)) {
 		npu_irq_raise(model, NPU_IRQ_OVERFLOW);
 		return;
 	}
@@ -106,6 +116,8 @@ static void npu_event_post(struct npu_model *model, const struct npu_event *even
 		return;
 	}
 	*to = *event;
+	if (npu_injected(model, NPU_INJECT_EVENT))
+		memset(to, 0xff, sizeof(*to));
 	/* The record is in memory before the index and the interrupt say so. */
 	smp_mb();
 	npu_unmap(model, to, NPU_EVENT_SIZE);

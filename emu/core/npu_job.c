@@ -251,38 +251,6 @@ static int npu_job_command(struct npu_core *core)
 
 /* ---- Completion --------------------------------------------------------------------- */
 
-/* Is this the completion that shall be garbage? */
-static bool npu_job_corrupt(struct npu_model *model)
-{
-	unsigned long flags;
-	bool hit;
-
-	if (!READ_ONCE(model->corrupt))
-		return false;
-	flags = npu_lock(model);
-	hit = model->corrupt == 1;
-	if (model->corrupt)
-		WRITE_ONCE(model->corrupt, model->corrupt - 1);
-	npu_unlock(model, flags);
-	return hit;
-}
-
-/* Is this the command that shall never end? */
-static bool npu_job_hang(struct npu_model *model)
-{
-	unsigned long flags;
-	bool hit;
-
-	if (!READ_ONCE(model->hang))
-		return false;
-	flags = npu_lock(model);
-	hit = model->hang == 1;
-	if (model->hang)
-		WRITE_ONCE(model->hang, model->hang - 1);
-	npu_unlock(model, flags);
-	return hit;
-}
-
 static enum npu_outcome npu_job_complete(struct npu_core *core)
 {
 	struct npu_slot *s = npu_core_slot(core);
@@ -292,7 +260,7 @@ static enum npu_outcome npu_job_complete(struct npu_core *core)
 
 	job->end = npu_now(model);
 	job->written = job->sequence;
-	if (npu_job_corrupt(model))
+	if (npu_injected(model, NPU_INJECT_CORRUPT))
 		job->written += 1ull << 40;
 	if (!npu_slot_report(model, &core->bus_errors, s, job->sequence, job->start,
 			     job->end, &job->cost)) {
@@ -379,6 +347,16 @@ static enum npu_outcome npu_job_tile(struct npu_core *core)
 	return NPU_OUT_NONE;
 }
 
+/* Does the command that has just been fetched begin later? */
+static bool npu_job_delay(struct npu_core *core)
+{
+	u32 latency = READ_ONCE(core->model->latency);
+
+	if (latency)
+		core->rest = npu_now(core->model) + latency * 1000ull;
+	return latency;
+}
+
 static enum npu_outcome npu_job_step(struct npu_core *core)
 {
 	enum npu_outcome out;
@@ -392,8 +370,8 @@ static enum npu_outcome npu_job_step(struct npu_core *core)
 		if (npu_job_command(core))
 			return NPU_OUT_FAULT;
 		core->cmd_active = true;
-		core->hung = npu_job_hang(core->model);
-		if (core->hung)
+		core->hung = npu_injected(core->model, NPU_INJECT_HANG);
+		if (core->hung || npu_job_delay(core))
 			return NPU_OUT_NONE;
 	}
 	return npu_job_tile(core);

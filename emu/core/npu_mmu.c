@@ -9,6 +9,13 @@
 #define NPU_PAGE	BIT_ULL(NPU_PT_SHIFT(0))
 #define NPU_BLOCK	BIT_ULL(NPU_PT_SHIFT(1))
 
+static bool npu_out_of_limit(const struct npu_model *model, u64 addr, u64 size)
+{
+	u64 limit = READ_ONCE(model->limit);
+
+	return limit && (addr >= limit || size > limit - addr);
+}
+
 /**
  * npu_map_some() - borrow memory at a bus address, possibly less than asked
  * @model: the device
@@ -25,6 +32,9 @@ void *npu_map_some(struct npu_model *model, u64 *errors, u64 addr, u64 size,
 	void *ptr = NULL;
 
 	*len = 0;
+	/* These are no errors of anybody's. */
+	if (npu_injected(model, NPU_INJECT_MEMORY) || npu_out_of_limit(model, addr, size))
+		return NULL;
 	if (addr < end && size <= end - addr)
 		ptr = model->ops->map(model->host, addr, size, access, len);
 	if (!ptr)
@@ -119,6 +129,7 @@ static int npu_walk(struct npu_core *core, u64 va, enum npu_access access, u64 *
 		    u32 *leaf_level)
 {
 	struct npu_model *model = core->model;
+	bool bad = npu_injected(model, NPU_INJECT_WALK);
 	u64 table = core->root;
 	u32 level = NPU_PT_LEVELS;
 	u64 pte = 0;
@@ -135,7 +146,7 @@ static int npu_walk(struct npu_core *core, u64 va, enum npu_access access, u64 *
 		npu_unmap(model, entry, sizeof(*entry));
 		if (!(pte & NPU_PTE_VALID))
 			return npu_fault(core, NPU_FAULT_TRANSLATION, level, va, access);
-		if (npu_pte_bad(model, pte, level))
+		if (bad || npu_pte_bad(model, pte, level))
 			return npu_fault(core, NPU_FAULT_WALK, level, va, access);
 		if (pte & NPU_PTE_LEAF)
 			break;

@@ -234,7 +234,9 @@ static u32 npu_read_power(const struct npu_model *model, u32 reg)
 			return NPU_POWER_OFF;
 		return busy ? NPU_POWER_ON : NPU_POWER_IDLE;
 	case NPU_REG_CLOCK_NOW:
-		return model->off ? 0 : model->config.clock_khz;
+		if (model->off)
+			return 0;
+		return model->clock_khz ? model->clock_khz : model->config.clock_khz;
 	case NPU_REG_TEMPERATURE:
 		return NPU_TEMPERATURE_IDLE + NPU_TEMPERATURE_CORE * busy;
 	case NPU_REG_POWER_MW:
@@ -488,31 +490,32 @@ void npu_model_doorbell(struct npu_model *model, u32 slot, u32 value)
 
 /* ---- Faults on demand -------------------------------------------------------------------- */
 
-/**
- * npu_model_inject() - make a fault happen
- * @model: the device
- * @what: kind
- * @arg: see enum npu_inject
- */
-void npu_model_inject(struct npu_model *model, enum npu_inject what, u64 arg)
+static bool npu_inject_good(const struct npu_model *model, enum npu_inject what, u64 arg)
 {
-	unsigned long flags = npu_lock(model);
-	bool back = what == NPU_INJECT_GONE && model->gone && !arg;
+	switch (what) {
+	case NPU_INJECT_GONE:
+		return arg <= 1;
+	case NPU_INJECT_DEAF:
+		return arg <= NPU_DEAF_ALL;
+	case NPU_INJECT_CLOCK:
+		return arg <= model->config.clock_khz;
+	case NPU_INJECT_LATENCY:
+		return arg <= NPU_INJECT_LATENCY_MAX;
+	case NPU_INJECT_LIMIT:
+		return arg <= 1ull << model->config.bus_bits;
+	default:
+		return what < NPU_INJECT_KINDS && arg <= NPU_U32_MAX;
+	}
+}
+
+static void npu_inject_gone(struct npu_model *model, bool gone)
+{
+	bool back = model->gone && !gone;
 	u32 i;
 
-	switch (what) {
-	case NPU_INJECT_HANG:
-		WRITE_ONCE(model->hang, arg);
-		break;
-	case NPU_INJECT_CORRUPT:
-		WRITE_ONCE(model->corrupt, arg);
-		break;
-	case NPU_INJECT_GONE:
-		model->gone = arg != 0;
-		for (i = 0; i < model->config.cores; i++)
-			npu_core_leave(&model->cores[i]);
-		break;
-	}
+	model->gone = gone;
+	for (i = 0; i < model->config.cores; i++)
+		npu_core_leave(&model->cores[i]);
 	/* What comes back has been without power. */
 	if (back) {
 		model->ended = false;
@@ -520,7 +523,96 @@ void npu_model_inject(struct npu_model *model, enum npu_inject what, u64 arg)
 		model->irq_enable = 0;
 		npu_function_reset(model);
 	}
+}
+
+/* What was asked for in vain is done now. */
+static void npu_inject_deaf(struct npu_model *model, u32 deaf)
+{
+	u32 i;
+
+	WRITE_ONCE(model->deaf, deaf);
+	for (i = 0; i < model->config.slots; i++)
+		npu_slot_obey(model, i);
+	for (i = 0; i < model->config.cores; i++)
+		if (model->cores[i].reset)
+			npu_core_leave(&model->cores[i]);
+	npu_reset_poll(model);
+}
+
+static void npu_inject_latency(struct npu_model *model, enum npu_inject what, u32 arg)
+{
+	u32 i;
+
+	WRITE_ONCE(*(what == NPU_INJECT_CLOCK ? &model->clock_khz : &model->latency), arg);
+	for (i = 0; i < model->config.cores; i++)
+		if (!model->cores[i].in_tile)
+			model->cores[i].rest = 0;
+}
+
+static void npu_inject_locked(struct npu_model *model, enum npu_inject what, u64 arg)
+{
+	switch (what) {
+	case NPU_INJECT_OVERFLOW:
+		model->overflow = (u32)arg;
+		break;
+	case NPU_INJECT_GONE:
+		npu_inject_gone(model, arg);
+		break;
+	case NPU_INJECT_DEAF:
+		npu_inject_deaf(model, (u32)arg);
+		break;
+	case NPU_INJECT_CLOCK:
+	case NPU_INJECT_LATENCY:
+		npu_inject_latency(model, what, (u32)arg);
+		break;
+	case NPU_INJECT_LIMIT:
+		WRITE_ONCE(model->limit, arg);
+		break;
+	default:
+		WRITE_ONCE(model->count[what], (u32)arg);
+		break;
+	}
+}
+
+bool npu_model_inject(struct npu_model *model, enum npu_inject what, u64 arg)
+{
+	unsigned long flags;
+
+	if (!npu_inject_good(model, what, arg))
+		return false;
+	flags = npu_lock(model);
+	npu_inject_locked(model, what, arg);
 	npu_unlock(model, flags);
+	return true;
+}
+
+static u64 npu_injected_locked(const struct npu_model *model, enum npu_inject what)
+{
+	switch (what) {
+	case NPU_INJECT_OVERFLOW:
+		return model->overflow;
+	case NPU_INJECT_GONE:
+		return model->gone;
+	case NPU_INJECT_DEAF:
+		return model->deaf;
+	case NPU_INJECT_CLOCK:
+		return model->clock_khz;
+	case NPU_INJECT_LATENCY:
+		return model->latency;
+	case NPU_INJECT_LIMIT:
+		return model->limit;
+	default:
+		return what < NPU_INJECT_COUNTED ? READ_ONCE(model->count[what]) : 0;
+	}
+}
+
+u64 npu_model_injected(struct npu_model *model, enum npu_inject what)
+{
+	unsigned long flags = npu_lock(model);
+	u64 arg = npu_injected_locked(model, what);
+
+	npu_unlock(model, flags);
+	return arg;
 }
 
 void npu_model_leave(struct npu_model *model)

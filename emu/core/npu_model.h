@@ -113,6 +113,7 @@ enum npu_step {
 	NPU_STEP_IDLE,		/* nothing to do until the next wake */
 	NPU_STEP_RAN,		/* a tile or more; call again */
 	NPU_STEP_STALLED,	/* hangs on demand: call again, not at once */
+	NPU_STEP_RESTING,	/* slow on demand: call again soon, within a millisecond */
 };
 
 /**
@@ -122,14 +123,58 @@ enum npu_step {
  */
 enum npu_step npu_model_step(struct npu_model *model, u32 core);
 
-/* Faults on demand; the guest's registers cannot reach them. */
+/*
+ * Faults on demand; the guest's registers cannot reach them. Of the first kind is
+ * what happens to the arg-th thing from now: 0 = to none, NPU_INJECT_EACH = to each
+ * one until another number is set.
+ */
 enum npu_inject {
-	NPU_INJECT_HANG,	/* the arg-th command from now never ends; 0 = none */
-	NPU_INJECT_CORRUPT,	/* the arg-th completion from now writes garbage; 0 = none */
+	NPU_INJECT_HANG,	/* a command never ends */
+	NPU_INJECT_CORRUPT,	/* a completion writes a sequence number that is garbage */
+	NPU_INJECT_MEMORY,	/* an access to memory is not answered */
+	NPU_INJECT_WALK,	/* a page-table walk meets a malformed entry */
+	NPU_INJECT_STATUS,	/* a fault gets a status that does not exist */
+	NPU_INJECT_EVENT,	/* an event record is garbage */
+	NPU_INJECT_COUNTED,	/* end of those that are counted */
+
+	/* The next arg events are dropped, and OVERFLOW is set. */
+	NPU_INJECT_OVERFLOW = NPU_INJECT_COUNTED,
 	NPU_INJECT_GONE,	/* arg 1: reads give ones, writes are lost, all DMA stops */
+	NPU_INJECT_DEAF,	/* NPU_DEAF_*: scopes whose resets are not acknowledged */
+	NPU_INJECT_CLOCK,	/* kHz, at most the nominal clock; 0 = nominal */
+	NPU_INJECT_LATENCY,	/* microseconds before each command */
+	NPU_INJECT_LIMIT,	/* bus address from which on nothing answers; 0 = none */
+	NPU_INJECT_KINDS,
 };
 
-void npu_model_inject(struct npu_model *model, enum npu_inject what, u64 arg);
+#define NPU_INJECT_EACH		0xffffffffu
+#define NPU_INJECT_LATENCY_MAX	10000000u
+
+/* Cleared again, the resets that were asked for meanwhile are acknowledged. */
+#define NPU_DEAF_QUEUE		(1u << 0)	/* STOP and RESET of a slot */
+#define NPU_DEAF_CORE		(1u << 1)
+#define NPU_DEAF_FUNCTION	(1u << 2)
+#define NPU_DEAF_ALL		7u
+
+/**
+ * npu_model_inject() - make a fault happen
+ * @model: the device
+ * @what: kind
+ * @arg: see enum npu_inject
+ *
+ * Return: false if @arg is out of range; nothing is changed then.
+ */
+bool npu_model_inject(struct npu_model *model, enum npu_inject what, u64 arg);
+
+/**
+ * npu_model_injected() - what is to happen
+ * @model: the device
+ * @what: kind
+ *
+ * Return: @arg of npu_model_inject(); of those that are counted, what is left of it:
+ * 0 if the fault has happened.
+ */
+u64 npu_model_injected(struct npu_model *model, enum npu_inject what);
 
 /**
  * npu_model_leave() - let the cores stop soon and for good

@@ -21,6 +21,7 @@
 #define NPU_MACS_PER_CYCLE	256
 #define NPU_BYTES_PER_CYCLE	32
 #define NPU_TILE_CYCLES		16	/* that each tile costs at least */
+#define NPU_REST_LAG		20000000ull	/* ns that a slow core may be late */
 #define NPU_TURN_CYCLES		4096	/* of a queue, times its level's weight */
 /*
  * What a tile aims at, in dense elements that take as long: a run of elements
@@ -434,6 +435,7 @@ struct npu_core {
 	bool cmd_active;
 	u32 tlb_seq;		/* last invalidation known to the tile */
 	u64 busy;		/* cycles */
+	u64 rest;		/* it does nothing before this time */
 	bool leave;		/* the job is lost, give the tile up; read without the lock */
 
 	/* Private. */
@@ -528,8 +530,14 @@ struct npu_model {
 	u32 tlb_done;
 	struct npu_invalidation tlb_log[NPU_TLB_LOG];
 
-	u64 hang;		/* commands until one hangs; 0 = never */
-	u64 corrupt;		/* completions until one is garbage */
+	/* Faults on demand; changed with try_cmpxchg(), also without the lock. */
+	u32 count[NPU_INJECT_COUNTED];
+	/* Under the lock, or read without. */
+	u32 overflow;		/* events to be dropped */
+	u32 deaf;		/* NPU_DEAF_* */
+	u32 clock_khz;		/* 0 = nominal */
+	u32 latency;		/* us before each command */
+	u64 limit;		/* of bus addresses; 0 = none */
 	u64 bus_errors;
 };
 
@@ -552,6 +560,25 @@ static inline bool npu_stopped(const struct npu_model *model)
 static inline u64 npu_now(struct npu_model *model)
 {
 	return model->ops->now(model->host);
+}
+
+/* Is this the one that a fault on demand is meant for? Without the lock, too. */
+static inline bool npu_injected(struct npu_model *model, enum npu_inject what)
+{
+	u32 left = READ_ONCE(model->count[what]);
+
+	while (left && left != NPU_INJECT_EACH)
+		if (try_cmpxchg(&model->count[what], &left, left - 1))
+			return left == 1;
+	return left;
+}
+
+/* Locked: a command that the slot has to obey, 0 = none. */
+static inline u8 npu_slot_wish(const struct npu_model *model, const struct npu_slot *s)
+{
+	if (s->command >= NPU_SLOT_STOP && model->deaf & NPU_DEAF_QUEUE)
+		return 0;
+	return s->command;
 }
 
 /* npu_mmu.c */
@@ -585,6 +612,7 @@ void npu_event_unbound(struct npu_model *model, u32 slot, enum npu_fault status)
 void npu_event_read_index(struct npu_model *model, u32 index);
 
 /* npu_slot.c */
+void npu_slot_obey(struct npu_model *model, u32 slot);
 void npu_slot_command(struct npu_model *model, u32 slot, u32 command);
 void npu_slot_doorbell(struct npu_model *model, u32 slot);
 u32 npu_slot_status(const struct npu_model *model, u32 slot);

@@ -9,6 +9,7 @@
 
 #ifdef __KERNEL__
 
+#include <linux/atomic.h>
 #include <linux/bits.h>
 #include <linux/bug.h>
 #include <linux/build_bug.h>
@@ -93,6 +94,10 @@ static inline __le64 cpu_to_le64(u64 x)
 #define smp_store_release(p, v)	__atomic_store_n((p), (v), __ATOMIC_RELEASE)
 /* Both. */
 #define smp_mb()		__atomic_thread_fence(__ATOMIC_SEQ_CST)
+
+/* *@ptr becomes @new if it is *@old; *@old becomes what it was. */
+#define try_cmpxchg(ptr, old, new)	\
+	__atomic_compare_exchange_n((ptr), (old), (new), 0, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED)
 
 #define check_add_overflow(a, b, d)	__builtin_add_overflow((a), (b), (d))
 #define check_mul_overflow(a, b, d)	__builtin_mul_overflow((a), (b), (d))

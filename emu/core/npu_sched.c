@@ -121,6 +121,7 @@ void npu_core_drop(struct npu_core *core)
 	core->job_active = false;
 	core->cmd_active = false;
 	core->hung = false;
+	core->rest = 0;
 	core->flush = true;
 }
 
@@ -157,13 +158,13 @@ static void npu_core_obey(struct npu_core *core)
 	struct npu_model *model = core->model;
 	u32 slot = (u32)core->slot;
 	struct npu_slot *s = &model->slots[slot];
-	bool hard = s->command == NPU_SLOT_STOP || s->command == NPU_SLOT_RESET;
+	u8 command = npu_slot_wish(model, s);
 
-	if (core->hung && s->command != NPU_SLOT_RESET)
+	if (core->hung && command != NPU_SLOT_RESET)
 		return;
-	if (hard && core->job_active) {
+	if (command >= NPU_SLOT_STOP && core->job_active) {
 		npu_slot_abort(core);
-	} else if (s->command && !core->cmd_active) {
+	} else if (command && !core->cmd_active) {
 		npu_slot_suspend(core);
 		npu_slot_empty(model, slot, NPU_FAULT_NONE);
 	} else if (!core->cmd_active && npu_sched_yield(model, s)) {
@@ -189,7 +190,7 @@ void npu_sched_boundary(struct npu_core *core)
 		npu_core_reset_done(core);
 		return;
 	}
-	if (core->reset)
+	if (core->reset && !(model->deaf & NPU_DEAF_CORE))
 		npu_core_reset(core);
 	if (core->slot >= 0)
 		npu_core_obey(core);
@@ -200,7 +201,7 @@ void npu_reset_poll(struct npu_model *model)
 {
 	u32 i;
 
-	if (!model->resetting)
+	if (!model->resetting || model->deaf & NPU_DEAF_FUNCTION)
 		return;
 	for (i = 0; i < model->config.cores; i++)
 		if (model->cores[i].in_tile)
@@ -209,11 +210,37 @@ void npu_reset_poll(struct npu_model *model)
 	npu_irq_raise(model, NPU_IRQ_RESET);
 }
 
+/*
+ * A slow clock: the core rests after each tile, so that both take as long as the
+ * tile alone would with that clock. A host that comes back late does not make it
+ * slower: it makes up for up to NPU_REST_LAG.
+ */
+static void npu_core_tire(struct npu_core *core, u64 start)
+{
+	struct npu_model *model = core->model;
+	u64 nominal = model->config.clock_khz;
+	u64 now = npu_now(model);
+	u64 took = now - start;
+
+	if (!model->clock_khz)
+		return;
+	start -= min_t(u64, start, NPU_REST_LAG);
+	core->rest = max_t(u64, core->rest, start) +
+		     npu_mul_sat(took, nominal) / model->clock_khz;
+}
+
+static bool npu_core_rests(const struct npu_core *core)
+{
+	return core->rest && npu_now(core->model) < core->rest;
+}
+
 static bool npu_core_begin(struct npu_core *core)
 {
 	struct npu_model *model = core->model;
 
 	npu_sched_boundary(core);
+	if (npu_core_rests(core) && !npu_stopped(model))
+		return false;
 	if (core->slot < 0 && !npu_stopped(model))
 		core->slot = npu_sched_pick(model);
 	if (core->slot < 0) {
@@ -239,7 +266,7 @@ static void npu_core_drained(struct npu_core *core)
 
 	npu_slot_suspend(core);
 	s->turn = 0;
-	if (s->command)
+	if (npu_slot_wish(model, s))
 		npu_slot_empty(model, slot, NPU_FAULT_NONE);
 	else if (s->rung)
 		npu_slot_make_ready(model, slot);
@@ -277,17 +304,27 @@ static void npu_core_end(struct npu_core *core)
 	npu_reset_poll(model);
 }
 
+/* Why a core does nothing. */
+static enum npu_step npu_core_pause(const struct npu_core *core)
+{
+	if (core->model->idle & 1u << core->index)
+		return NPU_STEP_IDLE;
+	return core->hung ? NPU_STEP_STALLED : NPU_STEP_RESTING;
+}
+
 enum npu_step npu_model_step(struct npu_model *model, u32 index)
 {
 	struct npu_core *core = &model->cores[index];
 	enum npu_step step = NPU_STEP_RAN;
 	unsigned long flags;
 	bool work;
+	u64 start;
 
 	flags = npu_lock(model);
 	work = npu_core_begin(core);
+	start = npu_now(model);
 	if (!work)
-		step = core->hung ? NPU_STEP_STALLED : NPU_STEP_IDLE;
+		step = npu_core_pause(core);
 	npu_unlock(model, flags);
 	if (!work)
 		return step;
@@ -295,6 +332,7 @@ enum npu_step npu_model_step(struct npu_model *model, u32 index)
 	npu_job_work(core);
 
 	flags = npu_lock(model);
+	npu_core_tire(core, start);
 	npu_core_end(core);
 	npu_unlock(model, flags);
 	return step;

@@ -67,9 +67,12 @@ bool npu_slot_write_fault(struct npu_model *model, u64 *errors, struct npu_slot 
 			  const struct npu_fault_info *f)
 {
 	struct npu_context *context = npu_context_map(model, errors, slot->bus);
+	u32 status = f->status;
 
 	if (!context)
 		return false;
+	if (npu_injected(model, NPU_INJECT_STATUS))
+		status = ~status;
 	npu_slot_counters(context, slot);
 	WRITE_ONCE(context->fault_detail, cpu_to_le32(f->detail));
 	WRITE_ONCE(context->fault_sequence, cpu_to_le64(f->sequence));
@@ -80,7 +83,7 @@ bool npu_slot_write_fault(struct npu_model *model, u64 *errors, struct npu_slot 
 	slot->resume = 0;
 	slot->suspended = false;
 	/* Who sees the status sees the rest. */
-	smp_store_release(&context->fault_status, cpu_to_le32(f->status));
+	smp_store_release(&context->fault_status, cpu_to_le32(status));
 	npu_context_unmap(model, context);
 	return true;
 }
@@ -113,7 +116,7 @@ void npu_slot_empty(struct npu_model *model, u32 slot, enum npu_fault status)
 void npu_slot_halt(struct npu_model *model, u32 slot, const struct npu_fault_info *f)
 {
 	struct npu_slot *s = &model->slots[slot];
-	u8 command = s->command;
+	u8 command = npu_slot_wish(model, s);
 
 	npu_slot_release(model, slot);
 	s->state = NPU_SLOT_HALTED;
@@ -179,6 +182,7 @@ void npu_slot_abort(struct npu_core *core)
 	core->job_active = false;
 	core->cmd_active = false;
 	core->hung = false;
+	core->rest = 0;
 	if (npu_slot_write_fault(model, &model->bus_errors, s, &core->fault)) {
 		if (s->command)
 			npu_slot_empty(model, slot, NPU_FAULT_ABORTED);
@@ -273,6 +277,26 @@ static void npu_slot_bind(struct npu_model *model, u32 slot)
 }
 
 /**
+ * npu_slot_obey() - do what the driver has asked of a slot, or begin to
+ * @model: the device, locked
+ * @slot: number
+ */
+void npu_slot_obey(struct npu_model *model, u32 slot)
+{
+	struct npu_slot *s = &model->slots[slot];
+	u8 command = npu_slot_wish(model, s);
+
+	if (!command)
+		return;
+	if (!s->busy)
+		npu_slot_empty(model, slot, NPU_FAULT_NONE);
+	else if (command == NPU_SLOT_UNBIND)
+		npu_sched_boundary(&model->cores[s->core]);
+	else
+		npu_core_leave(&model->cores[s->core]);
+}
+
+/**
  * npu_slot_command() - a write to a slot's COMMAND register
  * @model: the device, locked
  * @slot: number
@@ -288,12 +312,7 @@ void npu_slot_command(struct npu_model *model, u32 slot, u32 command)
 	    s->state == NPU_SLOT_EMPTY)
 		return;
 	s->command = max_t(u8, s->command, command);
-	if (!s->busy)
-		npu_slot_empty(model, slot, NPU_FAULT_NONE);
-	else if (s->command == NPU_SLOT_UNBIND)
-		npu_sched_boundary(&model->cores[s->core]);
-	else
-		npu_core_leave(&model->cores[s->core]);
+	npu_slot_obey(model, slot);
 }
 
 /* The driver says that the write index has moved; locked. */
@@ -312,7 +331,7 @@ void npu_slot_doorbell(struct npu_model *model, u32 slot)
 u32 npu_slot_status(const struct npu_model *model, u32 slot)
 {
 	const struct npu_slot *s = &model->slots[slot];
-	u32 busy = s->busy ? NPU_SLOT_BUSY : 0;
+	u32 busy = s->busy ? NPU_SLOT_BUSY | (u32)s->core << NPU_SLOT_CORE_SHIFT : 0;
 
 	return (s->command ? NPU_SLOT_STOPPING : s->state) | busy;
 }

@@ -59,6 +59,20 @@ struct emu_luck {
 	struct rnd_state rng;
 };
 
+/**
+ * enum emu_irq_fault - what can happen to an interrupt
+ * @EMU_IRQ_LOST: it does not come
+ * @EMU_IRQ_DOUBLE: it comes twice
+ * @EMU_IRQ_SPURIOUS: another one comes
+ * @EMU_IRQ_FAULTS: how many kinds there are
+ */
+enum emu_irq_fault {
+	EMU_IRQ_LOST,
+	EMU_IRQ_DOUBLE,
+	EMU_IRQ_SPURIOUS,
+	EMU_IRQ_FAULTS,
+};
+
 static inline void emu_luck_init(struct emu_luck *luck, u32 permille, u32 seed)
 {
 	prandom_seed_state(&luck->rng, seed);
@@ -82,7 +96,7 @@ static inline bool emu_luck_fails(struct emu_luck *luck)
  * @core: threads, @config.cores of them
  * @domain: of the interrupts
  * @vector: interrupts, @config.irqs of them
- * @irq_luck: of interrupts; under @lock
+ * @irq_luck: of interrupts, by kind; under @lock
  * @hostile: stands in for the model, or NULL
  * @pdev: what the driver binds to
  * @bus_errors: accesses to memory that is not there
@@ -96,7 +110,7 @@ struct emu_device {
 	struct emu_core core[NPU_MAX_CORES];
 	struct irq_domain *domain;
 	struct emu_vector vector[EMU_MAX_IRQS];
-	struct emu_luck irq_luck;
+	struct emu_luck irq_luck[EMU_IRQ_FAULTS];
 	struct emu_hostile *hostile;
 	struct platform_device *pdev;
 	atomic64_t bus_errors;

@@ -6,25 +6,48 @@
  * ``enabled`` plugs the device in, writing 0 or ``rmdir`` pulls it out. A value out of
  * range is refused with EINVAL, a change while plugged in with EBUSY.
  *
- * ==================  =========================================================
- * cores               compute cores, 1 to 32; while not enabled
- * slots               hardware queues, 1 to 256; while not enabled
- * irqs                interrupt vectors, 1 or 2; while not enabled
- * macs_max_order      log2 of the most MACs in a command, 20 to 40; likewise
- * bytes_max_order     log2 of the most bytes in a command, 20 to 40; likewise
- * reset_ms            bound of a reset, milliseconds; while not enabled
- * device              name of the platform device (read only)
- * bus_errors          accesses to memory that is not there (read only)
- * enabled             0 or 1
- * faults/hang         N: the Nth command from now never ends
- * faults/corrupt      N: the Nth completion from now writes garbage
- * faults/interrupts   P: of 1000 interrupts, P get lost, P come twice, and P come
- *                     that nobody asked for
- * faults/hostile      P SEED, while not enabled: an impostor that lies in P of 1000
- *                     cases takes the place of the device, see below; P alone
- *                     changes that at any time, 0 0 ends it
- * faults/disappear    1: all registers read as ones, until it is pulled out
- * ==================  =========================================================
+ * ===================  =========================================================
+ * cores                compute cores, 1 to 32; while not enabled
+ * slots                hardware queues, 1 to 256; while not enabled
+ * irqs                 interrupt vectors, 1 or 2; while not enabled
+ * macs_max_order       log2 of the most MACs in a command, 20 to 40; likewise
+ * bytes_max_order      log2 of the most bytes in a command, 20 to 40; likewise
+ * reset_ms             bound of a reset, milliseconds; while not enabled
+ * device               name of the platform device (read only)
+ * bus_errors           accesses to memory that is not there (read only)
+ * enabled              0 or 1
+ * faults/hang          N: a command never ends, see below
+ * faults/corrupt       N: a completion writes a sequence number that is garbage
+ * faults/memory        N: an access to memory is not answered
+ * faults/walk          N: a page-table walk meets a malformed entry
+ * faults/status        N: a fault gets a status that does not exist
+ * faults/event         N: an event record is garbage
+ * faults/overflow      N: the next N events are dropped, as if the ring were full
+ * faults/deaf          mask: resets of these scopes are not acknowledged: 1 slots
+ *                      (STOP and RESET), 2 cores, 4 function; 0 acknowledges what
+ *                      was asked for meanwhile
+ * faults/clock_khz     clock, at most the nominal one of 1000000; 0 = nominal. The
+ *                      cores rest after each tile, so that work takes as long as
+ *                      with that clock.
+ * faults/latency_us    microseconds before each command, at most 10000000
+ * faults/memory_limit  bus address from which on no memory answers; 0 = none
+ * faults/irq_lost      P: of 1000 interrupts, P get lost
+ * faults/irq_double    P: of 1000 interrupts, P come twice
+ * faults/irq_spurious  P: with P of 1000 interrupts, whether lost or not, comes
+ *                      another one on the last vector that nobody asked for
+ * faults/hostile       P SEED, while not enabled: an impostor that lies in P of 1000
+ *                      cases takes the place of the device, see below; P alone
+ *                      changes that at any time, 0 0 ends it
+ * faults/disappear     1: all registers read as ones, until it is pulled out
+ * ===================  =========================================================
+ *
+ * Faults are written while plugged in, else ENODEV, and end with that. N counts from
+ * now: the fault happens to the Nth one, once; ``all``: to each one; 0: to none. All but
+ * hostile can be read: what was written, or what is left of N, so that 0 means that the fault
+ * has happened.
+ *
+ * Accesses that fail on demand, by memory or memory_limit, are not among bus_errors,
+ * which stay a sign of a bug of the driver.
  */
 #include <linux/configfs.h>
 #include <linux/module.h>
@@ -183,6 +206,27 @@ static struct configfs_attribute *emu_item_attrs[] = {
 
 /* ---- Faults ----------------------------------------------------------------------- */
 
+/* Of those that are counted there may be no end. */
+static int emu_parse_fault(enum npu_inject what, const char *page, u64 *value)
+{
+	if (what <= NPU_INJECT_OVERFLOW && sysfs_streq(page, "all")) {
+		*value = NPU_INJECT_EACH;
+		return 0;
+	}
+	return kstrtou64(page, 0, value);
+}
+
+static int emu_inject(struct emu_device *emu, enum npu_inject what, u64 value)
+{
+	if (what != NPU_INJECT_GONE)
+		return npu_model_inject(emu->model, what, value) ? 0 : -EINVAL;
+	if (value > 1)
+		return -EINVAL;
+	if (value)
+		emu_device_disappear(emu);
+	return 0;
+}
+
 static ssize_t emu_store_fault(struct config_item *item, enum npu_inject what, const char *page,
 			       size_t count)
 {
@@ -190,32 +234,56 @@ static ssize_t emu_store_fault(struct config_item *item, enum npu_inject what, c
 	u64 value;
 	int ret;
 
-	ret = kstrtou64(page, 0, &value);
+	ret = emu_parse_fault(what, page, &value);
 	if (ret)
 		return ret;
 
 	guard(mutex)(&emu_item->lock);
 	if (!emu_item->emu)
 		return -ENODEV;
-	if (what != NPU_INJECT_GONE)
-		npu_model_inject(emu_item->emu->model, what, value);
-	else if (value)
-		emu_device_disappear(emu_item->emu);
-	return count;
+	return emu_inject(emu_item->emu, what, value) ?: count;
+}
+
+static ssize_t emu_show_fault(struct config_item *item, enum npu_inject what, char *page)
+{
+	struct emu_item *emu_item = faults_to_emu_item(item);
+	u64 value;
+
+	guard(mutex)(&emu_item->lock);
+	if (!emu_item->emu)
+		return -ENODEV;
+	value = npu_model_injected(emu_item->emu->model, what);
+	if (what <= NPU_INJECT_OVERFLOW && value == NPU_INJECT_EACH)
+		return sysfs_emit(page, "all\n");
+	return sysfs_emit(page, "%llu\n", value);
 }
 
 #define EMU_FAULT_ATTR(name, what)								\
+static ssize_t emu_fault_##name##_show(struct config_item *item, char *page)			\
+{												\
+	return emu_show_fault(item, what, page);						\
+}												\
 static ssize_t emu_fault_##name##_store(struct config_item *item, const char *page, size_t count) \
 {												\
 	return emu_store_fault(item, what, page, count);					\
 }												\
-CONFIGFS_ATTR_WO(emu_fault_, name)
+CONFIGFS_ATTR(emu_fault_, name)
 
 EMU_FAULT_ATTR(hang, NPU_INJECT_HANG);
 EMU_FAULT_ATTR(corrupt, NPU_INJECT_CORRUPT);
+EMU_FAULT_ATTR(memory, NPU_INJECT_MEMORY);
+EMU_FAULT_ATTR(walk, NPU_INJECT_WALK);
+EMU_FAULT_ATTR(status, NPU_INJECT_STATUS);
+EMU_FAULT_ATTR(event, NPU_INJECT_EVENT);
+EMU_FAULT_ATTR(overflow, NPU_INJECT_OVERFLOW);
+EMU_FAULT_ATTR(deaf, NPU_INJECT_DEAF);
+EMU_FAULT_ATTR(clock_khz, NPU_INJECT_CLOCK);
+EMU_FAULT_ATTR(latency_us, NPU_INJECT_LATENCY);
+EMU_FAULT_ATTR(memory_limit, NPU_INJECT_LIMIT);
 EMU_FAULT_ATTR(disappear, NPU_INJECT_GONE);
 
-static ssize_t emu_fault_interrupts_store(struct config_item *item, const char *page, size_t count)
+static ssize_t emu_store_irq(struct config_item *item, enum emu_irq_fault what, const char *page,
+			     size_t count)
 {
 	struct emu_item *emu_item = faults_to_emu_item(item);
 	u32 permille;
@@ -230,10 +298,34 @@ static ssize_t emu_fault_interrupts_store(struct config_item *item, const char *
 	guard(mutex)(&emu_item->lock);
 	if (!emu_item->emu)
 		return -ENODEV;
-	WRITE_ONCE(emu_item->emu->irq_luck.permille, permille);
+	WRITE_ONCE(emu_item->emu->irq_luck[what].permille, permille);
 	return count;
 }
-CONFIGFS_ATTR_WO(emu_fault_, interrupts);
+
+static ssize_t emu_show_irq(struct config_item *item, enum emu_irq_fault what, char *page)
+{
+	struct emu_item *emu_item = faults_to_emu_item(item);
+
+	guard(mutex)(&emu_item->lock);
+	if (!emu_item->emu)
+		return -ENODEV;
+	return sysfs_emit(page, "%u\n", emu_item->emu->irq_luck[what].permille);
+}
+
+#define EMU_IRQ_ATTR(name, what)								\
+static ssize_t emu_fault_##name##_show(struct config_item *item, char *page)			\
+{												\
+	return emu_show_irq(item, what, page);							\
+}												\
+static ssize_t emu_fault_##name##_store(struct config_item *item, const char *page, size_t count) \
+{												\
+	return emu_store_irq(item, what, page, count);						\
+}												\
+CONFIGFS_ATTR(emu_fault_, name)
+
+EMU_IRQ_ATTR(irq_lost, EMU_IRQ_LOST);
+EMU_IRQ_ATTR(irq_double, EMU_IRQ_DOUBLE);
+EMU_IRQ_ATTR(irq_spurious, EMU_IRQ_SPURIOUS);
 
 static int emu_item_set_hostility(struct emu_item *item, u32 permille, const u32 *seed)
 {
@@ -268,7 +360,18 @@ CONFIGFS_ATTR_WO(emu_fault_, hostile);
 static struct configfs_attribute *emu_fault_attrs[] = {
 	&emu_fault_attr_hang,
 	&emu_fault_attr_corrupt,
-	&emu_fault_attr_interrupts,
+	&emu_fault_attr_memory,
+	&emu_fault_attr_walk,
+	&emu_fault_attr_status,
+	&emu_fault_attr_event,
+	&emu_fault_attr_overflow,
+	&emu_fault_attr_deaf,
+	&emu_fault_attr_clock_khz,
+	&emu_fault_attr_latency_us,
+	&emu_fault_attr_memory_limit,
+	&emu_fault_attr_irq_lost,
+	&emu_fault_attr_irq_double,
+	&emu_fault_attr_irq_spurious,
 	&emu_fault_attr_hostile,
 	&emu_fault_attr_disappear,
 	NULL,

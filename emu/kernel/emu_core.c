@@ -6,6 +6,7 @@
  * others run after every tile. Doorbells and registers never compute: they wake
  * the thread.
  */
+#include <linux/delay.h>
 #include <linux/kthread.h>
 #include <linux/sched.h>
 
@@ -13,6 +14,8 @@
 
 /* How often a core that hangs on demand looks whether it still does. */
 #define EMU_STALL_JIFFIES	(HZ / 100 + 1)
+/* And one that is slow on demand. */
+#define EMU_REST_US		200
 
 static void emu_core_sleep(struct emu_core *core, long timeout)
 {
@@ -36,6 +39,9 @@ static int emu_core_thread(void *data)
 			break;
 		case NPU_STEP_STALLED:
 			emu_core_sleep(core, EMU_STALL_JIFFIES);
+			break;
+		case NPU_STEP_RESTING:
+			usleep_range(EMU_REST_US, 2 * EMU_REST_US);
 			break;
 		}
 	}

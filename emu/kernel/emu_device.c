@@ -261,6 +261,7 @@ struct emu_device *emu_device_create(const struct npu_model_config *config,
 				     const struct emu_hostility *hostility)
 {
 	struct emu_device *emu;
+	unsigned int i;
 	int ret;
 
 	emu = kzalloc(sizeof(*emu), GFP_KERNEL);
@@ -268,7 +269,8 @@ struct emu_device *emu_device_create(const struct npu_model_config *config,
 		return ERR_PTR(-ENOMEM);
 	emu->config = *config;
 	raw_spin_lock_init(&emu->lock);
-	emu_luck_init(&emu->irq_luck, 0, 1);
+	for (i = 0; i < EMU_IRQ_FAULTS; i++)
+		emu_luck_init(&emu->irq_luck[i], 0, i + 1);
 	emu->start = ktime_get();
 	hrtimer_setup(&emu->timer, emu_timer, CLOCK_MONOTONIC, HRTIMER_MODE_REL_HARD);
 

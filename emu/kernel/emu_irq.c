@@ -28,11 +28,11 @@ static void emu_irq_deliver(struct irq_work *work)
  */
 void emu_irq_raise(struct emu_device *emu, u32 vector)
 {
-	WRITE_ONCE(emu->vector[vector].twice, emu_luck_fails(&emu->irq_luck));
+	WRITE_ONCE(emu->vector[vector].twice, emu_luck_fails(&emu->irq_luck[EMU_IRQ_DOUBLE]));
 	/* One that nobody asked for. */
-	if (emu_luck_fails(&emu->irq_luck))
+	if (emu_luck_fails(&emu->irq_luck[EMU_IRQ_SPURIOUS]))
 		irq_work_queue(&emu->vector[emu->config.irqs - 1].work);
-	if (!emu_luck_fails(&emu->irq_luck))
+	if (!emu_luck_fails(&emu->irq_luck[EMU_IRQ_LOST]))
 		irq_work_queue(&emu->vector[vector].work);
 }
 

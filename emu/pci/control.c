@@ -14,20 +14,28 @@ static const struct {
 } faults[] = {
 	{ "hang", NPU_INJECT_HANG },
 	{ "corrupt", NPU_INJECT_CORRUPT },
+	{ "memory", NPU_INJECT_MEMORY },
+	{ "walk", NPU_INJECT_WALK },
+	{ "status", NPU_INJECT_STATUS },
+	{ "event", NPU_INJECT_EVENT },
+	{ "overflow", NPU_INJECT_OVERFLOW },
+	{ "deaf", NPU_INJECT_DEAF },
+	{ "clock_khz", NPU_INJECT_CLOCK },
+	{ "latency_us", NPU_INJECT_LATENCY },
+	{ "memory_limit", NPU_INJECT_LIMIT },
 	{ "disappear", NPU_INJECT_GONE },
 };
 
-static bool inject(struct npu_model *model, const char *name, unsigned long long arg)
+static const char *inject(struct npu_model *model, const char *name, unsigned long long arg)
 {
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(faults); i++) {
-		if (!strcmp(faults[i].name, name)) {
-			npu_model_inject(model, faults[i].what, arg);
-			return true;
-		}
+		if (!strcmp(faults[i].name, name))
+			return npu_model_inject(model, faults[i].what, arg) ? "ok" :
+			       "error: out of range";
 	}
-	return false;
+	return "error: no such fault";
 }
 
 void control_line(struct npu_model *model, const char *line, char *answer, size_t size)
@@ -36,8 +44,7 @@ void control_line(struct npu_model *model, const char *line, char *answer, size_
 	char name[32], rest;
 
 	if (sscanf(line, "fault %31s %llu %c", name, &arg, &rest) == 2)
-		snprintf(answer, size, inject(model, name, arg) ? "ok\n" :
-			 "error: no such fault\n");
+		snprintf(answer, size, "%s\n", inject(model, name, arg));
 	else if (!strcmp(line, "bus_errors"))
 		snprintf(answer, size, "%llu\n",
 			 (unsigned long long)npu_model_bus_errors(model));

@@ -179,8 +179,8 @@ static void *core_thread(void *arg)
 		npu->computing++;
 		pthread_mutex_unlock(&npu->lock);
 		step = npu_model_step(npu->model, a.core);
-		if (step == NPU_STEP_STALLED)
-			usleep(1000);
+		if (step == NPU_STEP_STALLED || step == NPU_STEP_RESTING)
+			usleep(step == NPU_STEP_STALLED ? 1000 : 200);
 		pthread_mutex_lock(&npu->lock);
 		npu->computing--;
 		if (npu->paused)

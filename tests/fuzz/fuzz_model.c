@@ -202,6 +202,25 @@ static void act_step(struct machine *m, u32 core, u32 n)
 		machine_step(m, core % m->config.cores);
 }
 
+static void inject(struct machine *m, u32 arg)
+{
+	static const u8 few[] = { NPU_INJECT_HANG, NPU_INJECT_CORRUPT, NPU_INJECT_GONE };
+	u32 kind;
+
+	switch (arg) {
+	case 15:
+		npu_model_leave(m->model);
+		m->left = true;
+		break;
+	case 14:
+		kind = (u32)take(1) % NPU_INJECT_KINDS;
+		npu_model_inject(m->model, kind, take(1));
+		break;
+	default:
+		npu_model_inject(m->model, few[arg % 3], arg / 3);
+	}
+}
+
 static void act(struct machine *m)
 {
 	u32 what = (u32)take(1), arg = what / 16;
@@ -241,11 +260,7 @@ static void act(struct machine *m)
 		machine_set(m, NPU_REG_TLB_INVALIDATE, 1);
 		break;
 	case 12:
-		if (arg == 15)
-			npu_model_leave(m->model);
-		else
-			npu_model_inject(m->model, arg % 3, arg / 3);
-		m->left |= arg == 15;
+		inject(m, arg);
 		break;
 	case 13:
 		if (m->late || arg > 8)

@@ -421,8 +421,9 @@ void machine_reset(struct machine *m)
 	u32 i;
 
 	m->meanwhile = NULL;
-	npu_model_inject(m->model, NPU_INJECT_HANG, 0);
-	npu_model_inject(m->model, NPU_INJECT_CORRUPT, 0);
+	for (i = 0; i < NPU_INJECT_KINDS; i++)
+		if (i != NPU_INJECT_GONE)
+			npu_model_inject(m->model, i, 0);
 	/* What npu_model_leave() has ended begins again with power alone. */
 	if (m->left)
 		npu_model_inject(m->model, NPU_INJECT_GONE, 1);

@@ -660,7 +660,9 @@ static bool devices_make(void)
 			return false;
 		board->index[i] = emu[i].index;
 	}
-	return !emu_write(&emu[DEAF], "faults/interrupts", "100");
+	return !emu_write(&emu[DEAF], "faults/irq_lost", "100") &&
+	       !emu_write(&emu[DEAF], "faults/irq_double", "100") &&
+	       !emu_write(&emu[DEAF], "faults/irq_spurious", "100");
 }
 
 static bool no_bus_errors(void)

@@ -304,7 +304,7 @@ static void *host_thread(void *arg)
 	free(arg);
 	while (!stop) {
 		step = npu_model_step(h->model, t.core);
-		if (step == NPU_STEP_STALLED)
+		if (step == NPU_STEP_STALLED || step == NPU_STEP_RESTING)
 			usleep(100);
 		pthread_mutex_lock(&h->lock);
 		while (step == NPU_STEP_IDLE && !h->stop && !(h->woken >> t.core & 1))

@@ -129,7 +129,7 @@ static void test_registers(void)
 
 	begin();
 	test_eq(host_reg(h, NPU_REG_ID), NPU_ID, "ID");
-	test_eq(host_reg(h, NPU_REG_VERSION), 0x10000, "VERSION");
+	test_eq(host_reg(h, NPU_REG_VERSION), 0x10001, "VERSION");
 	test_eq(host_reg(h, NPU_REG_ISA), 0x10000, "ISA");
 	test_eq(host_reg(h, NPU_REG_ISA_FEATURES_LO), 0x7f, "ISA_FEATURES");
 	test_eq(host_reg(h, NPU_REG_SLOTS), 70, "SLOTS");
@@ -532,8 +532,12 @@ static void test_core_reset(void)
 	test_ok(!host_reg(h, NPU_REG_RESET) && host_reg(h, NPU_REG_IRQ_STATUS) == NPU_IRQ_RESET,
 		"idle core");
 	go(q, 100, 0);
-	host_step(h, 0);
+	host_step(h, 1);
+	test_ok(host_state(q) & NPU_SLOT_BUSY && NPU_SLOT_CORE(host_state(q)) == 1,
+		"SLOT_STATUS names the core");
 	host_set(h, NPU_REG_RESET, NPU_RESET_CORE(0));
+	test_ok(!fault(q) && state(q) == NPU_SLOT_BOUND, "the other core");
+	host_set(h, NPU_REG_RESET, NPU_RESET_CORE(1));
 	test_ok(fault(q) == NPU_FAULT_ABORTED && state(q) == NPU_SLOT_HALTED &&
 		event_is(NPU_EVENT_FAULT, q, 1, NPU_FAULT_ABORTED), "busy core: queue halted");
 	host_set(h, NPU_REG_RESET, NPU_RESET_CORE(9));

@@ -51,6 +51,7 @@ static int npu_debugfs_objects(struct seq_file *m, void *data)
 	seq_printf(m, "bad sequences: %d\n", atomic_read(&npu->errors.bad_sequence));
 	seq_printf(m, "bad events: %d\n", atomic_read(&npu->errors.bad_event));
 	seq_printf(m, "event overflows: %d\n", atomic_read(&npu->errors.overflow));
+	seq_printf(m, "core resets: %d\n", atomic_read(&npu->errors.core_resets));
 	seq_printf(m, "function resets: %d\n", atomic_read(&npu->errors.resets));
 	return 0;
 }

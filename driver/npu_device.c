@@ -8,7 +8,8 @@
  * npu_device_lose() gives a device up that does not answer: it reads as ones, or
  * it did not acknowledge a function reset. All jobs end with -ENODEV, and all
  * calls that need the hardware fail so. In the second case the device may still
- * do DMA, hence nothing that it may reach is ever freed.
+ * do DMA, hence nothing that it may reach is freed unless the reset at removal is
+ * acknowledged. User space is told by a uevent, see npu_wedge.c.
  *
  * npu_device_remove() serves both an orderly unbind and a surprise removal:
  *
@@ -257,6 +258,7 @@ static int npu_device_init(struct npu_device *npu)
 	init_rwsem(&npu->pm.lock);
 	npu->pm.since = jiffies;
 	spin_lock_init(&npu->history.lock);
+	npu_wedge_init(npu);
 	spin_lock_init(&npu->tlb.lock);
 	init_waitqueue_head(&npu->tlb.wait);
 	ret = drmm_add_action_or_reset(&npu->drm, npu_device_free_ids, NULL);
@@ -376,6 +378,7 @@ void npu_device_remove(struct device *dev)
 	npu_device_set_lost(npu);
 	npu_queues_lose(npu);
 	npu_slots_fini(npu);
+	npu_wedge_fini(npu);
 	npu_queues_unplug(npu);
 	npu_vm_unplug_all(npu);
 	npu_gem_unplug(npu);

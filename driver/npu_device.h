@@ -16,6 +16,7 @@
 #include "npu_history.h"
 #include "npu_pm.h"
 #include "npu_regs.h"
+#include "npu_wedge.h"
 
 struct npu_queue;
 
@@ -30,6 +31,7 @@ struct npu_queue;
  * @priv: first argument of the three
  * @irq: Linux interrupt numbers
  * @irqs: how many
+ * @recovery: what may bring a wedged device back, as in the uevent
  *
  * The accessors may be called from any context.
  */
@@ -41,6 +43,7 @@ struct npu_bus {
 	void *priv;
 	int irq[NPU_MAX_IRQS];
 	unsigned int irqs;
+	const char *recovery;
 };
 
 /**
@@ -88,7 +91,8 @@ enum npu_slot_state {
 	NPU_SLOT_RUNNING,	/* bound */
 	NPU_SLOT_UNBINDING,	/* waits for a command boundary, then lends the slot on */
 	NPU_SLOT_KILLING,	/* STOP written; RESET follows at the deadline */
-	NPU_SLOT_RESETTING,	/* RESET written; function reset follows at the deadline */
+	NPU_SLOT_RESETTING,	/* RESET written; core reset follows at the deadline */
+	NPU_SLOT_CORE_RESETTING, /* core reset written; function reset follows at the deadline */
 };
 
 /**
@@ -113,6 +117,7 @@ struct npu_slot {
  * @slots: hardware slots, and who waits for one; npu_slot.c
  * @pm: whether it is on; npu_pm.c
  * @history: queues that were banned; npu_history.c
+ * @wedge: what user space is to be told of resets
  */
 struct npu_device {
 	struct drm_device drm;
@@ -182,17 +187,21 @@ struct npu_device {
 		struct delayed_work work;
 		/** @slots.reset: a function reset is wanted */
 		bool reset;
+		/** @slots.guilty: because of this queue, a reference; NULL if of none */
+		struct npu_queue *guilty;
 	} slots;
 
 	struct npu_pm pm;
 
 	struct npu_history history;
+	struct npu_wedge wedge;
 
 	/** @errors: things the hardware did that it must not do */
 	struct {
 		atomic_t bad_sequence;
 		atomic_t bad_event;
 		atomic_t overflow;
+		atomic_t core_resets;
 		atomic_t resets;
 	} errors;
 };

@@ -17,6 +17,7 @@
  * npu_sync.c            syncobjs to wait for and to signal
  * npu_fence.c           the fences that the world sees
  * npu_slot.c            which queue has a hardware slot; stopping and resets
+ * npu_wedge.c           uevents of resets and losses
  * npu_event.c           interrupts, event ring
  * npu_pm.c              power
  * npu_notify.c          events for user space
@@ -39,7 +40,7 @@
  * 6. npu_device.events.lock (spinlock, hard interrupt)
  * 7. npu_queue.lock (spinlock, hard interrupt)
  * 8. npu_device.slots.pending_lock, npu_device.tlb.lock, fence locks,
- *    drm_device.event_lock, npu_usage.lock, npu_history.lock
+ *    drm_device.event_lock, npu_usage.lock, npu_history.lock, npu_wedge.lock
  *
  * npu_device.objects.lock protects lists and the end of DMA mappings. Inside it
  * only the reservation of an imported dma-buf is taken, by its exporter.

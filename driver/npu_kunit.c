@@ -92,7 +92,7 @@ static void fake_command(struct fake_npu *fake, unsigned int slot, u32 command)
 	else if (!(fake->hold & BIT(command)))
 		*status = NPU_SLOT_EMPTY;
 	else if (*status != NPU_SLOT_EMPTY)
-		*status = (*status & NPU_SLOT_BUSY) | NPU_SLOT_STOPPING;
+		*status = (*status & ~NPU_SLOT_STATE) | NPU_SLOT_STOPPING;
 }
 
 static void fake_reset(struct fake_npu *fake)
@@ -109,14 +109,52 @@ static void fake_reset(struct fake_npu *fake)
 	*fake_reg(fake, NPU_REG_IRQ_STATUS) = NPU_IRQ_RESET;
 }
 
+/* Whoever is on the core is aborted. */
+static void fake_reset_core(struct fake_npu *fake)
+{
+	struct npu_context *context;
+	unsigned int i;
+	u32 *status;
+
+	for (i = 0; i < FAKE_SLOTS; i++) {
+		status = fake_reg(fake, NPU_REG_SLOT_STATUS(i));
+		if (!(*status & NPU_SLOT_BUSY) || NPU_SLOT_CORE(*status) != fake->core)
+			continue;
+		context = fake_slot_context(fake, i);
+		context->fault_sequence = context->started;
+		context->fault_status = cpu_to_le32(NPU_FAULT_ABORTED);
+		*status = (*status & NPU_SLOT_STATE) == NPU_SLOT_STOPPING ? NPU_SLOT_EMPTY :
+									    NPU_SLOT_HALTED;
+	}
+	*fake_reg(fake, NPU_REG_RESET) &= ~NPU_RESET_CORE_BUSY;
+	*fake_reg(fake, NPU_REG_IRQ_STATUS) |= NPU_IRQ_RESET;
+}
+
+static void fake_write_reset(struct fake_npu *fake, u32 value)
+{
+	u32 *reg = fake_reg(fake, NPU_REG_RESET);
+
+	if (value & NPU_RESET_FUNCTION) {
+		fake->resets++;
+		*reg = value;
+		if (!(fake->hold & FAKE_HOLD_RESET))
+			fake_reset(fake);
+		return;
+	}
+	fake->core_resets++;
+	fake->core = value & ~NPU_RESET_CORE_BUSY;
+	if (fake->core >= NPU_MAX_CORES)
+		fake_breach(fake, "no such core");
+	*reg |= NPU_RESET_CORE_BUSY;
+	if (!(fake->hold & FAKE_HOLD_CORE))
+		fake_reset_core(fake);
+}
+
 static void fake_write_control(struct fake_npu *fake, u32 reg, u32 value)
 {
 	switch (reg) {
 	case NPU_REG_RESET:
-		fake->resets++;
-		*fake_reg(fake, reg) = value;
-		if (!(fake->hold & FAKE_HOLD_RESET))
-			fake_reset(fake);
+		fake_write_reset(fake, value);
 		break;
 	case NPU_REG_EVENT_ORDER:
 		*fake_reg(fake, reg) = value;
@@ -151,7 +189,7 @@ static void fake_bus_write(void *priv, u32 reg, u32 value)
 		return;
 	if (reg == NPU_REG_IRQ_STATUS)
 		*fake_reg(fake, reg) &= ~value;
-	else if (*fake_reg(fake, NPU_REG_RESET) && reg != NPU_REG_IRQ_ENABLE)
+	else if (*fake_reg(fake, NPU_REG_RESET) & NPU_RESET_FUNCTION && reg != NPU_REG_IRQ_ENABLE)
 		return;	/* ignored, says the specification */
 	else if (reg >= NPU_REG_SLOT(0) && reg % 0x20 == NPU_REG_SLOT_COMMAND(0) % 0x20)
 		fake_command(fake, (reg - NPU_REG_SLOT(0)) / 0x20, value);
@@ -175,7 +213,7 @@ static void fake_bus_doorbell(void *priv, u32 slot, u32 value)
 
 	guard(spinlock_irqsave)(&fake->lock);
 
-	if (fake->gone || *fake_reg(fake, NPU_REG_RESET))
+	if (fake->gone || *fake_reg(fake, NPU_REG_RESET) & NPU_RESET_FUNCTION)
 		return;
 	if (slot >= FAKE_SLOTS) {
 		fake_breach(fake, "no such doorbell");
@@ -246,6 +284,30 @@ void fake_ack_reset(struct fake_npu *fake)
 	guard(spinlock_irqsave)(&fake->lock);
 
 	fake_reset(fake);
+}
+
+/**
+ * fake_ack_core() - acknowledge a core reset that was held back
+ * @fake: device
+ */
+void fake_ack_core(struct fake_npu *fake)
+{
+	guard(spinlock_irqsave)(&fake->lock);
+
+	fake_reset_core(fake);
+}
+
+/**
+ * fake_set_core() - choose the core that executes the queue of a slot
+ * @fake: device
+ * @slot: index; busy
+ * @core: index
+ */
+void fake_set_core(struct fake_npu *fake, unsigned int slot, u32 core)
+{
+	guard(spinlock_irqsave)(&fake->lock);
+
+	*fake_reg(fake, NPU_REG_SLOT_STATUS(slot)) |= core << NPU_SLOT_CORE_SHIFT;
 }
 
 /* ---- Interrupts and events -------------------------------------------------- */
@@ -528,7 +590,7 @@ static void fake_set_busy(struct fake_npu *fake, struct npu_queue *queue, bool b
 	if (slot < 0)
 		return;
 	status = fake_reg(fake, NPU_REG_SLOT_STATUS(slot));
-	*status = busy ? *status | NPU_SLOT_BUSY : *status & ~NPU_SLOT_BUSY;
+	*status = busy ? *status | NPU_SLOT_BUSY : *status & NPU_SLOT_STATE;
 }
 
 /**
@@ -663,6 +725,7 @@ struct fake_npu *fake_create(struct kunit *test)
 	fake->bus.write = fake_bus_write;
 	fake->bus.doorbell = fake_bus_doorbell;
 	fake->bus.priv = fake;
+	fake->bus.recovery = "rebind";
 	for (i = 0; i < ARRAY_SIZE(fake_caps); i++)
 		*fake_reg(fake, fake_caps[i].reg) = fake_caps[i].value;
 	fake_create_device(fake);

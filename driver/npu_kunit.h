@@ -4,7 +4,7 @@
  * driver is probed on it as on any bus; the test plays the device. Beyond what
  * is written to it, the fake
  *
- * - acknowledges slot commands, function resets and TLB invalidations at once,
+ * - acknowledges slot commands, resets and TLB invalidations at once,
  *   unless the test holds them back;
  * - notes the first breach of the hardware contract, which fails the test.
  */
@@ -22,6 +22,7 @@
 /* fake_npu.hold: BIT(NPU_SLOT_UNBIND) and so on for slot commands, and these. */
 #define FAKE_HOLD_RESET	BIT(8)
 #define FAKE_HOLD_TLB	BIT(9)
+#define FAKE_HOLD_CORE	BIT(10)
 
 #define FAKE_SLOTS	4
 #define FAKE_QUEUES	12
@@ -62,6 +63,8 @@ struct fake_job {
  * @commands: slot commands ever written, by command
  * @doorbells: how often each doorbell was rung
  * @resets: function resets begun
+ * @core_resets: core resets begun
+ * @core: the last core that was reset
  * @breach: of the hardware contract by the driver
  * @vm: of the queues
  * @queue: queues of the test
@@ -86,6 +89,8 @@ struct fake_npu {
 	u32 commands[NPU_SLOT_RESET + 1];
 	u32 doorbells[NPU_MAX_SLOTS];
 	u32 resets;
+	u32 core_resets;
+	u32 core;
 	const char *breach;
 
 	struct npu_vm *vm;
@@ -119,6 +124,8 @@ void fake_set(struct fake_npu *fake, u32 reg, u32 value);
 void fake_hold(struct fake_npu *fake, u32 hold);
 void fake_set_gone(struct fake_npu *fake);
 void fake_ack_reset(struct fake_npu *fake);
+void fake_ack_core(struct fake_npu *fake);
+void fake_set_core(struct fake_npu *fake, unsigned int slot, u32 core);
 void fake_breach(struct fake_npu *fake, const char *what);
 
 void *fake_memory(struct fake_npu *fake, dma_addr_t dma);

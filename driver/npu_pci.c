@@ -91,6 +91,7 @@ static int npu_pci_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 		.write = npu_pci_write,
 		.doorbell = npu_pci_doorbell,
 		.priv = pci,
+		.recovery = "rebind,bus-reset",
 	};
 
 	ret = pcim_enable_device(pdev);

@@ -46,6 +46,7 @@ static int npu_platform_probe(struct platform_device *pdev)
 	bus->write = data->write;
 	bus->doorbell = data->doorbell;
 	bus->priv = data->priv;
+	bus->recovery = "rebind";
 
 	for (; bus->irqs < NPU_MAX_IRQS; bus->irqs++) {
 		irq = platform_get_irq_optional(pdev, bus->irqs);

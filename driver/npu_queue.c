@@ -326,6 +326,13 @@ static void npu_queue_read_fault(struct npu_queue *queue)
 	fault->job = le64_to_cpu(context->fault_sequence);
 }
 
+/* A queue that nobody wanted to stop was aborted by the reset of its core. */
+static u32 npu_queue_fault_state(const struct npu_queue *queue)
+{
+	return queue->fault.status == NPU_FAULT_ABORTED ? DRM_NPU_QUEUE_INNOCENT :
+							  DRM_NPU_QUEUE_FAULTED;
+}
+
 /* What the first job that is not complete must end with. */
 static int npu_queue_guilty_error(struct npu_queue *queue)
 {
@@ -354,7 +361,7 @@ void npu_queue_harvest(struct npu_queue *queue)
 		/* The status before what it stands for. */
 		dma_rmb();
 		npu_queue_read_fault(queue);
-		npu_queue_ban_locked(queue, DRM_NPU_QUEUE_FAULTED);
+		npu_queue_ban_locked(queue, npu_queue_fault_state(queue));
 	}
 	npu_slots_want(queue);
 }

@@ -468,7 +468,6 @@ static const struct queue_fault queue_faults[] = {
 	{ NPU_FAULT_PERMISSION, -EFAULT },
 	{ NPU_FAULT_WALK, -EIO },
 	{ NPU_FAULT_BUS, -EIO },
-	{ NPU_FAULT_ABORTED, -EIO },
 	{ NPU_FAULT_DESCRIPTOR, -EIO },
 	{ 99, -EIO },
 	{ U32_MAX, -EIO },
@@ -503,6 +502,22 @@ static void queue_test_fault(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, queue->fault.va, 0x123456789000);
 	KUNIT_EXPECT_EQ(test, queue->fault.offset, 0x40);
 	KUNIT_EXPECT_EQ(test, queue->fault.job, 2);
+}
+
+/* The reset of its core was meant for another queue. */
+static void queue_test_aborted(struct kunit *test)
+{
+	struct fake_npu *fake = test->priv;
+	struct npu_queue *queue = queue_with_jobs(fake, 2, FAKE_NO_HANG_MS);
+
+	fake_start(fake, queue);
+	queue_faulted(fake, queue, NPU_FAULT_ABORTED);
+	KUNIT_EXPECT_EQ(test, queue->state, DRM_NPU_QUEUE_INNOCENT);
+	fake_settle(fake);
+	KUNIT_EXPECT_EQ(test, fake_job_error(fake->job[0]), -ECANCELED);
+	KUNIT_EXPECT_EQ(test, fake_job_error(fake->job[1]), -ECANCELED);
+	KUNIT_EXPECT_EQ(test, queue->slot, -1);
+	KUNIT_EXPECT_EQ(test, queue->fault.status, NPU_FAULT_ABORTED);
 }
 
 static void queue_test_fault_of_nobody(struct kunit *test)
@@ -748,6 +763,7 @@ static struct kunit_case queue_cases[] = {
 	KUNIT_CASE(queue_test_lost_event),
 	KUNIT_CASE(queue_test_event_of_closed_queue),
 	KUNIT_CASE_PARAM(queue_test_fault, queue_fault_gen_params),
+	KUNIT_CASE(queue_test_aborted),
 	KUNIT_CASE(queue_test_fault_of_nobody),
 	KUNIT_CASE(queue_test_fault_without_event),
 	KUNIT_CASE(queue_test_completion_after_fault),

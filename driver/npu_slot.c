@@ -18,9 +18,14 @@
  *
  * - STOP: at the next tile boundary. Not for a queue that has hung.
  * - Queue reset: abandons the job wherever it is.
+ * - Core reset, of the core that has the queue, if the device can do that and
+ *   says which one it is (version 1.1). Should that core have gone on to another
+ *   queue in this moment, that one halts with fault ABORTED and is banned as innocent.
  * - Function reset: all slots are empty afterwards. Queues that were not in
  *   the middle of a job go on, the others are banned as innocent.
  * - The device is given up, see npu_device_lose().
+ *
+ * The last two are told to user space, see npu_wedge.c.
  *
  * Only after a step has been acknowledged are the fences of the queue
  * signalled, and memory that the hardware may use is never freed before.
@@ -107,6 +112,48 @@ static void npu_slot_stop(struct npu_device *npu, unsigned int i)
 		npu_slot_command(npu, i, NPU_SLOT_STOP, NPU_SLOT_KILLING);
 }
 
+/* Which core has the queue of a slot, and can be reset? -1: none. */
+static int npu_slot_core(struct npu_device *npu, u32 status)
+{
+	u32 core = NPU_SLOT_CORE(status);
+
+	if (!(npu->caps.features & NPU_FEATURE_CORE_RESET) ||
+	    npu->caps.version < (NPU_VERSION_MAJOR << 16 | 1))
+		return -1;
+	return status & NPU_SLOT_BUSY && core < npu->caps.cores ? core : -1;
+}
+
+static void npu_slots_reset_by(struct npu_device *npu, struct npu_queue *guilty)
+{
+	if (!npu->slots.guilty)
+		npu->slots.guilty = npu_queue_get(guilty);
+	WRITE_ONCE(npu->slots.reset, true);
+}
+
+static void npu_slot_reset_core(struct npu_device *npu, unsigned int i, u32 status)
+{
+	struct npu_slot *slot = &npu->slots.slot[i];
+	int core = npu_slot_core(npu, status);
+
+	if (core < 0) {
+		npu_slots_reset_by(npu, slot->queue);
+		return;
+	}
+	trace_npu_reset(npu, "core", core);
+	atomic_inc(&npu->errors.core_resets);
+	npu_slot_enter(slot, NPU_SLOT_CORE_RESETTING);
+	npu_write(npu, NPU_REG_RESET, NPU_RESET_CORE(core));
+}
+
+/* Has the hardware let the queue go? A core that is being reset has not yet. */
+static bool npu_slot_is_empty(struct npu_device *npu, const struct npu_slot *slot, u32 status)
+{
+	if ((status & NPU_SLOT_STATE) != NPU_SLOT_EMPTY)
+		return false;
+	return slot->state != NPU_SLOT_CORE_RESETTING ||
+	       !(npu_read(npu, NPU_REG_RESET) & NPU_RESET_CORE_BUSY);
+}
+
 static void npu_slot_advance(struct npu_device *npu, unsigned int i)
 {
 	struct npu_slot *slot = &npu->slots.slot[i];
@@ -116,7 +163,7 @@ static void npu_slot_advance(struct npu_device *npu, unsigned int i)
 	if (status == ~0u)
 		return;
 
-	if ((status & NPU_SLOT_STATE) == NPU_SLOT_EMPTY) {
+	if (npu_slot_is_empty(npu, slot, status)) {
 		/* Nobody asked for it: the device could not read the context. */
 		if (slot->state == NPU_SLOT_RUNNING)
 			npu_queue_ban(slot->queue, DRM_NPU_QUEUE_FAULTED);
@@ -136,7 +183,11 @@ static void npu_slot_advance(struct npu_device *npu, unsigned int i)
 		break;
 	case NPU_SLOT_RESETTING:
 		if (npu_slot_older_than(slot, npu->caps.reset_ms))
-			WRITE_ONCE(npu->slots.reset, true);
+			npu_slot_reset_core(npu, i, status);
+		break;
+	case NPU_SLOT_CORE_RESETTING:
+		if (npu_slot_older_than(slot, npu->caps.reset_ms))
+			npu_slots_reset_by(npu, slot->queue);
 		break;
 	case NPU_SLOT_FREE:
 		break;
@@ -330,14 +381,31 @@ static void npu_slots_forget(struct npu_device *npu)
 	}
 }
 
+static void npu_slots_give_up(struct npu_device *npu, bool safe, struct npu_queue *guilty)
+{
+	npu_device_lose(npu, safe);
+	npu_wedge_report(npu, npu->bus->recovery, guilty);
+}
+
 static void npu_slots_reset_function(struct npu_device *npu)
 {
+	struct npu_queue *guilty = npu->slots.guilty;
+	bool done;
+
+	npu->slots.guilty = NULL;
 	WRITE_ONCE(npu->slots.reset, false);
-	if (npu_device_reset(npu))
+	done = npu_device_reset(npu);
+	if (npu_is_gone(npu)) {
+		npu_slots_give_up(npu, true, guilty);
+	} else if (!done) {
+		npu_slots_give_up(npu, false, guilty);
+	} else {
 		npu_device_start(npu);
-	else
-		npu_device_lose(npu, npu_is_gone(npu));
+		npu_wedge_report(npu, "none", guilty);
+	}
 	npu_slots_recover(npu);
+	if (guilty)
+		npu_queue_put(guilty);
 }
 
 /* Does the worker have to come back for the hardware? */
@@ -346,7 +414,7 @@ static bool npu_slots_tend(struct npu_device *npu)
 	bool busy = npu_slots_advance(npu);
 
 	if (npu_is_gone(npu)) {
-		npu_device_lose(npu, true);
+		npu_slots_give_up(npu, true, NULL);
 		npu_slots_forget(npu);
 	} else if (READ_ONCE(npu->slots.reset)) {
 		npu_slots_reset_function(npu);
@@ -472,4 +540,7 @@ void npu_slots_fini(struct npu_device *npu)
 	cancel_delayed_work_sync(&npu->slots.work);
 	npu_slots_forget(npu);
 	npu_slots_serve(npu);
+	if (npu->slots.guilty)
+		npu_queue_put(npu->slots.guilty);
+	npu->slots.guilty = NULL;
 }

@@ -435,6 +435,178 @@ static void slot_test_stop_in_time(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, fake->commands[NPU_SLOT_RESET], 0);
 }
 
+/* ---- Core reset ------------------------------------------------------------------------- */
+
+#define SLOT_CORES	4
+
+/*
+ * A device with several cores: the first queue has hung on core 2 and does not
+ * answer, the second is executed by core 1.
+ */
+static void slot_prepare_core_reset(struct fake_npu *fake, u32 hold)
+{
+	unsigned int i;
+
+	fake->npu->caps.features |= NPU_FEATURE_CORE_RESET;
+	fake->npu->caps.cores = SLOT_CORES;
+	for (i = 0; i < 2; i++) {
+		slot_queue(fake, DRM_NPU_PRIORITY_NORMAL);
+		fake_submit(fake, fake->queue[i]);
+		fake_start(fake, fake->queue[i]);
+		fake_set_core(fake, i, 2 - i);
+	}
+	fake_hold(fake, BIT(NPU_SLOT_STOP) | BIT(NPU_SLOT_RESET) | hold);
+}
+
+static void slot_ban_hung(struct fake_npu *fake)
+{
+	npu_queue_ban(fake->queue[0], DRM_NPU_QUEUE_HUNG);
+	fake_settle(fake);
+	fake->npu->caps.reset_ms = SLOT_RESET_MS;
+}
+
+static void slot_test_core_reset(struct kunit *test)
+{
+	struct fake_npu *fake = test->priv;
+
+	slot_prepare_core_reset(fake, 0);
+	slot_ban_hung(fake);
+	KUNIT_EXPECT_EQ(test, fake->commands[NPU_SLOT_RESET], 1);
+	KUNIT_EXPECT_EQ(test, fake->core_resets, 0);
+	fake_wait(fake, fake_job_ended(fake->job[1]));
+	KUNIT_EXPECT_EQ(test, fake->core_resets, 1);
+	KUNIT_EXPECT_EQ(test, fake->core, 2);
+	KUNIT_EXPECT_EQ(test, fake->resets, 1);
+	KUNIT_EXPECT_EQ(test, fake->queue[0]->state, DRM_NPU_QUEUE_HUNG);
+	KUNIT_EXPECT_EQ(test, fake_job_error(fake->job[0]), -ETIME);
+	KUNIT_EXPECT_EQ(test, fake_job_error(fake->job[1]), -ECANCELED);
+
+	/* Nobody else has noticed. */
+	KUNIT_EXPECT_EQ(test, fake->queue[1]->state, 0);
+	fake_finish(fake, fake->queue[1]);
+	slot_done(fake, fake->queue[1]);
+	KUNIT_EXPECT_EQ(test, fake_job_error(fake->job[2]), 0);
+	KUNIT_EXPECT_EQ(test, fake_job_error(fake->job[3]), 0);
+}
+
+/* The slot is empty, but the core may still do DMA. */
+static void slot_test_core_reset_late(struct kunit *test)
+{
+	struct fake_npu *fake = test->priv;
+
+	slot_prepare_core_reset(fake, FAKE_HOLD_CORE);
+	slot_ban_hung(fake);
+	fake_wait(fake, fake->core_resets);
+	fake->npu->caps.reset_ms = FAKE_RESET_MS;
+	fake_empty(fake, 0);
+	msleep(SLOT_LONG_MS);
+	KUNIT_EXPECT_FALSE(test, fake_job_ended(fake->job[0]));
+	fake_ack_core(fake);
+	fake_wait(fake, fake_job_ended(fake->job[0]));
+	KUNIT_EXPECT_EQ(test, fake->resets, 1);
+	KUNIT_EXPECT_EQ(test, fake->queue[1]->state, 0);
+}
+
+static void slot_test_core_reset_escalates(struct kunit *test)
+{
+	struct fake_npu *fake = test->priv;
+
+	slot_prepare_core_reset(fake, FAKE_HOLD_CORE);
+	slot_ban_hung(fake);
+	fake_wait(fake, fake_job_ended(fake->job[0]));
+	KUNIT_EXPECT_EQ(test, fake->commands[NPU_SLOT_STOP], 0);
+	KUNIT_EXPECT_EQ(test, fake->commands[NPU_SLOT_RESET], 1);
+	KUNIT_EXPECT_EQ(test, fake->core_resets, 1);
+	KUNIT_EXPECT_EQ(test, fake->resets, 2);
+	KUNIT_EXPECT_EQ(test, fake_job_error(fake->job[0]), -ETIME);
+	/* This one was in the middle of a job. */
+	fake_wait(fake, fake_job_ended(fake->job[2]));
+	KUNIT_EXPECT_EQ(test, fake->queue[1]->state, DRM_NPU_QUEUE_INNOCENT);
+	KUNIT_EXPECT_EQ(test, fake_job_error(fake->job[2]), -ECANCELED);
+	KUNIT_EXPECT_FALSE(test, npu_is_lost(fake->npu));
+	fake_settle(fake);
+	KUNIT_EXPECT_NULL(test, fake->npu->slots.guilty);
+}
+
+/* STOP comes first for a queue that has not hung. */
+static void slot_test_core_reset_after_stop(struct kunit *test)
+{
+	struct fake_npu *fake = test->priv;
+
+	slot_prepare_core_reset(fake, 0);
+	fake->npu->caps.reset_ms = SLOT_RESET_MS;
+	npu_queue_ban(fake->queue[0], DRM_NPU_QUEUE_FAULTED);
+	fake_wait(fake, fake_job_ended(fake->job[0]));
+	KUNIT_EXPECT_EQ(test, fake->commands[NPU_SLOT_STOP], 1);
+	KUNIT_EXPECT_EQ(test, fake->commands[NPU_SLOT_RESET], 1);
+	KUNIT_EXPECT_EQ(test, fake->core_resets, 1);
+	KUNIT_EXPECT_EQ(test, fake->resets, 1);
+}
+
+/* The core has gone on to another queue when it is reset. */
+static void slot_test_core_reset_innocent(struct kunit *test)
+{
+	struct fake_npu *fake = test->priv;
+
+	slot_prepare_core_reset(fake, FAKE_HOLD_CORE);
+	fake_set_core(fake, 1, 3);	/* 1 | 3: 3 */
+	slot_ban_hung(fake);
+	fake_wait(fake, fake->core_resets);
+	fake_empty(fake, 0);
+	fake->core = 3;
+	fake_ack_core(fake);
+	fake_event(fake, NPU_EVENT_FAULT, fake->queue[1]->id);
+	fake_irq(fake, 0);
+	fake_wait(fake, fake_job_ended(fake->job[2]));
+	KUNIT_EXPECT_EQ(test, fake->queue[1]->state, DRM_NPU_QUEUE_INNOCENT);
+	KUNIT_EXPECT_EQ(test, fake_job_error(fake->job[2]), -ECANCELED);
+	fake_wait(fake, fake_job_ended(fake->job[0]));
+	KUNIT_EXPECT_EQ(test, fake_job_error(fake->job[0]), -ETIME);
+}
+
+struct slot_core_case {
+	const char *name;
+	u32 features;
+	u32 version;
+	u32 cores;
+	u32 status;
+};
+
+/* What the device says, so that there is no core to be reset. */
+static const struct slot_core_case slot_core_cases[] = {
+	{ "no feature", 0, 1 << 16 | 1, SLOT_CORES, NPU_SLOT_BUSY | 2 << NPU_SLOT_CORE_SHIFT },
+	{ "1.0", NPU_FEATURE_CORE_RESET, 1 << 16, SLOT_CORES,
+	  NPU_SLOT_BUSY | 2 << NPU_SLOT_CORE_SHIFT },
+	{ "no such core", NPU_FEATURE_CORE_RESET, 1 << 16 | 1, 2,
+	  NPU_SLOT_BUSY | 2 << NPU_SLOT_CORE_SHIFT },
+	{ "no core", NPU_FEATURE_CORE_RESET, 1 << 16 | 1, SLOT_CORES,
+	  2 << NPU_SLOT_CORE_SHIFT },
+};
+
+static void slot_core_case_name(const struct slot_core_case *c, char *name)
+{
+	strscpy(name, c->name, KUNIT_PARAM_DESC_SIZE);
+}
+
+KUNIT_ARRAY_PARAM(slot_core_case, slot_core_cases, slot_core_case_name);
+
+static void slot_test_no_core_reset(struct kunit *test)
+{
+	const struct slot_core_case *c = test->param_value;
+	struct fake_npu *fake = test->priv;
+
+	slot_prepare_core_reset(fake, 0);
+	fake->npu->caps.features = c->features;
+	fake->npu->caps.version = c->version;
+	fake->npu->caps.cores = c->cores;
+	fake_set(fake, NPU_REG_SLOT_STATUS(0), NPU_SLOT_BOUND | c->status);
+	slot_ban_hung(fake);
+	fake_wait(fake, fake_job_ended(fake->job[0]));
+	KUNIT_EXPECT_EQ(test, fake->commands[NPU_SLOT_RESET], 1);
+	KUNIT_EXPECT_EQ(test, fake->core_resets, 0);
+	KUNIT_EXPECT_EQ(test, fake->resets, 2);
+}
+
 /* ---- Function reset ------------------------------------------------------------------------ */
 
 /*
@@ -726,15 +898,18 @@ static void slot_test_no_reset(struct kunit *test)
 	struct fake_npu *fake = test->priv;
 	struct npu_queue *queue = slot_queue(fake, DRM_NPU_PRIORITY_NORMAL);
 
-	/* STOP, queue reset, function reset: nothing is acknowledged. */
+	/* STOP, queue reset, core reset, function reset: nothing is acknowledged. */
+	fake->npu->caps.features |= NPU_FEATURE_CORE_RESET;
 	fake->npu->caps.reset_ms = SLOT_RESET_MS;
-	fake_hold(fake, BIT(NPU_SLOT_STOP) | BIT(NPU_SLOT_RESET) | FAKE_HOLD_RESET);
+	fake_hold(fake, BIT(NPU_SLOT_STOP) | BIT(NPU_SLOT_RESET) | FAKE_HOLD_CORE |
+		  FAKE_HOLD_RESET);
 	fake_start(fake, queue);
 	slot_queue(fake, DRM_NPU_PRIORITY_NORMAL);
 	npu_queue_ban(queue, DRM_NPU_QUEUE_FAULTED);
 	fake_wait(fake, fake_job_ended(fake->job[0]) && fake_job_ended(fake->job[1]));
 	KUNIT_EXPECT_EQ(test, fake->commands[NPU_SLOT_STOP], 1);
 	KUNIT_EXPECT_EQ(test, fake->commands[NPU_SLOT_RESET], 1);
+	KUNIT_EXPECT_EQ(test, fake->core_resets, 1);
 	KUNIT_EXPECT_EQ(test, fake->resets, 2);
 	KUNIT_EXPECT_TRUE(test, npu_is_lost(fake->npu));
 	KUNIT_EXPECT_EQ(test, queue->state, DRM_NPU_QUEUE_FAULTED);
@@ -783,6 +958,12 @@ static struct kunit_case slot_cases[] = {
 	KUNIT_CASE(slot_test_ban_while_unbinding),
 	KUNIT_CASE(slot_test_stop_escalates),
 	KUNIT_CASE(slot_test_stop_in_time),
+	KUNIT_CASE(slot_test_core_reset),
+	KUNIT_CASE(slot_test_core_reset_late),
+	KUNIT_CASE(slot_test_core_reset_escalates),
+	KUNIT_CASE(slot_test_core_reset_after_stop),
+	KUNIT_CASE(slot_test_core_reset_innocent),
+	KUNIT_CASE_PARAM(slot_test_no_core_reset, slot_core_case_gen_params),
 	KUNIT_CASE(slot_test_reset),
 	KUNIT_CASE(slot_test_reset_rewinds),
 	KUNIT_CASE(slot_test_reset_spares_waiting),

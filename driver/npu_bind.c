@@ -47,9 +47,6 @@
 #include "npu_trace.h"
 #include "npu_vm.h"
 
-/* Flag of a drm_gpuva. */
-#define NPU_VA_READONLY	DRM_GPUVA_USERBITS
-
 /**
  * struct npu_bind_op - one operation with all it can need
  * @va: first address

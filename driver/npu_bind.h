@@ -11,6 +11,9 @@ struct drm_npu_vm_bind_op;
 struct npu_device;
 struct npu_vm;
 
+/* Flag of a drm_gpuva. */
+#define NPU_VA_READONLY	DRM_GPUVA_USERBITS
+
 /**
  * struct npu_va - a mapping
  * @base: what and where

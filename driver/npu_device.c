@@ -259,6 +259,7 @@ static int npu_device_init(struct npu_device *npu)
 	npu->pm.since = jiffies;
 	spin_lock_init(&npu->history.lock);
 	npu_wedge_init(npu);
+	npu_coredump_init(npu);
 	spin_lock_init(&npu->tlb.lock);
 	init_waitqueue_head(&npu->tlb.wait);
 	ret = drmm_add_action_or_reset(&npu->drm, npu_device_free_ids, NULL);
@@ -379,6 +380,7 @@ void npu_device_remove(struct device *dev)
 	npu_queues_lose(npu);
 	npu_slots_fini(npu);
 	npu_wedge_fini(npu);
+	npu_coredump_fini(npu);
 	npu_queues_unplug(npu);
 	npu_vm_unplug_all(npu);
 	npu_gem_unplug(npu);

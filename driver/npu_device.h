@@ -13,6 +13,7 @@
 #include <drm/drm_device.h>
 #include <drm/drm_drv.h>
 
+#include "npu_coredump.h"
 #include "npu_history.h"
 #include "npu_pm.h"
 #include "npu_regs.h"
@@ -118,6 +119,7 @@ struct npu_slot {
  * @pm: whether it is on; npu_pm.c
  * @history: queues that were banned; npu_history.c
  * @wedge: what user space is to be told of resets
+ * @coredump: the incident that is being written down
  */
 struct npu_device {
 	struct drm_device drm;
@@ -195,6 +197,7 @@ struct npu_device {
 
 	struct npu_history history;
 	struct npu_wedge wedge;
+	struct npu_coredump coredump;
 
 	/** @errors: things the hardware did that it must not do */
 	struct {

@@ -18,6 +18,7 @@
  * npu_fence.c           the fences that the world sees
  * npu_slot.c            which queue has a hardware slot; stopping and resets
  * npu_wedge.c           uevents of resets and losses
+ * npu_coredump.c        what is written down of an incident
  * npu_event.c           interrupts, event ring
  * npu_pm.c              power
  * npu_notify.c          events for user space

@@ -253,6 +253,23 @@ static int npu_bo_create(struct npu_device *npu, struct drm_file *file,
 	return ret;
 }
 
+/**
+ * npu_gem_page() - a page of a buffer, for the CPU to look at
+ * @obj: buffer that is mapped in an address space, whose lock is held
+ * @index: of the page
+ *
+ * Return: the page, or NULL if the buffer has none there or is somebody else's.
+ */
+struct page *npu_gem_page(struct drm_gem_object *obj, u64 index)
+{
+	struct drm_gem_shmem_object *shmem = to_drm_gem_shmem_obj(obj);
+	struct page **pages = READ_ONCE(shmem->pages);
+
+	if (drm_gem_is_imported(obj) || !pages || index >= obj->size >> PAGE_SHIFT)
+		return NULL;
+	return pages[index];
+}
+
 int npu_bo_create_ioctl(struct drm_device *drm, void *data, struct drm_file *file)
 {
 	struct npu_device *npu = to_npu_device(drm);

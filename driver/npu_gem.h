@@ -41,6 +41,7 @@ struct drm_gem_object *npu_gem_prime_import_sg_table(struct drm_device *drm,
 						     struct dma_buf_attachment *attach,
 						     struct sg_table *sgt);
 void npu_gem_unplug(struct npu_device *npu);
+struct page *npu_gem_page(struct drm_gem_object *obj, u64 index);
 
 int npu_bo_create_ioctl(struct drm_device *drm, void *data, struct drm_file *file);
 int npu_bo_mmap_offset_ioctl(struct drm_device *drm, void *data, struct drm_file *file);

@@ -84,13 +84,29 @@ static void npu_slot_command(struct npu_device *npu, unsigned int i, u32 command
 	npu_write(npu, NPU_REG_SLOT_COMMAND(i), command);
 }
 
+/* What has made the hardware let a queue go, for the core dump. */
+static const char *npu_slot_recovery(const struct npu_slot *slot)
+{
+	switch (slot->state) {
+	case NPU_SLOT_KILLING:
+		return "stop";
+	case NPU_SLOT_RESETTING:
+		return "queue reset";
+	case NPU_SLOT_CORE_RESETTING:
+		return "core reset";
+	default:
+		return "none";
+	}
+}
+
 /* The hardware is done with the queue. */
-static void npu_slot_free(struct npu_device *npu, unsigned int i)
+static void npu_slot_free(struct npu_device *npu, unsigned int i, const char *recovery)
 {
 	struct npu_slot *slot = &npu->slots.slot[i];
 	struct npu_queue *queue = slot->queue;
 
 	trace_npu_slot_unbind(queue, i);
+	npu_coredump_take(npu, queue, recovery);
 	slot->queue = NULL;
 	npu_slot_enter(slot, NPU_SLOT_FREE);
 	WRITE_ONCE(queue->slot, -1);
@@ -104,8 +120,34 @@ static void npu_slot_free(struct npu_device *npu, unsigned int i)
 	npu_queue_put(queue);
 }
 
+/* Is it a fault that a program cannot cause by itself? */
+static bool npu_fault_is_odd(u32 status)
+{
+	switch (status) {
+	case NPU_FAULT_ILLEGAL:
+	case NPU_FAULT_BOUNDS:
+	case NPU_FAULT_TRANSLATION:
+	case NPU_FAULT_PERMISSION:
+		return false;
+	default:
+		return true;
+	}
+}
+
+/* Before the hardware is touched. */
+static void npu_slot_note(struct npu_device *npu, struct npu_queue *queue)
+{
+	u32 state = READ_ONCE(queue->state);
+
+	if (state & DRM_NPU_QUEUE_HUNG)
+		npu_coredump_begin(npu, queue, "hang");
+	else if (state & DRM_NPU_QUEUE_FAULTED && npu_fault_is_odd(queue->fault.status))
+		npu_coredump_begin(npu, queue, "fault");
+}
+
 static void npu_slot_stop(struct npu_device *npu, unsigned int i)
 {
+	npu_slot_note(npu, npu->slots.slot[i].queue);
 	if (READ_ONCE(npu->slots.slot[i].queue->state) & DRM_NPU_QUEUE_HUNG)
 		npu_slot_command(npu, i, NPU_SLOT_RESET, NPU_SLOT_RESETTING);
 	else
@@ -165,9 +207,11 @@ static void npu_slot_advance(struct npu_device *npu, unsigned int i)
 
 	if (npu_slot_is_empty(npu, slot, status)) {
 		/* Nobody asked for it: the device could not read the context. */
-		if (slot->state == NPU_SLOT_RUNNING)
+		if (slot->state == NPU_SLOT_RUNNING) {
 			npu_queue_ban(slot->queue, DRM_NPU_QUEUE_FAULTED);
-		npu_slot_free(npu, i);
+			npu_slot_note(npu, slot->queue);
+		}
+		npu_slot_free(npu, i, npu_slot_recovery(slot));
 		return;
 	}
 
@@ -367,7 +411,7 @@ static void npu_slots_recover(struct npu_device *npu)
 			continue;
 		if (!npu_queue_rewind(queue) && !READ_ONCE(queue->dead))
 			npu_queue_ban(queue, DRM_NPU_QUEUE_INNOCENT);
-		npu_slot_free(npu, i);
+		npu_slot_free(npu, i, npu_is_lost(npu) ? "none" : "function reset");
 	}
 }
 
@@ -377,7 +421,7 @@ static void npu_slots_forget(struct npu_device *npu)
 
 	for (i = 0; i < npu->caps.slots; i++) {
 		if (npu->slots.slot[i].queue)
-			npu_slot_free(npu, i);
+			npu_slot_free(npu, i, "none");
 	}
 }
 
@@ -394,6 +438,7 @@ static void npu_slots_reset_function(struct npu_device *npu)
 
 	npu->slots.guilty = NULL;
 	WRITE_ONCE(npu->slots.reset, false);
+	npu_coredump_begin(npu, guilty, "reset");
 	done = npu_device_reset(npu);
 	if (npu_is_gone(npu)) {
 		npu_slots_give_up(npu, true, guilty);
@@ -406,6 +451,8 @@ static void npu_slots_reset_function(struct npu_device *npu)
 	npu_slots_recover(npu);
 	if (guilty)
 		npu_queue_put(guilty);
+	else
+		npu_coredump_take(npu, NULL, done ? "function reset" : "none");
 }
 
 /* Does the worker have to come back for the hardware? */
@@ -414,8 +461,10 @@ static bool npu_slots_tend(struct npu_device *npu)
 	bool busy = npu_slots_advance(npu);
 
 	if (npu_is_gone(npu)) {
+		npu_coredump_begin(npu, NULL, "lost");
 		npu_slots_give_up(npu, true, NULL);
 		npu_slots_forget(npu);
+		npu_coredump_take(npu, NULL, "none");
 	} else if (READ_ONCE(npu->slots.reset)) {
 		npu_slots_reset_function(npu);
 	}

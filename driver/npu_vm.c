@@ -10,6 +10,7 @@
  * in memory reclaim: nothing is allocated under it, and no reservation is locked.
  */
 #include <linux/cleanup.h>
+#include <linux/highmem.h>
 #include <linux/slab.h>
 
 #include <drm/drm_file.h>
@@ -19,6 +20,7 @@
 #include "npu_client.h"
 #include "npu_compat.h"
 #include "npu_drv.h"
+#include "npu_gem.h"
 #include "npu_vm.h"
 
 static struct npu_vm *to_npu_vm(struct drm_gpuvm *gpuvm)
@@ -225,6 +227,52 @@ void npu_vm_unplug_all(struct npu_device *npu)
 	npu_binds_unplug(npu);
 	list_for_each_entry(vm, &npu->objects.vms, node)
 		npu_pt_fini(&vm->pt);
+}
+
+static size_t npu_vm_copy_page(struct npu_vm *vm, u64 va, void *to, size_t size)
+{
+	struct drm_gpuva *gpuva = drm_gpuva_find_first(&vm->gpuvm, va, 1);
+	size_t skip = offset_in_page(va);
+	struct page *page = NULL;
+
+	if (gpuva && gpuva->gem.obj)
+		page = npu_gem_page(gpuva->gem.obj,
+				    (gpuva->gem.offset + va - gpuva->va.addr) >> PAGE_SHIFT);
+	if (!page)
+		return 0;
+	size = min(size, PAGE_SIZE - skip);
+	memcpy_from_page(to, page, skip, size);
+	return size;
+}
+
+/**
+ * npu_vm_copy() - read memory as the device does, for debugging
+ * @vm: address space, with its lock held; in the fence signalling path
+ * @va: where to begin
+ * @to: @size bytes
+ * @size: how much is wanted
+ *
+ * What a device that is not coherent has not written back is read as it was.
+ *
+ * Return: how many bytes could be read, up to the first that is not mapped or has no
+ * page that the CPU can reach.
+ */
+size_t npu_vm_copy(struct npu_vm *vm, u64 va, void *to, size_t size)
+{
+	size_t n, done = 0;
+
+	lockdep_assert_held(&vm->lock);
+
+	while (done < size) {
+		/* User space says what the address is. */
+		if (va + done < va)
+			break;
+		n = npu_vm_copy_page(vm, va + done, to + done, size - done);
+		if (!n)
+			break;
+		done += n;
+	}
+	return done;
 }
 
 int npu_vm_create_ioctl(struct drm_device *drm, void *data, struct drm_file *file)

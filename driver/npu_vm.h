@@ -65,6 +65,7 @@ struct npu_vm *npu_vm_get(struct npu_vm *vm);
 void npu_vm_put(struct npu_vm *vm);
 void npu_vm_close(struct npu_vm *vm);
 void npu_vm_unplug_all(struct npu_device *npu);
+size_t npu_vm_copy(struct npu_vm *vm, u64 va, void *to, size_t size);
 
 int npu_vm_create_ioctl(struct drm_device *drm, void *data, struct drm_file *file);
 int npu_vm_destroy_ioctl(struct drm_device *drm, void *data, struct drm_file *file);

@@ -23,7 +23,7 @@
  *    wait for the very device. What is not reachable by the CPU is left out.
  * 3. A work item makes the text.
  *
- * The text is UTF-8, one fact per line, in sections; the form is version 1:
+ * The text is ASCII, one fact per line, in sections; the form is version 1:
  *
  * ==============  ==============================================================
  * npu-coredump 1  first line
@@ -45,7 +45,7 @@
  * [end]           last line; without it the dump is cut off
  * ==============  ==============================================================
  *
- * Strings have non-printable characters escaped as in C. A reader must ignore sections
+ * Strings have what is not ASCII or not printable escaped as in C. A reader must ignore sections
  * and keys that it does not know.
  */
 #include <linux/devcoredump.h>
@@ -335,13 +335,24 @@ static void npu_dump_print_device(struct seq_buf *s, const struct npu_dump *dump
 	}
 }
 
+/* User space may have put anything into it. */
+static void npu_dump_print_string(struct seq_buf *s, const char *string)
+{
+	char text[DRM_NPU_BO_LABEL_MAX * 4];
+	int n;
+
+	n = string_escape_mem(string, strlen(string), text, sizeof(text), ESCAPE_ANY | ESCAPE_NAP,
+			      NULL);
+	seq_buf_printf(s, " %.*s", min_t(int, n, sizeof(text)), text);
+}
+
 static void npu_dump_print_queue(struct seq_buf *s, const struct npu_dump *dump)
 {
 	const struct npu_queue *queue = dump->queue;
 
-	seq_buf_printf(s, "[queue]\nid %u\npid %d\ncomm %*pE\n", queue->id, queue->pid,
-		       (int)strlen(queue->comm), queue->comm);
-	seq_buf_printf(s, "priority %u\nasid %u\nstate %#x\nemitted %llu\ncompleted %llu\n",
+	seq_buf_printf(s, "[queue]\nid %u\npid %d\ncomm", queue->id, queue->pid);
+	npu_dump_print_string(s, queue->comm);
+	seq_buf_printf(s, "\npriority %u\nasid %u\nstate %#x\nemitted %llu\ncompleted %llu\n",
 		       queue->priority, queue->vm->pt.asid, dump->state, dump->emitted,
 		       dump->completed);
 }
@@ -397,7 +408,7 @@ static void npu_dump_print_label(struct seq_buf *s, const struct npu_dump_mappin
 	if (drm_gem_is_imported(mapping->bo))
 		seq_buf_printf(s, " (imported)");
 	if (bo->label)
-		seq_buf_printf(s, " %*pE", (int)strlen(bo->label), bo->label);
+		npu_dump_print_string(s, bo->label);
 }
 
 static void npu_dump_print_vm(struct seq_buf *s, const struct npu_dump *dump)

@@ -345,6 +345,14 @@ int npu_queue_state(struct npu_queue *queue, struct drm_npu_queue_get_state *sta
 		    struct npu_error *err);
 
 /**
+ * npu_fault_text() - what a job did, in words
+ * @fault: of QUEUE_GET_STATE, of an event or of a core dump
+ * @text: out: one line without newline, cut off at @len
+ * @len: room at @text
+ */
+void npu_fault_text(const struct drm_npu_fault *fault, char *text, size_t len);
+
+/**
  * npu_queue_id() - number of the queue on npu_device_fd()
  * @queue: queue
  *

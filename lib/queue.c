@@ -117,27 +117,33 @@ static const char *access_text(uint32_t access)
 	return text[access < ARRAY_SIZE(text) ? access : DRM_NPU_ACCESS_NONE];
 }
 
-static int describe_fault(const struct drm_npu_fault *fault, struct npu_error *err)
+NPU_API void npu_fault_text(const struct drm_npu_fault *fault, char *text, size_t len)
 {
 	const char *what = "unknown fault";
+	char where[96];
 
 	if (fault->status < ARRAY_SIZE(fault_text) && fault_text[fault->status])
 		what = fault_text[fault->status];
-	if (fault->status == DRM_NPU_FAULT_ILLEGAL) {
-		npu_fail(err, -EIO, "job %" PRIu64 ", offset 0x%" PRIx64
-			 " of its stream: %s (%s); the queue accepts no more jobs",
-			 (uint64_t)fault->job, (uint64_t)fault->offset, what,
-			 npu_illegal_name(fault->detail));
-		if (err) {
-			err->detail = fault->detail;
-			err->offset = (uint32_t)fault->offset;
-		}
-		return -EIO;
+	snprintf(where, sizeof(where), "job %" PRIu64 ", offset 0x%" PRIx64 " of its stream",
+		 (uint64_t)fault->job, (uint64_t)fault->offset);
+	if (fault->status == DRM_NPU_FAULT_ILLEGAL)
+		snprintf(text, len, "%s: %s (%s)", where, what, npu_illegal_name(fault->detail));
+	else
+		snprintf(text, len, "%s: %s at 0x%" PRIx64 ": %s", where,
+			 access_text(fault->access), (uint64_t)fault->va, what);
+}
+
+static int describe_fault(const struct drm_npu_fault *fault, struct npu_error *err)
+{
+	char text[200];
+
+	npu_fault_text(fault, text, sizeof(text));
+	npu_fail(err, -EIO, "%s; the queue accepts no more jobs", text);
+	if (err && fault->status == DRM_NPU_FAULT_ILLEGAL) {
+		err->detail = fault->detail;
+		err->offset = (uint32_t)fault->offset;
 	}
-	return npu_fail(err, -EIO, "job %" PRIu64 ", offset 0x%" PRIx64
-			" of its stream: %s at 0x%" PRIx64 ": %s; the queue accepts no more jobs",
-			(uint64_t)fault->job, (uint64_t)fault->offset, access_text(fault->access),
-			(uint64_t)fault->va, what);
+	return -EIO;
 }
 
 NPU_API int npu_queue_state(struct npu_queue *queue, struct drm_npu_queue_get_state *out,

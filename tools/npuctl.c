@@ -23,6 +23,9 @@ static void usage(FILE *out)
 	      "	run a model on each image of a raw file\n"
 	      "npuctl [OPTION...] dis FILE\n"
 	      "	compile a model and show its commands; needs no device\n"
+	      "npuctl [OPTION...] coredump [FILE]\n"
+	      "	show what the driver has written down of a hang, fault, reset or loss\n"
+	      "	(default: the newest of /sys/class/devcoredump)\n"
 	      "\n"
 	      "  -d, --device DEV      index or path (default: $NPU_DEVICE, else the first)\n"
 	      "  -j, --json            machine-readable output\n"
@@ -45,7 +48,7 @@ static void usage(FILE *out)
 	      "  -p, --profile         with the time stamps of a profile\n"
 	      "\n"
 	      "Exit codes: 0 good, 1 run failed, 2 usage, 3 no device, 4 no permission,\n"
-	      "5 model damaged or not supported, 6 input does not fit.\n", out);
+	      "5 model or dump damaged or not supported, 6 input does not fit or does not exist.\n", out);
 }
 
 static char error[512];	/* what fail() has said last */
@@ -138,7 +141,7 @@ static int run_command(int argc, char **argv, struct options *opt)
 		int (*run)(const struct options *opt);
 	} commands[] = {
 		{ "list", cmd_list }, { "info", cmd_info }, { "top", cmd_top },
-		{ "run", cmd_run }, { "dis", cmd_dis },
+		{ "run", cmd_run }, { "dis", cmd_dis }, { "coredump", cmd_coredump },
 	};
 	unsigned int i;
 	int c;

@@ -67,6 +67,46 @@ with open(bad, "wb") as f:
 run_json(5, "dis", bad)
 os.unlink(bad)
 
+# A core dump, whole and not.
+DUMP = b"""npu-coredump 1
+[incident]
+reason fault
+recovery stop
+time_us 5
+missed 0
+[queue]
+id 1
+[fault]
+job 2
+command 0x18
+status 5
+detail 3
+access 3
+va 0x1000
+offset 0x18
+[stream]
+va 0x1000
+size 40
+0: 4e5055530100000028000000000000000000000000000000
+18: 00000000080000000000000008000000
+[end]
+"""
+dump = os.path.join(models, "dump")
+with open(dump, "wb") as f:
+    f.write(DUMP)
+found = run_json(0, "coredump", dump)
+ok([c["offset"] for c in found.get("commands", []) if c.get("blamed")] == [24]
+   and "page-table walk failed" in found.get("text", ""), "a dump: " + found.get("text", ""))
+ok(b"=> 000018  nop" in run("coredump", dump).stdout.lower(), "an arrow at the command")
+with open(dump, "wb") as f:
+    f.write(DUMP[:-10])
+run_json(5, "coredump", dump)
+run_json(5, "coredump", "/dev/null")
+run_json(5, "coredump", digits)
+os.unlink(dump)
+run_json(6, "coredump", dump)
+run_json(2, "coredump", dump, dump)
+
 full = subprocess.run(f"'{npuctl}' dis '{digits}' > /dev/full", shell=True, capture_output=True,
                       check=False)
 ok(full.returncode == 1, "standard output is full: " + full.stderr.decode().strip())

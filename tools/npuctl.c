@@ -26,6 +26,11 @@ static void usage(FILE *out)
 	      "npuctl [OPTION...] coredump [FILE]\n"
 	      "	show what the driver has written down of a hang, fault, reset or loss\n"
 	      "	(default: the newest of /sys/class/devcoredump)\n"
+	      "npuctl [OPTION...] emu list\n"
+	      "npuctl [OPTION...] emu show|enable|disable|remove NAME\n"
+	      "npuctl [OPTION...] emu create NAME [KEY=VALUE...]\n"
+	      "npuctl [OPTION...] emu fault NAME KIND VALUE...\n"
+	      "	emulated devices of npu_emu.ko; keys and kinds are those that show has\n"
 	      "\n"
 	      "  -d, --device DEV      index or path (default: $NPU_DEVICE, else the first)\n"
 	      "  -j, --json            machine-readable output\n"
@@ -48,7 +53,8 @@ static void usage(FILE *out)
 	      "  -p, --profile         with the time stamps of a profile\n"
 	      "\n"
 	      "Exit codes: 0 good, 1 run failed, 2 usage, 3 no device, 4 no permission,\n"
-	      "5 model or dump damaged or not supported, 6 input does not fit or does not exist.\n", out);
+	      "5 model or dump damaged or not supported, 6 input or value does not fit, or does\n"
+	      "not exist.\n", out);
 }
 
 static char error[512];	/* what fail() has said last */
@@ -142,6 +148,7 @@ static int run_command(int argc, char **argv, struct options *opt)
 	} commands[] = {
 		{ "list", cmd_list }, { "info", cmd_info }, { "top", cmd_top },
 		{ "run", cmd_run }, { "dis", cmd_dis }, { "coredump", cmd_coredump },
+		{ "emu", cmd_emu },
 	};
 	unsigned int i;
 	int c;

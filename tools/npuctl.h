@@ -18,7 +18,7 @@ enum exit_code {
 	EXIT_NO_DEVICE	= 3,
 	EXIT_PERMISSION	= 4,
 	EXIT_MODEL	= 5,	/* model or dump is damaged or not supported */
-	EXIT_INPUT	= 6,	/* image, raw file or labels do not fit */
+	EXIT_INPUT	= 6,	/* a file or a value does not fit */
 };
 
 /**
@@ -80,6 +80,7 @@ int cmd_top(const struct options *opt);
 int cmd_run(const struct options *opt);
 int cmd_dis(const struct options *opt);
 int cmd_coredump(const struct options *opt);
+int cmd_emu(const struct options *opt);
 
 /*
  * ---- json.c: writes one object to stdout ----

@@ -107,6 +107,13 @@ os.unlink(dump)
 run_json(6, "coredump", dump)
 run_json(2, "coredump", dump, dump)
 
+run_json(2, "emu")
+run_json(2, "emu", "frob")
+run_json(2, "emu", "list", "x")
+run_json(2, "emu", "fault", "x", "hang")
+run_json(2, "emu", "show", "../x")
+run_json(3, "emu", "show", "no such device")
+
 full = subprocess.run(f"'{npuctl}' dis '{digits}' > /dev/full", shell=True, capture_output=True,
                       check=False)
 ok(full.returncode == 1, "standard output is full: " + full.stderr.decode().strip())

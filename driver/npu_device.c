@@ -211,14 +211,16 @@ static void npu_device_set_lost(struct npu_device *npu)
  * npu_device_lose() - give the device up
  * @npu: device; in the fence signalling path
  * @safe: it does no DMA
+ * @guilty: the queue that is to blame, or NULL
  */
-void npu_device_lose(struct npu_device *npu, bool safe)
+void npu_device_lose(struct npu_device *npu, bool safe, const struct npu_queue *guilty)
 {
 	drm_err(&npu->drm, "%s\n", safe ? "the device has gone" : "the device does not reset");
 	npu->unsafe = !safe;
 	npu_device_set_lost(npu);
 	wake_up_all(&npu->tlb.wait);
 	npu_queues_lose(npu);
+	npu_wedge_report(npu, npu->bus->recovery, guilty);
 }
 
 /* ---- Life -------------------------------------------------------------------------- */

@@ -267,7 +267,7 @@ void npu_device_remove(struct device *dev);
 void npu_device_start(struct npu_device *npu);
 bool npu_device_reset(struct npu_device *npu);
 bool npu_device_wake(struct npu_device *npu);
-void npu_device_lose(struct npu_device *npu, bool safe);
+void npu_device_lose(struct npu_device *npu, bool safe, const struct npu_queue *guilty);
 u64 npu_device_time(struct npu_device *npu);
 u64 npu_device_busy_cycles(struct npu_device *npu);
 

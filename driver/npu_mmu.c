@@ -535,7 +535,7 @@ static void npu_tlb_escalate(struct npu_device *npu)
 	/* Removal waits for us, and the slot worker has ended. */
 	guard(mutex)(&npu->slots.lock);
 	if (!npu_device_reset(npu))
-		npu_device_lose(npu, npu_is_gone(npu));
+		npu_device_lose(npu, npu_is_gone(npu), NULL);
 }
 
 static void npu_tlb_invalidate_on(struct npu_device *npu, u32 asid, u64 va, u64 size)

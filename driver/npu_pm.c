@@ -142,7 +142,7 @@ static void npu_pm_switch_on(struct npu_device *npu)
 	npu->pm.off = false;
 	npu->pm.since = jiffies;
 	if (!npu_device_wake(npu) || npu_is_gone(npu)) {
-		npu_device_lose(npu, npu_is_gone(npu));
+		npu_device_lose(npu, npu_is_gone(npu), NULL);
 		return;
 	}
 	npu_device_start(npu);

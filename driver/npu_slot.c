@@ -425,12 +425,6 @@ static void npu_slots_forget(struct npu_device *npu)
 	}
 }
 
-static void npu_slots_give_up(struct npu_device *npu, bool safe, struct npu_queue *guilty)
-{
-	npu_device_lose(npu, safe);
-	npu_wedge_report(npu, npu->bus->recovery, guilty);
-}
-
 static void npu_slots_reset_function(struct npu_device *npu)
 {
 	struct npu_queue *guilty = npu->slots.guilty;
@@ -440,10 +434,8 @@ static void npu_slots_reset_function(struct npu_device *npu)
 	WRITE_ONCE(npu->slots.reset, false);
 	npu_coredump_begin(npu, guilty, "reset");
 	done = npu_device_reset(npu);
-	if (npu_is_gone(npu)) {
-		npu_slots_give_up(npu, true, guilty);
-	} else if (!done) {
-		npu_slots_give_up(npu, false, guilty);
+	if (!done || npu_is_gone(npu)) {
+		npu_device_lose(npu, npu_is_gone(npu), guilty);
 	} else {
 		npu_device_start(npu);
 		npu_wedge_report(npu, "none", guilty);
@@ -462,7 +454,7 @@ static bool npu_slots_tend(struct npu_device *npu)
 
 	if (npu_is_gone(npu)) {
 		npu_coredump_begin(npu, NULL, "lost");
-		npu_slots_give_up(npu, true, NULL);
+		npu_device_lose(npu, true, NULL);
 		npu_slots_forget(npu);
 		npu_coredump_take(npu, NULL, "none");
 	} else if (READ_ONCE(npu->slots.reset)) {

@@ -15,7 +15,7 @@
  *
  * ``PID=`` and ``TASK=`` name the process whose queue made the reset necessary, if
  * one did: of several, the one that asked first. Resets of queues and cores
- * send nothing: they concern one client, which has its DRM_NPU_EVENT_QUEUE.
+ * send nothing: they concern one client, which has its DRM_NPU_EVENT_FAULT.
  *
  * Events are sent by a work item, since a uevent allocates memory and resets happen in
  * the fence signalling path. If the next incident is faster than the work item, the

@@ -378,10 +378,11 @@ static void npu_dump_print_fault(struct seq_buf *s, const struct npu_dump *dump)
 	const struct npu_context *c = &dump->context;
 
 	seq_buf_printf(s, "[fault]\njob %llu\ncommand %#llx\n", dump->guilty, dump->command);
-	seq_buf_printf(s, "status %u\ndetail %u\naccess %u\nsequence %llu\nva %#llx\noffset %#llx\n",
-		       le32_to_cpu(c->fault_status), le32_to_cpu(c->fault_detail),
-		       le32_to_cpu(c->fault_access), le64_to_cpu(c->fault_sequence),
-		       le64_to_cpu(c->fault_va), le64_to_cpu(c->fault_offset));
+	seq_buf_printf(s, "status %u\ndetail %u\naccess %u\n", le32_to_cpu(c->fault_status),
+		       le32_to_cpu(c->fault_detail), le32_to_cpu(c->fault_access));
+	seq_buf_printf(s, "sequence %llu\nva %#llx\noffset %#llx\n",
+		       le64_to_cpu(c->fault_sequence), le64_to_cpu(c->fault_va),
+		       le64_to_cpu(c->fault_offset));
 }
 
 static void npu_dump_print_ring(struct seq_buf *s, const struct npu_dump *dump)

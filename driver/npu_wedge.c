@@ -41,7 +41,7 @@ static void npu_wedge_send(struct npu_device *npu, const struct npu_wedge *wedge
 {
 	struct device *kdev = npu->drm.accel->kdev;
 	char recovery[NPU_WEDGE_TEXT], pid[NPU_WEDGE_TEXT], task[NPU_WEDGE_TEXT];
-	char *envp[] = { recovery, NULL, NULL, NULL };
+	char *envp[4] = { recovery };
 
 	/* The device may not have got as far as user space. */
 	if (!device_is_registered(kdev))

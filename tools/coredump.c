@@ -53,7 +53,7 @@ static char *newest_dump(void)
 	return path;
 }
 
-/* ---- In words -------------------------------------------------------------------------- */
+/* ---- In words -------------------------------------------------------------------- */
 
 static void incident_text(const struct dump *dump, char *text, size_t len)
 {
@@ -133,7 +133,7 @@ static bool get_base(const struct dump *dump, size_t i, struct npu_base *base)
 	return true;
 }
 
-/* ---- Text ---------------------------------------------------------------------------------- */
+/* ---- Text ------------------------------------------------------------------------ */
 
 static void print_section(const struct dump *dump, const char *name)
 {
@@ -240,7 +240,7 @@ static void print_text(const struct dump *dump)
 	print_commands(dump);
 }
 
-/* ---- JSON ------------------------------------------------------------------------------------ */
+/* ---- JSON ------------------------------------------------------------------------ */
 
 static void json_section(const struct dump *dump, const char *name)
 {
@@ -326,7 +326,7 @@ static void print_json(const struct dump *dump)
 	json_commands(dump);
 }
 
-/* ---- The command ------------------------------------------------------------------------------ */
+/* ---- The command ----------------------------------------------------------------- */
 
 static int show(const char *path, bool json)
 {

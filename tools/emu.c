@@ -128,7 +128,7 @@ static void find_node(const char *device, char *node, size_t size)
 	closedir(dir);
 }
 
-/* ---- list, show ------------------------------------------------------------------------- */
+/* ---- list, show ------------------------------------------------------------------ */
 
 static int by_name(const void *a, const void *b)
 {
@@ -153,7 +153,7 @@ static int entries(const char *path, char ***names)
 			break;
 		list = more;
 		list[n] = strdup(entry->d_name);
-		n += list[n] != NULL;
+		n += !!list[n];
 	}
 	closedir(dir);
 	if (n)
@@ -244,7 +244,7 @@ static int emu_show(const struct options *opt)
 	return EXIT_OK;
 }
 
-/* ---- create, enable, disable, remove, fault ----------------------------------------------- */
+/* ---- create, enable, disable, remove, fault -------------------------------------- */
 
 static int set_keys(const struct options *opt)
 {
@@ -334,7 +334,7 @@ static int emu_fault(const struct options *opt)
 	return put(opt->args[1], "faults", opt->args[2], value);
 }
 
-/* ---- The command ------------------------------------------------------------------------------ */
+/* ---- The command ----------------------------------------------------------------- */
 
 static const struct {
 	const char *name;
@@ -362,8 +362,7 @@ int cmd_emu(const struct options *opt)
 		if (strcmp(what, commands[i].name))
 			continue;
 		if (opt->nargs < commands[i].least || opt->nargs > commands[i].most)
-			return fail(EXIT_USAGE, "emu %s: wrong number of arguments; see 'npuctl --help'",
-				    what);
+			return fail(EXIT_USAGE, "emu %s: too few or too many arguments", what);
 		code = commands[i].exists ? find(opt->args[1]) : EXIT_OK;
 		return code ? code : commands[i].run(opt);
 	}

@@ -627,6 +627,27 @@ static void loose_turn(struct rng *rng)
 	loose_unplug();
 }
 
+/* What is counted; an access to memory is one of very many. */
+static const struct {
+	const char *file;
+	unsigned int most;
+} ills[] = {
+	{ "faults/hang", 20 }, { "faults/corrupt", 20 }, { "faults/memory", 5000 },
+	{ "faults/walk", 200 }, { "faults/status", 2 }, { "faults/event", 20 },
+	{ "faults/overflow", 20 },
+};
+
+static void sick_turn(struct rng *rng)
+{
+	unsigned int i = below(rng, ARRAY_SIZE(ills) + 1);
+
+	/* Resets of queues and cores, but never of the function: that would be the end. */
+	if (i == ARRAY_SIZE(ills))
+		emu_write_number(&emu[SICK], "faults/deaf", below(rng, 4));
+	else
+		emu_write_number(&emu[SICK], ills[i].file, 1 + below(rng, ills[i].most));
+}
+
 static void disturb(struct rng *rng, uint64_t seed)
 {
 	switch (below(rng, 4)) {
@@ -634,10 +655,8 @@ static void disturb(struct rng *rng, uint64_t seed)
 		worker_kill(seed, below(rng, WORKERS));
 		break;
 	case 1:
-		emu_write_number(&emu[SICK], "faults/hang", 1 + below(rng, 20));
-		break;
 	case 2:
-		emu_write_number(&emu[SICK], "faults/corrupt", 1 + below(rng, 20));
+		sick_turn(rng);
 		break;
 	case 3:
 		loose_turn(rng);
@@ -758,8 +777,11 @@ static bool devices_work(void)
 
 static void devices_quiet(void)
 {
-	emu_write(&emu[SICK], "faults/hang", "0");
-	emu_write(&emu[SICK], "faults/corrupt", "0");
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(ills); i++)
+		emu_write(&emu[SICK], ills[i].file, "0");
+	emu_write(&emu[SICK], "faults/deaf", "0");
 	loose_unplug();
 	loose_plug();
 }

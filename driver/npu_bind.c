@@ -6,8 +6,8 @@
  *
  * 1. Prepare, in the ioctl: copy, check and look up everything; allocate all
  *    mappings and page tables that the operations can need at worst, whatever the
- *    address space looks like by then. Buffers join the VM here: a SUBMIT that
- *    follows fences them, even if the change itself is still to come.
+ *    address space looks like by then. Buffers become resident and join the VM here: a
+ *    SUBMIT that follows fences them, even if the change itself is still to come.
  * 2. Run, under npu_vm.lock: change the drm_gpuvm tree and the page tables,
  *    invalidate the TLB and wait. Nothing of this allocates or fails, which makes
  *    an array of operations atomic. When it is done, no access through an old
@@ -25,6 +25,11 @@
  * Synchronous calls come after the asynchronous ones that were made before: they
  * wait for the last of those, interruptibly, while nothing has been changed.
  *
+ * A buffer may be evicted (npu_reclaim.c) at any moment when no job needs it, also between
+ * the steps. Whether a VM has page table entries for it is drm_gpuvm_bo.evicted, which
+ * changes under npu_vm.lock: step 2 makes the mapping but writes no entries then, and
+ * the next SUBMIT makes up for it.
+ *
  * The fence of an asynchronous change is an npu_fence (npu_fence.c) of the VM's
  * timeline. It ends with -ECANCELED if the VM was destroyed before the change was
  * made, with -ENODEV if the device has gone by then, else with 0. A pending change
@@ -32,8 +37,10 @@
  * for.
  */
 #include <linux/cleanup.h>
+#include <linux/dma-resv.h>
 #include <linux/slab.h>
 
+#include <drm/drm_exec.h>
 #include <drm/drm_file.h>
 #include <drm/drm_print.h>
 #include <drm/npu_accel.h>
@@ -106,12 +113,14 @@ static void npu_vm_bo_put(struct npu_vm *vm, struct drm_gpuvm_bo *vm_bo)
 {
 	struct drm_gem_object *obj = vm_bo->obj;
 
-	/* It may have the last reference of the buffer, whose lock we hold. */
+	/* It may have the last reference of the buffer, whose locks we hold. */
 	drm_gem_object_get(obj);
 	down_write(&vm->link_lock);
+	dma_resv_lock(obj->resv, NULL);
 	npu_gpuva_lock(obj);
 	drm_gpuvm_bo_put(vm_bo);
 	npu_gpuva_unlock(obj);
+	dma_resv_unlock(obj->resv);
 	up_write(&vm->link_lock);
 	drm_gem_object_put(obj);
 }
@@ -147,11 +156,114 @@ void npu_vas_free(struct npu_vm *vm, struct list_head *removed)
 	}
 }
 
+static void npu_va_write(struct npu_vm *vm, struct npu_pt_pool *pool, struct drm_gpuva *va)
+{
+	npu_pt_map(&vm->pt, pool, va->va.addr, va->va.range, to_npu_bo(va->gem.obj)->sgt,
+		   va->gem.offset, !(va->flags & NPU_VA_READONLY));
+}
+
 static void npu_va_link(struct drm_gpuva *va, struct drm_gpuvm_bo *vm_bo)
 {
 	npu_gpuva_lock(va->gem.obj);
 	drm_gpuva_link(va, vm_bo);
 	npu_gpuva_unlock(va->gem.obj);
+}
+
+/* ---- Eviction ----------------------------------------------------------------- */
+
+/**
+ * npu_vm_bo_evict() - take a buffer's page table entries out of a VM
+ * @vm_bo: association of both; the buffer is idle, and its reservation locked. The caller
+ *         is inside npu_dev_enter()
+ *
+ * When it returns, the device does not reach the buffer through the VM any more.
+ */
+void npu_vm_bo_evict(struct drm_gpuvm_bo *vm_bo)
+{
+	struct npu_vm *vm = to_npu_vm(vm_bo->vm);
+	u64 first = U64_MAX, last = 0;
+	struct npu_pt_pool none;
+	struct drm_gpuva *va;
+
+	/* Whole mappings, no block of which needs to be split. */
+	npu_pt_pool_init(&none);
+	guard(mutex)(&vm->lock);
+
+	if (vm_bo->evicted)
+		return;
+	drm_gpuvm_bo_for_each_va(va, vm_bo) {
+		npu_pt_unmap(&vm->pt, &none, va->va.addr, va->va.range);
+		first = min(first, va->va.addr);
+		last = max(last, va->va.addr + va->va.range);
+	}
+	if (first < last)
+		npu_tlb_invalidate(vm->npu, vm->pt.asid, first, last - first);
+	drm_gpuvm_bo_evict(vm_bo, true);
+}
+
+/* Changes nothing but @need if @pool has less than is needed. */
+static bool npu_vm_bo_write(struct npu_vm *vm, struct drm_gpuvm_bo *vm_bo,
+			    struct npu_pt_pool *pool, struct npu_pt_need *need)
+{
+	struct sg_table *sgt = to_npu_bo(vm_bo->obj)->sgt;
+	const struct npu_pt_need have = *need;
+	struct drm_gpuva *va;
+
+	guard(mutex)(&vm->lock);
+
+	*need = (struct npu_pt_need) {};
+	drm_gpuvm_bo_for_each_va(va, vm_bo)
+		npu_pt_need_map(&vm->pt, need, va->va.addr, va->va.range, sgt, va->gem.offset);
+	if (need->leaf > have.leaf || need->inner > have.inner)
+		return false;
+	drm_gpuvm_bo_for_each_va(va, vm_bo)
+		npu_va_write(vm, pool, va);
+	drm_gpuvm_bo_evict(vm_bo, false);
+	return true;
+}
+
+static int npu_vm_bo_restore(struct npu_vm *vm, struct drm_gpuvm_bo *vm_bo)
+{
+	struct npu_pt_need need = {};
+	struct npu_pt_pool pool;
+	int ret = 0;
+
+	/* Asynchronous changes may come in between, each of which the user has asked for. */
+	npu_pt_pool_init(&pool);
+	while (!ret && !npu_vm_bo_write(vm, vm_bo, &pool, &need)) {
+		npu_pt_pool_fini(&vm->pt, &pool);
+		ret = npu_pt_pool_fill(&vm->pt, &pool, &need);
+	}
+	npu_pt_pool_fini(&vm->pt, &pool);
+	if (!ret)
+		atomic_inc(&vm->npu->reclaim.restores);
+	return ret;
+}
+
+/**
+ * npu_vm_bo_validate() - drm_gpuvm_ops.vm_bo_validate: bring a buffer back into a VM
+ * @vm_bo: association of both
+ * @exec: locks the reservations of a SUBMIT
+ *
+ * Return: 0, also for a purged buffer, which stays away; or negative errno.
+ */
+int npu_vm_bo_validate(struct drm_gpuvm_bo *vm_bo, struct drm_exec *exec)
+{
+	struct npu_vm *vm = to_npu_vm(vm_bo->vm);
+	struct npu_bo *bo = to_npu_bo(vm_bo->obj);
+	int ret, idx;
+
+	/* One that was mapped a moment ago may not be locked yet. */
+	ret = drm_exec_prepare_obj(exec, vm_bo->obj, 1);
+	if (ret || bo->purged)
+		return ret;
+	if (!npu_dev_enter(vm->npu, &idx))
+		return -ENODEV;
+	ret = npu_bo_populate(bo);
+	if (!ret)
+		ret = npu_vm_bo_restore(vm, vm_bo);
+	drm_dev_exit(idx);
+	return ret;
 }
 
 /* ---- Steps of a change ------------------------------------------------------- */
@@ -190,9 +302,8 @@ int npu_bind_step_map(struct drm_gpuva_op *op, void *priv)
 	drm_gpuva_map(&vm->gpuvm, va, &op->map);
 	va->flags = bop->flags;
 	npu_va_link(va, bop->vm_bo);
-	npu_pt_map(&vm->pt, &bind->pool, va->va.addr, va->va.range,
-		   to_npu_bo(bop->obj)->base.sgt, va->gem.offset,
-		   !(va->flags & NPU_VA_READONLY));
+	if (!bop->vm_bo->evicted)
+		npu_va_write(vm, &bind->pool, va);
 	vm->mapped += va->va.range;
 	vm->mappings++;
 	return 0;
@@ -262,15 +373,36 @@ static int npu_bind_op_check(struct npu_vm *vm, const struct drm_npu_vm_bind_op 
 	}
 }
 
-static int npu_bind_op_join_vm(struct npu_vm *vm, struct npu_bind_op *op)
+static int npu_bind_op_join_locked(struct npu_vm *vm, struct npu_bind_op *op)
 {
-	struct drm_gpuvm_bo *vm_bo = drm_gpuvm_bo_create(&vm->gpuvm, op->obj);
+	struct drm_gpuvm_bo *vm_bo;
+	int ret;
 
+	ret = npu_bo_populate(to_npu_bo(op->obj));
+	if (ret)
+		return ret;
+	vm_bo = drm_gpuvm_bo_create(&vm->gpuvm, op->obj);
 	if (!vm_bo)
 		return -ENOMEM;
 	op->vm_bo = drm_gpuvm_bo_obtain_prealloc(vm_bo);
 	drm_gpuvm_bo_extobj_add(op->vm_bo);
 	return 0;
+}
+
+/* From here on an eviction finds the buffer in the VM. */
+static int npu_bind_op_join_vm(struct npu_vm *vm, struct npu_bind_op *op)
+{
+	int ret, idx;
+
+	if (!npu_dev_enter(vm->npu, &idx))
+		return -ENODEV;
+	ret = dma_resv_lock_interruptible(op->obj->resv, NULL);
+	if (!ret) {
+		ret = npu_bind_op_join_locked(vm, op);
+		dma_resv_unlock(op->obj->resv);
+	}
+	drm_dev_exit(idx);
+	return ret;
 }
 
 static int npu_bind_op_prepare_map(struct npu_vm *vm, struct drm_file *file,
@@ -318,7 +450,6 @@ static int npu_bind_op_prepare(struct npu_vm *vm, struct drm_file *file, struct 
 	return 0;
 }
 
-/* The caller is inside npu_dev_enter(): buffers keep their DMA mappings. */
 static int npu_bind_reserve(struct npu_bind *bind)
 {
 	struct npu_pt *pt = &bind->vm->pt;
@@ -329,8 +460,7 @@ static int npu_bind_reserve(struct npu_bind *bind)
 	for (i = 0; i < bind->ops && !ret; i++) {
 		op = &bind->op[i];
 		if (op->obj)
-			ret = npu_pt_reserve_map(pt, &bind->pool, op->va, op->size,
-						 to_npu_bo(op->obj)->base.sgt, op->offset);
+			ret = npu_pt_reserve_map(pt, &bind->pool, op->va, op->size);
 		if (!ret)
 			ret = npu_pt_reserve_unmap(pt, &bind->pool, op->va, op->size);
 		cond_resched();

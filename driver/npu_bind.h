@@ -6,6 +6,7 @@
 #include <drm/gpu_scheduler.h>
 
 struct drm_device;
+struct drm_exec;
 struct drm_file;
 struct drm_npu_vm_bind_op;
 struct npu_device;
@@ -37,6 +38,9 @@ int npu_bind_step_remap(struct drm_gpuva_op *op, void *priv);
 int npu_bind_step_unmap(struct drm_gpuva_op *op, void *priv);
 void npu_vas_free(struct npu_vm *vm, struct list_head *removed);
 void npu_va_remove(struct drm_gpuva *va, struct list_head *removed);
+
+int npu_vm_bo_validate(struct drm_gpuvm_bo *vm_bo, struct drm_exec *exec);
+void npu_vm_bo_evict(struct drm_gpuvm_bo *vm_bo);
 
 void npu_binds_unplug(struct npu_device *npu);
 

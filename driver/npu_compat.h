@@ -7,10 +7,13 @@
 #define _NPU_COMPAT_H_
 
 #include <drm/drm_drv.h>
+#include <drm/drm_gem.h>
 #include <drm/drm_gpuvm.h>
+#include <drm/drm_managed.h>
 #include <drm/gpu_scheduler.h>
 #include <linux/dma-resv.h>
 #include <linux/hrtimer.h>
+#include <linux/mm.h>
 #include <linux/version.h>
 
 #include "npu_device.h"
@@ -20,6 +23,8 @@
 #define NPU_MODULE_IMPORT_NS(ns)	MODULE_IMPORT_NS(ns)
 
 #define DRM_GPU_SCHED_STAT_RESET	DRM_GPU_SCHED_STAT_NOMINAL
+
+#define vma_is_cow_mapping(vma)		is_cow_mapping((vma)->vm_flags)
 
 /* It is always reported. */
 #define DRM_GEM_OBJECT_ACTIVE		0
@@ -65,6 +70,28 @@ static inline struct drm_gpuvm_bo *npu_gpuvm_bo_obtain(struct drm_gpuvm_bo *vm_b
 
 #define drm_gpuvm_bo_obtain_prealloc	npu_gpuvm_bo_obtain
 
+/* A list of buffers has a lock of its own; later all of a device share one. */
+#define NPU_LRU_TICKET
+
+#define drm_gem_lru_scan(drm, lru, nr, remaining, shrink, ticket)	\
+	(drm_gem_lru_scan)(lru, nr, remaining, shrink)
+
+static inline int npu_lru_init(struct npu_device *npu)
+{
+	int ret = drmm_mutex_init(&npu->drm, &npu->reclaim.lock);
+
+	if (ret)
+		return ret;
+	drm_gem_lru_init(&npu->reclaim.purgeable, &npu->reclaim.lock);
+	drm_gem_lru_init(&npu->reclaim.evictable, &npu->reclaim.lock);
+	return 0;
+}
+
+static inline void npu_lru_might_lock(struct npu_device *npu)
+{
+	might_lock(&npu->reclaim.lock);
+}
+
 static inline void hrtimer_setup(struct hrtimer *timer,
 				 enum hrtimer_restart (*function)(struct hrtimer *),
 				 clockid_t clock_id, enum hrtimer_mode mode)
@@ -76,6 +103,20 @@ static inline void hrtimer_setup(struct hrtimer *timer,
 #else
 
 #define NPU_MODULE_IMPORT_NS(ns)	MODULE_IMPORT_NS(#ns)
+
+#define NPU_LRU_TICKET			, struct ww_acquire_ctx *ticket
+
+static inline int npu_lru_init(struct npu_device *npu)
+{
+	drm_gem_lru_init(&npu->reclaim.purgeable);
+	drm_gem_lru_init(&npu->reclaim.evictable);
+	return 0;
+}
+
+static inline void npu_lru_might_lock(struct npu_device *npu)
+{
+	might_lock(&npu->drm.gem_lru_mutex);
+}
 
 /* Every GEM driver has the feature. */
 #define DRIVER_GEM_GPUVA		0

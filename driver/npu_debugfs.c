@@ -6,10 +6,11 @@
  * Nothing of them is user ABI.
  *
  * ========  ===================================================================
- * objects   how many there are, and what the hardware did that it must not do
+ * objects   how many there are, what the hardware did that it must not do, and how
+ *           often buffers were evicted, purged and brought back into a VM
  * queues    owner, priority, state, slot, counts of jobs
  * vms       address-space id, mappings
- * bos       size, handles, label
+ * bos       size, handles, what keeps the pages, whether there are any, label
  * rings     jobs in the rings, as the hardware finds them
  * faults    the last NPU_HISTORY_SIZE queues that were banned, and why
  * ========  ===================================================================
@@ -38,11 +39,15 @@ static int npu_debugfs_objects(struct seq_file *m, void *data)
 	struct npu_device *npu = seq_to_npu(m);
 	unsigned long id, queues = 0;
 	void *queue;
+	size_t bos;
 
 	scoped_guard(mutex, &npu->objects.lock) {
 		seq_printf(m, "vms: %zu\n", list_count_nodes(&npu->objects.vms));
-		seq_printf(m, "bos: %zu\n", list_count_nodes(&npu->objects.bos));
+		bos = list_count_nodes(&npu->objects.bos);
 	}
+	scoped_guard(mutex, &npu->objects.import_lock)
+		bos += list_count_nodes(&npu->objects.imports);
+	seq_printf(m, "bos: %zu\n", bos);
 	scoped_guard(rcu)
 		xa_for_each(&npu->queues, id, queue)
 			queues++;
@@ -53,6 +58,9 @@ static int npu_debugfs_objects(struct seq_file *m, void *data)
 	seq_printf(m, "event overflows: %d\n", atomic_read(&npu->errors.overflow));
 	seq_printf(m, "core resets: %d\n", atomic_read(&npu->errors.core_resets));
 	seq_printf(m, "function resets: %d\n", atomic_read(&npu->errors.resets));
+	seq_printf(m, "evictions: %d\n", atomic_read(&npu->reclaim.evictions));
+	seq_printf(m, "purges: %d\n", atomic_read(&npu->reclaim.purges));
+	seq_printf(m, "restores: %d\n", atomic_read(&npu->reclaim.restores));
 	return 0;
 }
 
@@ -86,20 +94,38 @@ static int npu_debugfs_vms(struct seq_file *m, void *data)
 	return 0;
 }
 
+static const char *npu_bo_residency(struct npu_bo *bo)
+{
+	if (drm_gem_is_imported(&bo->base))
+		return " imported";
+	if (READ_ONCE(bo->purged))
+		return " purged";
+	return READ_ONCE(bo->pages) ? "" : " evicted";
+}
+
+/* The caller holds npu_device.objects.lock, for the label. */
+static void npu_bo_show(struct seq_file *m, struct npu_bo *bo)
+{
+	struct drm_gem_object *obj = &bo->base;
+
+	seq_printf(m, "size %zu users %u handles %u flags %#x vm %u pins %u%s%s%s%s\n", obj->size,
+		   kref_read(&obj->refcount), READ_ONCE(obj->handle_count), bo->flags,
+		   bo->vm_id, READ_ONCE(bo->pins), npu_bo_residency(bo),
+		   READ_ONCE(bo->dontneed) ? " dontneed" : "", bo->label ? " " : "",
+		   bo->label ?: "");
+}
+
 static int npu_debugfs_bos(struct seq_file *m, void *data)
 {
 	struct npu_device *npu = seq_to_npu(m);
-	struct drm_gem_object *obj;
 	struct npu_bo *bo;
 
+	guard(mutex)(&npu->objects.import_lock);
 	guard(mutex)(&npu->objects.lock);
-	list_for_each_entry(bo, &npu->objects.bos, node) {
-		obj = &bo->base.base;
-		seq_printf(m, "size %zu users %u handles %u flags %#x vm %u%s%s%s\n", obj->size,
-			   kref_read(&obj->refcount), READ_ONCE(obj->handle_count), bo->flags,
-			   bo->vm_id, drm_gem_is_imported(obj) ? " imported" : "",
-			   bo->label ? " " : "", bo->label ?: "");
-	}
+	list_for_each_entry(bo, &npu->objects.bos, node)
+		npu_bo_show(m, bo);
+	list_for_each_entry(bo, &npu->objects.imports, node)
+		npu_bo_show(m, bo);
 	return 0;
 }
 

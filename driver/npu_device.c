@@ -36,6 +36,7 @@
 #include "npu_event.h"
 #include "npu_gem.h"
 #include "npu_queue.h"
+#include "npu_reclaim.h"
 #include "npu_slot.h"
 #include "npu_trace.h"
 #include "npu_vm.h"
@@ -254,6 +255,7 @@ static int npu_device_init(struct npu_device *npu)
 
 	INIT_LIST_HEAD(&npu->objects.vms);
 	INIT_LIST_HEAD(&npu->objects.bos);
+	INIT_LIST_HEAD(&npu->objects.imports);
 	INIT_LIST_HEAD(&npu->objects.binds);
 	ida_init(&npu->objects.asids);
 	xa_init_flags(&npu->queues, XA_FLAGS_ALLOC1);
@@ -273,6 +275,9 @@ static int npu_device_init(struct npu_device *npu)
 	ret = drmm_mutex_init(&npu->drm, &npu->objects.gpuva_lock);
 	if (ret)
 		return ret;
+	ret = drmm_mutex_init(&npu->drm, &npu->objects.import_lock);
+	if (ret)
+		return ret;
 	ret = npu_device_alloc_wq(npu, &npu->wq, "npu");
 	if (ret)
 		return ret;
@@ -290,7 +295,10 @@ static int npu_device_init(struct npu_device *npu)
 	if (ret)
 		return ret;
 	dma_set_max_seg_size(dev, UINT_MAX);
-	return npu_slots_init(npu);
+	ret = npu_slots_init(npu);
+	if (ret)
+		return ret;
+	return npu_reclaim_init(npu);
 }
 
 static void npu_device_free_irqs(struct npu_device *npu, unsigned int count)

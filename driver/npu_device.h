@@ -12,6 +12,7 @@
 
 #include <drm/drm_device.h>
 #include <drm/drm_drv.h>
+#include <drm/drm_gem.h>
 
 #include "npu_coredump.h"
 #include "npu_history.h"
@@ -113,6 +114,7 @@ struct npu_slot {
  * @drm: what user space sees
  * @caps: constant once probed
  * @objects: what was made on the device and has to be found again
+ * @reclaim: giving back memory; npu_reclaim.c
  * @events: event ring; npu_event.c
  * @tlb: invalidations; npu_mmu.c
  * @slots: hardware slots, and who waits for one; npu_slot.c
@@ -150,8 +152,12 @@ struct npu_device {
 		struct mutex lock;
 		/** @objects.vms: all address spaces, npu_vm.node */
 		struct list_head vms;
-		/** @objects.bos: all buffers, npu_bo.node */
+		/** @objects.bos: all buffers but imported ones, npu_bo.node */
 		struct list_head bos;
+		/** @objects.import_lock: protects @objects.imports */
+		struct mutex import_lock;
+		/** @objects.imports: imported buffers, npu_bo.node */
+		struct list_head imports;
 		/** @objects.binds: all changes of address spaces, npu_bind.node */
 		struct list_head binds;
 		/** @objects.gpuva_lock: who maps which buffer, before 7.0 */
@@ -159,6 +165,22 @@ struct npu_device {
 		/** @objects.asids: address-space ids; 0 is never used */
 		struct ida asids;
 	} objects;
+
+	struct {
+		/** @reclaim.lock: protects the lists, before 7.0 */
+		struct mutex lock;
+		/** @reclaim.purgeable: buffers that may lose their content */
+		struct drm_gem_lru purgeable;
+		/** @reclaim.evictable: buffers with pages that may be taken away */
+		struct drm_gem_lru evictable;
+		struct shrinker *shrinker;
+		/** @reclaim.evictions: how often pages were taken */
+		atomic_t evictions;
+		/** @reclaim.purges: how often content was dropped */
+		atomic_t purges;
+		/** @reclaim.restores: how often page table entries came back */
+		atomic_t restores;
+	} reclaim;
 
 	struct {
 		/** @events.lock: protects @events.read; taken in hard interrupt */

@@ -9,6 +9,7 @@
  * npu_drv.c             module, files, ioctl table, DEV_QUERY
  * npu_device.c          probe, capabilities, function reset, removal
  * npu_gem.c             buffers
+ * npu_reclaim.c         giving them back under memory pressure
  * npu_client.c          limits of each open file
  * npu_vm.c, npu_mmu.c   address spaces: what is mapped, page tables, TLB
  * npu_bind.c            their changes, at once or when a fence has signalled
@@ -43,15 +44,20 @@
  * 8. npu_device.slots.pending_lock, npu_device.tlb.lock, fence locks,
  *    drm_device.event_lock, npu_usage.lock, npu_history.lock, npu_wedge.lock
  *
- * npu_device.objects.lock protects lists and the end of DMA mappings. Inside it
- * only the reservation of an imported dma-buf is taken, by its exporter.
+ * 8. npu_device.objects.lock, npu_device.reclaim.lock
+ *
+ * All from 3 on, but spinlocks aside, are taken in memory reclaim (npu_reclaim.c), and so
+ * is npu_device.objects.lock: nothing is allocated under them. Reclaim only tries to lock
+ * reservations.
+ *
+ * npu_device.objects.import_lock is outside of everything: inside it an exporter takes
+ * the reservation of its dma-buf.
  */
 #include <linux/module.h>
 #include <linux/uaccess.h>
 
 #include <drm/drm_accel.h>
 #include <drm/drm_drv.h>
-#include <drm/drm_gem_shmem_helper.h>
 #include <drm/drm_ioctl.h>
 
 #include "npu_bind.h"
@@ -65,6 +71,7 @@
 #include "npu_pci.h"
 #include "npu_notify.h"
 #include "npu_queue.h"
+#include "npu_reclaim.h"
 #include "npu_vm.h"
 
 struct workqueue_struct *npu_close_wq;
@@ -252,7 +259,6 @@ const struct drm_driver npu_drm_driver = {
 	.show_fdinfo = npu_show_fdinfo,
 	.ioctls = npu_ioctls,
 	.num_ioctls = ARRAY_SIZE(npu_ioctls),
-	.gem_create_object = npu_gem_create_object,
 	.gem_prime_import = npu_gem_prime_import,
 	.gem_prime_import_sg_table = npu_gem_prime_import_sg_table,
 };

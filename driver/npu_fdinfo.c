@@ -129,7 +129,7 @@ static void npu_count_bo(struct drm_memory_stats *stats, struct drm_gem_object *
 {
 	struct npu_bo *bo = to_npu_bo(obj);
 	bool active = !dma_resv_test_signaled(obj->resv, DMA_RESV_USAGE_BOOKKEEP);
-	bool resident = READ_ONCE(bo->base.pages) || drm_gem_is_imported(obj);
+	bool resident = READ_ONCE(bo->pages) || drm_gem_is_imported(obj);
 
 	if (drm_gem_object_is_shared_for_memory_stats(obj))
 		stats->shared += obj->size;
@@ -139,7 +139,7 @@ static void npu_count_bo(struct drm_memory_stats *stats, struct drm_gem_object *
 		stats->resident += obj->size;
 	if (active)
 		stats->active += obj->size;
-	else if (resident && READ_ONCE(bo->base.madv) > 0)
+	else if (resident && READ_ONCE(bo->dontneed))
 		stats->purgeable += obj->size;
 }
 

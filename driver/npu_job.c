@@ -9,7 +9,8 @@
  * 2. Look up queue, syncobjs and the fences to wait for; allocate jobs, fences
  *    and timeline points.
  * 3. Lock the VM's reservation object and those of its shared buffers, reserve
- *    room for a fence; add the dependencies to the first job.
+ *    room for a fence, bring back what was evicted; add the dependencies to the
+ *    first job.
  * 4. Under the queue's submit_lock: arm the jobs, which fixes their order,
  *    publish the last fence in the reservation objects and the syncobjs, and
  *    push the jobs. Nothing in here can fail.
@@ -266,12 +267,18 @@ static int npu_submit_commit(struct npu_submit *submit, struct drm_gpuvm_exec *e
 	return 0;
 }
 
+static int npu_submit_validate(struct drm_gpuvm_exec *exec)
+{
+	return drm_gpuvm_validate(exec->vm, &exec->exec);
+}
+
 static int npu_submit_lock_and_commit(struct npu_submit *submit)
 {
 	struct drm_gpuvm_exec exec = {
 		.vm = &submit->queue->vm->gpuvm,
 		.flags = DRM_EXEC_INTERRUPTIBLE_WAIT | DRM_EXEC_IGNORE_DUPLICATES,
 		.num_fences = 1,
+		.extra.fn = npu_submit_validate,
 	};
 	int ret;
 

@@ -224,43 +224,78 @@ static struct npu_pt_table *npu_pt_pool_take(struct npu_pt_pool *pool, unsigned 
  * @pool: where they go
  * @va: first address
  * @size: bytes
- * @sgt: memory
- * @offset: into @sgt
  *
  * What is in the page tables by the time of the change does not matter, hence
- * tables are set aside that may be there already. Several reservations may precede
- * the changes.
+ * tables are set aside that may be there already. Nor does it matter where the memory
+ * is by then: there is a table for what may become a block. Several reservations may
+ * precede the changes.
  *
  * Return: 0 or -ENOMEM; the caller ends the pool either way.
  */
-int npu_pt_reserve_map(struct npu_pt *pt, struct npu_pt_pool *pool, u64 va, u64 size,
-		       struct sg_table *sgt, u64 offset)
+int npu_pt_reserve_map(struct npu_pt *pt, struct npu_pt_pool *pool, u64 va, u64 size)
 {
-	struct npu_sg_cursor cursor;
 	u64 end = va + size;
-	u64 a, next;
-	unsigned int level;
-	int ret;
+	int level, ret;
+	u64 a;
 
-	for (level = NPU_PT_LEVELS - 2; level > 0; level--) {
+	for (level = NPU_PT_LEVELS - 2; level >= 0; level--) {
 		for (a = va; a < end; a = npu_pt_next(a, end, level + 1)) {
 			ret = npu_pt_pool_add(pt, pool, level);
 			if (ret)
 				return ret;
 		}
 	}
+	return 0;
+}
 
+/**
+ * npu_pt_need_map() - count the tables that npu_pt_map() would need now
+ * @pt: page tables, which do not change meanwhile
+ * @need: to add to
+ * @va: first address
+ * @size: bytes
+ * @sgt: memory
+ * @offset: into @sgt
+ */
+void npu_pt_need_map(struct npu_pt *pt, struct npu_pt_need *need, u64 va, u64 size,
+		     struct sg_table *sgt, u64 offset)
+{
+	struct npu_sg_cursor cursor;
+	u64 end = va + size;
+	unsigned int level;
+	u64 a, next;
+
+	for (level = NPU_PT_LEVELS - 2; level > 0; level--) {
+		for (a = va; a < end; a = npu_pt_next(a, end, level + 1))
+			need->inner += !npu_pt_find(pt, a, level);
+	}
 	npu_sg_start(&cursor, sgt, offset);
 	for (a = va; a < end; a = next) {
 		next = npu_pt_next(a, end, 1);
-		if (!npu_sg_is_block(&cursor, a, next)) {
-			ret = npu_pt_pool_add(pt, pool, 0);
-			if (ret)
-				return ret;
-		}
+		if (!npu_sg_is_block(&cursor, a, next))
+			need->leaf += !npu_pt_find(pt, a, 0);
 		npu_sg_advance(&cursor, next - a);
 	}
-	return 0;
+}
+
+/**
+ * npu_pt_pool_fill() - set aside as many tables as are needed
+ * @pt: page tables
+ * @pool: where they go
+ * @need: how many
+ *
+ * Return: 0 or -ENOMEM; the caller ends the pool either way.
+ */
+int npu_pt_pool_fill(struct npu_pt *pt, struct npu_pt_pool *pool, const struct npu_pt_need *need)
+{
+	unsigned long i;
+	int ret = 0;
+
+	for (i = 0; i < need->leaf && !ret; i++)
+		ret = npu_pt_pool_add(pt, pool, 0);
+	for (i = 0; i < need->inner && !ret; i++)
+		ret = npu_pt_pool_add(pt, pool, 1);
+	return ret;
 }
 
 /**

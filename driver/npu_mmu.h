@@ -40,11 +40,24 @@ int npu_pt_init(struct npu_pt *pt, struct npu_device *npu);
 void npu_pt_fini(struct npu_pt *pt);
 dma_addr_t npu_pt_root(const struct npu_pt *pt);
 
+/**
+ * struct npu_pt_need - how many tables a change needs
+ * @leaf: of level 0
+ * @inner: of other levels
+ */
+struct npu_pt_need {
+	unsigned long leaf;
+	unsigned long inner;
+};
+
 void npu_pt_pool_init(struct npu_pt_pool *pool);
 void npu_pt_pool_fini(struct npu_pt *pt, struct npu_pt_pool *pool);
-int npu_pt_reserve_map(struct npu_pt *pt, struct npu_pt_pool *pool, u64 va, u64 size,
-		       struct sg_table *sgt, u64 offset);
+int npu_pt_reserve_map(struct npu_pt *pt, struct npu_pt_pool *pool, u64 va, u64 size);
 int npu_pt_reserve_unmap(struct npu_pt *pt, struct npu_pt_pool *pool, u64 va, u64 size);
+
+void npu_pt_need_map(struct npu_pt *pt, struct npu_pt_need *need, u64 va, u64 size,
+		     struct sg_table *sgt, u64 offset);
+int npu_pt_pool_fill(struct npu_pt *pt, struct npu_pt_pool *pool, const struct npu_pt_need *need);
 
 void npu_pt_map(struct npu_pt *pt, struct npu_pt_pool *pool, u64 va, u64 size,
 		struct sg_table *sgt, u64 offset, bool writable);

@@ -103,7 +103,7 @@ static void mmu_map(struct mmu *mmu, u64 va, u64 size, struct sg_table *sgt, u64
 	int ret;
 
 	npu_pt_pool_init(&pool);
-	ret = npu_pt_reserve_map(&mmu->pt, &pool, va, size, sgt, offset);
+	ret = npu_pt_reserve_map(&mmu->pt, &pool, va, size);
 	KUNIT_EXPECT_EQ(mmu->test, ret, 0);
 	if (!ret)
 		npu_pt_map(&mmu->pt, &pool, va, size, sgt, offset, writable);
@@ -271,7 +271,7 @@ static void mmu_test_no_block_for_table(struct kunit *test)
 	mmu_map(mmu, 0, SZ_4K, sgt, SZ_64K, true);
 	npu_pt_pool_init(&pool);
 	KUNIT_ASSERT_EQ(test, npu_pt_reserve_unmap(&mmu->pt, &pool, 0, SZ_4K), 0);
-	KUNIT_ASSERT_EQ(test, npu_pt_reserve_map(&mmu->pt, &pool, 0, SZ_2M, sgt, 0), 0);
+	KUNIT_ASSERT_EQ(test, npu_pt_reserve_map(&mmu->pt, &pool, 0, SZ_2M), 0);
 	npu_pt_unmap(&mmu->pt, &pool, 0, SZ_4K);
 	npu_pt_map(&mmu->pt, &pool, 0, SZ_2M, sgt, 0, true);
 	npu_pt_prune(&mmu->pt, &pool, 0, SZ_4K);
@@ -416,20 +416,46 @@ static void mmu_test_reserve(struct kunit *test)
 	/* What is not used after all is given back, and changes nothing. */
 	mmu_map(mmu, 0, SZ_4K, sgt, 0, true);
 	npu_pt_pool_init(&pool);
-	KUNIT_EXPECT_EQ(test, npu_pt_reserve_map(&mmu->pt, &pool, MMU_EDGE - SZ_4K, SZ_8K, sgt, 0),
-			0);
+	KUNIT_EXPECT_EQ(test, npu_pt_reserve_map(&mmu->pt, &pool, MMU_EDGE - SZ_4K, SZ_8K), 0);
 	KUNIT_EXPECT_EQ(test, list_count_nodes(&pool.leaf), 2);
 	KUNIT_EXPECT_EQ(test, list_count_nodes(&pool.inner), 4);
 	KUNIT_EXPECT_EQ(test, mmu_tables(mmu), 4);
-	/* A block needs no leaf table. */
-	sgt = mmu_memory(mmu, MMU_DMA, SZ_2M);
-	KUNIT_EXPECT_EQ(test, npu_pt_reserve_map(&mmu->pt, &pool, SZ_2M, SZ_2M, sgt, 0), 0);
-	KUNIT_EXPECT_EQ(test, list_count_nodes(&pool.leaf), 2);
+	/* What could become a block may be pages by then. */
+	KUNIT_EXPECT_EQ(test, npu_pt_reserve_map(&mmu->pt, &pool, SZ_2M, SZ_2M), 0);
+	KUNIT_EXPECT_EQ(test, list_count_nodes(&pool.leaf), 3);
 	npu_pt_pool_fini(&mmu->pt, &pool);
 	KUNIT_EXPECT_TRUE(test, list_empty(&pool.leaf));
 	KUNIT_EXPECT_TRUE(test, list_empty(&pool.inner));
 	KUNIT_EXPECT_TRUE(test, list_empty(&pool.garbage));
 	mmu_expect(mmu, 0, SZ_4K, MMU_DMA, MMU_RW, 0);
+}
+
+static void mmu_test_need(struct kunit *test)
+{
+	struct mmu *mmu = test->priv;
+	struct sg_table *pages = mmu_memory(mmu, MMU_DMA + SZ_4K, SZ_2M);
+	struct sg_table *block = mmu_memory(mmu, MMU_DMA, SZ_2M);
+	struct npu_pt_need need = {};
+	struct npu_pt_pool pool;
+
+	npu_pt_need_map(&mmu->pt, &need, 0, SZ_2M, block, 0);
+	KUNIT_EXPECT_EQ(test, need.leaf, 0);
+	KUNIT_EXPECT_EQ(test, need.inner, 2);
+	npu_pt_need_map(&mmu->pt, &need, SZ_2M, SZ_2M, pages, 0);
+	KUNIT_EXPECT_EQ(test, need.leaf, 1);
+	KUNIT_EXPECT_EQ(test, need.inner, 4);
+	npu_pt_pool_init(&pool);
+	KUNIT_EXPECT_EQ(test, npu_pt_pool_fill(&mmu->pt, &pool, &need), 0);
+	KUNIT_EXPECT_EQ(test, list_count_nodes(&pool.leaf), 1);
+	KUNIT_EXPECT_EQ(test, list_count_nodes(&pool.inner), 4);
+	npu_pt_pool_fini(&mmu->pt, &pool);
+
+	/* What is there is not needed. */
+	mmu_map(mmu, 0, SZ_4K, pages, 0, true);
+	need = (struct npu_pt_need) {};
+	npu_pt_need_map(&mmu->pt, &need, 0, SZ_2M, pages, 0);
+	KUNIT_EXPECT_EQ(test, need.leaf, 0);
+	KUNIT_EXPECT_EQ(test, need.inner, 0);
 }
 
 static void mmu_test_fini(struct kunit *test)
@@ -773,6 +799,7 @@ static struct kunit_case mmu_cases[] = {
 	KUNIT_CASE(mmu_test_prune),
 	KUNIT_CASE(mmu_test_unmap_nothing),
 	KUNIT_CASE(mmu_test_reserve),
+	KUNIT_CASE(mmu_test_need),
 	KUNIT_CASE(mmu_test_fini),
 	KUNIT_CASE_SLOW(mmu_test_random),
 	KUNIT_CASE(mmu_test_tlb_range),

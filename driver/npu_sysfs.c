@@ -67,7 +67,7 @@ static ssize_t npu_memory_utilization_show(struct device *dev, struct device_att
 
 	scoped_guard(mutex, &npu->objects.lock)
 		list_for_each_entry(bo, &npu->objects.bos, node)
-			bytes += READ_ONCE(bo->base.pages) ? bo->base.base.size : 0;
+			bytes += READ_ONCE(bo->pages) ? bo->base.size : 0;
 	return sysfs_emit(buf, "%llu\n", bytes);
 }
 static DEVICE_ATTR_RO(npu_memory_utilization);

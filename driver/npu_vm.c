@@ -11,6 +11,7 @@
  */
 #include <linux/cleanup.h>
 #include <linux/highmem.h>
+#include <linux/sched/mm.h>
 #include <linux/slab.h>
 
 #include <drm/drm_file.h>
@@ -22,11 +23,6 @@
 #include "npu_drv.h"
 #include "npu_gem.h"
 #include "npu_vm.h"
-
-static struct npu_vm *to_npu_vm(struct drm_gpuvm *gpuvm)
-{
-	return container_of(gpuvm, struct npu_vm, gpuvm);
-}
 
 static void npu_vm_free(struct drm_gpuvm *gpuvm)
 {
@@ -40,6 +36,7 @@ static void npu_vm_free(struct drm_gpuvm *gpuvm)
 
 static const struct drm_gpuvm_ops npu_gpuvm_ops = {
 	.vm_free = npu_vm_free,
+	.vm_bo_validate = npu_vm_bo_validate,
 	.sm_step_map = npu_bind_step_map,
 	.sm_step_remap = npu_bind_step_remap,
 	.sm_step_unmap = npu_bind_step_unmap,
@@ -97,6 +94,10 @@ struct npu_vm *npu_vm_create(struct npu_device *npu)
 
 	kref_init(&vm->ref);
 	mutex_init(&vm->lock);
+	/* lockdep learns the order at once, and not when memory gets scarce. */
+	fs_reclaim_acquire(GFP_KERNEL);
+	might_lock(&vm->lock);
+	fs_reclaim_release(GFP_KERNEL);
 	mutex_init(&vm->bind_lock);
 	init_rwsem(&vm->link_lock);
 	vm->npu = npu;

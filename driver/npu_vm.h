@@ -59,6 +59,11 @@ struct npu_vm {
 	atomic_t pending;
 };
 
+static inline struct npu_vm *to_npu_vm(struct drm_gpuvm *gpuvm)
+{
+	return container_of(gpuvm, struct npu_vm, gpuvm);
+}
+
 struct npu_vm *npu_vm_create(struct npu_device *npu);
 struct npu_vm *npu_vm_lookup(struct drm_file *file, u32 id);
 struct npu_vm *npu_vm_get(struct npu_vm *vm);

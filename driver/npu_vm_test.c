@@ -98,8 +98,8 @@ static int vm_init(struct kunit *test)
 	sg_dma_address(&vm->segment) = VM_DMA;
 	sg_dma_len(&vm->segment) = VM_BO_SIZE;
 	vm->contiguous = (struct sg_table) { .sgl = &vm->segment, .nents = 1, .orig_nents = 1 };
-	vm->sgt = vm->bo[1]->base.sgt;
-	vm->bo[1]->base.sgt = &vm->contiguous;
+	vm->sgt = vm->bo[1]->sgt;
+	vm->bo[1]->sgt = &vm->contiguous;
 	/* Across tables of all levels. */
 	vm->va = (1ull << NPU_PT_SHIFT(3)) - SZ_4M;
 	test->priv = vm;
@@ -113,11 +113,11 @@ static void vm_exit(struct kunit *test)
 	unsigned int i;
 
 	fake_hold(vm->fake, 0);
-	vm->bo[1]->base.sgt = vm->sgt;
+	vm->bo[1]->sgt = vm->sgt;
 	for (i = 0; i < VM_BOS; i++) {
 		if (vm->handle[i])
 			drm_gem_handle_delete(vm->file, vm->handle[i]);
-		drm_gem_object_put(&vm->bo[i]->base.base);
+		drm_gem_object_put(&vm->bo[i]->base);
 	}
 	idr_destroy(&vm->file->object_idr);
 	mutex_destroy(&vm->file->prime.lock);
@@ -166,7 +166,7 @@ static u64 vm_page(struct vm_test *vm, unsigned int bo, u64 page, u32 flags)
 	u64 dma = VM_DMA + page * SZ_4K;
 
 	if (!bo)
-		dma = phys_to_dma(vm->fake->dev, page_to_phys(vm->bo[0]->base.pages[page]));
+		dma = phys_to_dma(vm->fake->dev, page_to_phys(vm->bo[0]->pages[page]));
 	return dma | NPU_PTE_READ | (flags & DRM_NPU_VM_BIND_READONLY ? 0 : NPU_PTE_WRITE);
 }
 
@@ -432,10 +432,10 @@ static void vm_test_error(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, vm_map(vm, 0, 0, 0, 16, 0), 0);
 	for (i = 0; i < 16; i++)
 		vm->shadow[i] = vm_page(vm, 0, i, 0);
-	refs = kref_read(&vm->bo[1]->base.base.refcount);
+	refs = kref_read(&vm->bo[1]->base.refcount);
 	KUNIT_EXPECT_EQ(test, vm_bind(vm, ops, 3), error->error);
 	vm_check(vm);
-	KUNIT_EXPECT_EQ(test, kref_read(&vm->bo[1]->base.base.refcount), refs);
+	KUNIT_EXPECT_EQ(test, kref_read(&vm->bo[1]->base.refcount), refs);
 }
 
 static void vm_test_gone(struct kunit *test)
@@ -452,7 +452,7 @@ static void vm_test_gone(struct kunit *test)
 
 static unsigned int vm_bo_refs(struct vm_test *vm, unsigned int bo)
 {
-	return kref_read(&vm->bo[bo]->base.base.refcount);
+	return kref_read(&vm->bo[bo]->base.refcount);
 }
 
 static void vm_test_keeps_buffer(struct kunit *test)

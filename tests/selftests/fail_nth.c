@@ -403,6 +403,13 @@ static int call_sync_file_info(struct state *s)
 	return ioctl(s->sync_file, SYNC_IOC_FILE_INFO, &info) ? -errno : 0;
 }
 
+static int call_madvise(struct state *s)
+{
+	struct drm_npu_bo_madvise args = { .handle = s->bo, .advice = DRM_NPU_MADVISE_DONTNEED };
+
+	return call(s->fd, DRM_IOCTL_NPU_BO_MADVISE, &args);
+}
+
 static int call_close(struct state *s)
 {
 	close(s->fd);
@@ -423,6 +430,7 @@ static const struct {
 	int (*call)(struct state *s);
 	const char *require;
 	const char *reject;
+	bool evicted;
 } calls[] = {
 	{ "probe, making the device", call_probe, "__devm_drm_dev_alloc", UNFIT_MINOR },
 	{ "probe, all else", call_probe, NULL, UNFIT_IRQ },
@@ -435,14 +443,18 @@ static const struct {
 	{ "BO_MMAP_OFFSET", call_bo_mmap_offset },
 	{ "mmap", call_bo_mmap },
 	{ "page fault", call_bo_touch },
+	{ "page fault of what was evicted", call_bo_touch, .evicted = true },
 	{ "BO_INFO", call_bo_info },
 	{ "BO_SYNC", call_bo_sync },
+	{ "BO_MADVISE", call_madvise },
 	{ "GEM_CLOSE", call_gem_close },
 	{ "PRIME export", call_export },
+	{ "PRIME export of what was evicted", call_export, .evicted = true },
 	{ "PRIME import", call_import },
 	{ "VM_CREATE", call_vm_create },
 	{ "VM_GET_STATE", call_vm_get_state },
 	{ "VM_BIND that maps", call_vm_bind_map },
+	{ "VM_BIND of what was evicted", call_vm_bind_map, .evicted = true },
 	{ "VM_BIND that splits", call_vm_bind_split },
 	{ "VM_BIND that is asynchronous", call_vm_bind_async },
 	{ "VM_DESTROY", call_vm_destroy },
@@ -451,6 +463,7 @@ static const struct {
 	{ "QUEUE_DESTROY", call_queue_destroy },
 	{ "PERF_QUERY", call_perf_query },
 	{ "SUBMIT", call_submit },
+	{ "SUBMIT that brings back", call_submit, .evicted = true },
 	{ "sync file of a job", call_sync_file_info },
 	{ "close", call_close },
 };
@@ -500,10 +513,28 @@ static void state_end_file(struct state *s)
 		close(s->fd);
 }
 
+/* The shrinker passes by what is locked or in use. */
+static bool evict_all(void)
+{
+	char text[8192];
+	int tries;
+
+	for (tries = 0; tries < 20; tries++) {
+		drop_slab();
+		if (!debugfs_file(0, "bos", text, sizeof(text)) && strstr(text, " evicted"))
+			return true;
+	}
+	return false;
+}
+
 static bool state_begin(struct state *s, unsigned int i)
 {
 	memset(s, 0, sizeof(*s));
-	return calls[i].call == call_probe ? !emu_make(&s->emu) : state_begin_file(s);
+	if (calls[i].call == call_probe)
+		return !emu_make(&s->emu);
+	if (!state_begin_file(s))
+		return false;
+	return !calls[i].evicted || evict_all();
 }
 
 static void state_end(struct state *s, unsigned int i)
@@ -595,6 +626,8 @@ int main(int argc, char **argv)
 	ksft_print_header();
 	if (!fail_init())
 		ksft_exit_skip("this kernel has no fault injection\n");
+	if (swap_on())
+		ksft_exit_fail_msg("no swap: %s\n", strerror(errno));
 	if (objects_file(0, text, sizeof(text)))
 		ksft_exit_fail_msg("cannot count objects: is debugfs mounted?\n");
 
@@ -611,6 +644,7 @@ int main(int argc, char **argv)
 		total += count > 0 ? count : 0;
 		fail_everywhere();
 	}
+	swap_off();
 	ksft_print_msg("%d failures injected\n", total);
 	fd = device_open();
 	ksft_test_result(device_works(fd), "the device works\n");

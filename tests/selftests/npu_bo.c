@@ -284,22 +284,18 @@ TEST_F(bo, sync_refuses_an_unknown_handle)
 	EXPECT_EQ(sync_bo(self->fd, 77, DRM_NPU_BO_SYNC_TO_CPU, 0, PAGE), -ENOENT);
 }
 
-TEST_F(bo, madvise_says_that_it_is_missing)
-{
-	struct drm_npu_bo_madvise args = {
-		.handle = bo_create(self->fd, PAGE), .advice = DRM_NPU_MADVISE_DONTNEED,
-	};
-
-	EXPECT_EQ(call(self->fd, DRM_IOCTL_NPU_BO_MADVISE, &args), -EOPNOTSUPP);
-}
-
 TEST_F(bo, madvise_refuses_bad_arguments)
 {
-	struct drm_npu_bo_madvise advice = { .handle = bo_create(self->fd, PAGE), .advice = 9 };
-	struct drm_npu_bo_madvise handle = { .handle = 77 };
+	uint32_t handle = bo_create(self->fd, PAGE);
+	struct drm_npu_bo_madvise advice = { .handle = handle, .advice = 2 };
+	struct drm_npu_bo_madvise pad = { .handle = handle, .pad = 1 };
+	struct drm_npu_bo_madvise result = { .handle = handle, .retained = 1 };
+	struct drm_npu_bo_madvise unknown = { .handle = 77 };
 
 	EXPECT_EQ(call(self->fd, DRM_IOCTL_NPU_BO_MADVISE, &advice), -EINVAL);
-	EXPECT_EQ(call(self->fd, DRM_IOCTL_NPU_BO_MADVISE, &handle), -ENOENT);
+	EXPECT_EQ(call(self->fd, DRM_IOCTL_NPU_BO_MADVISE, &pad), -EINVAL);
+	EXPECT_EQ(call(self->fd, DRM_IOCTL_NPU_BO_MADVISE, &result), -EINVAL);
+	EXPECT_EQ(call(self->fd, DRM_IOCTL_NPU_BO_MADVISE, &unknown), -ENOENT);
 }
 
 TEST_F(bo, export_and_import_give_the_same_buffer)
@@ -388,6 +384,7 @@ TEST_F(bo, foreign_buffers_are_imported)
 	struct drm_npu_bo_mmap_offset offset = {};
 	struct drm_mode_create_dumb dumb = { .width = 1024, .height = 1, .bpp = 32 };
 	struct drm_npu_bo_sync sync = { .flags = DRM_NPU_BO_SYNC_TO_CPU, .size = PAGE };
+	struct drm_npu_bo_madvise madvise = { .advice = DRM_NPU_MADVISE_DONTNEED };
 	struct drm_npu_bo_info args;
 	int vgem = open("/dev/dri/card0", O_RDWR | O_CLOEXEC), dma_buf;
 	uint32_t handle, vm = vm_create(self->fd);
@@ -405,6 +402,8 @@ TEST_F(bo, foreign_buffers_are_imported)
 	EXPECT_EQ(call(self->fd, DRM_IOCTL_NPU_BO_MMAP_OFFSET, &offset), -EINVAL);
 	sync.handle = handle;
 	EXPECT_EQ(call(self->fd, DRM_IOCTL_NPU_BO_SYNC, &sync), -EOPNOTSUPP);
+	madvise.handle = handle;
+	EXPECT_EQ(call(self->fd, DRM_IOCTL_NPU_BO_MADVISE, &madvise), -EOPNOTSUPP);
 	EXPECT_EQ(vm_map(self->fd, vm, handle, CTX_VA, PAGE), 0);
 	close(vgem);
 }

@@ -24,6 +24,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/swap.h>
 #include <sys/types.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -249,6 +250,42 @@ static inline void objects_read(int index, char *text, size_t size)
 	end = strstr(text, "bad sequences");
 	if (end)
 		*end = 0;
+}
+
+/* ---- Memory pressure ------------------------------------------------------------------ */
+
+#define SWAP_DEVICE "/dev/ram0"
+
+/* Something to swap to, made of a RAM disk: a header as mkswap writes it. */
+static inline int swap_on(void)
+{
+	static const uint32_t version = 1;
+	uint32_t last_page;
+	off_t size;
+	int fd, ret;
+
+	fd = open(SWAP_DEVICE, O_RDWR | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	size = lseek(fd, 0, SEEK_END);
+	last_page = size / PAGE - 1;
+	ret = pwrite(fd, &version, 4, 1024) == 4 && pwrite(fd, &last_page, 4, 1028) == 4 &&
+	      pwrite(fd, "SWAPSPACE2", 10, PAGE - 10) == 10 && !fsync(fd) ? 0 : -EIO;
+	close(fd);
+	if (!ret && swapon(SWAP_DEVICE, 0))
+		ret = -errno;
+	return ret;
+}
+
+static inline int swap_off(void)
+{
+	return swapoff(SWAP_DEVICE) ? -errno : 0;
+}
+
+/* Runs all shrinkers. */
+static inline int drop_slab(void)
+{
+	return write_file("/proc/sys/vm/drop_caches", "2");
 }
 
 /* ---- Between processes --------------------------------------------------------------- */

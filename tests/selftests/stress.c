@@ -16,6 +16,7 @@
 #include "npu_test.h"
 
 #include <sys/prctl.h>
+#include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/time.h>
 
@@ -197,7 +198,9 @@ static void do_bo_map(struct thread *t)
 	if (p == MAP_FAILED)
 		return;
 	for (i = 0; i < info.size; i += PAGE * (1 + below(&t->rng, 8)))
-		p[i]++;
+		/* A purged buffer gives this call an error, and us a signal. */
+		if (getrandom((void *)(p + i), 1, 0) < 0)
+			break;
 	munmap((void *)p, info.size);
 }
 
@@ -215,6 +218,13 @@ static void do_bo_calls(struct thread *t)
 	call(t->fd, DRM_IOCTL_NPU_BO_SYNC, &sync);
 	if (one_in(&t->rng, 3))
 		bo_close(t->fd, handle);
+}
+
+/* Whatever else goes on. */
+static void do_pressure(struct thread *t)
+{
+	if (one_in(&t->rng, 4))
+		drop_slab();
 }
 
 static void do_query(struct thread *t)
@@ -500,8 +510,8 @@ static void do_open(struct thread *t)
 static void (* const actions[])(struct thread *t) = {
 	do_bo_create, do_bo_create, do_bo_map, do_bo_calls, do_query, do_vm_create, do_vm_state,
 	do_vm_bind, do_vm_bind, do_vm_bind, do_queue_create, do_queue_create, do_queue_state,
-	do_event, do_submit, do_submit, do_submit, do_submit, do_wait, do_syncobj, do_pattern,
-	do_send, do_receive, do_receive, do_fork, do_open,
+	do_pressure, do_event, do_submit, do_submit, do_submit, do_submit, do_wait, do_syncobj,
+	do_pattern, do_send, do_receive, do_receive, do_fork, do_open,
 };
 
 /* Until the end, or until the device has gone. */
@@ -804,6 +814,9 @@ int main(int argc, char **argv)
 	if (board == MAP_FAILED || !devices_make())
 		ksft_exit_fail_msg("cannot make the devices\n");
 	board->forks = kernel_forks();
+	/* What there is no memory for goes there; without it nothing is evicted. */
+	if (swap_on())
+		ksft_print_msg("no swap\n");
 	for (i = 0; i < WORKERS; i++)
 		if (socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, sockets[i]))
 			ksft_exit_fail_msg("no sockets\n");
@@ -835,6 +848,7 @@ int main(int argc, char **argv)
 	for (i = 0; i < WORKERS; i++)
 		ksft_print_msg("worker %d: started %d times\n", i, lives[i]);
 	ksft_print_msg("%lu actions, %lu jobs checked\n", board->calls, board->checked);
+	swap_off();
 	for (i = SMALL; i < DEVICES; i++)
 		emu_remove(&emu[i]);
 	ksft_finished();

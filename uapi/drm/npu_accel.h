@@ -261,7 +261,8 @@ struct drm_npu_bo_sync {
 /**
  * enum drm_npu_madvise - whether the content of a buffer is needed
  * @DRM_NPU_MADVISE_WILLNEED: it is, as after BO_CREATE
- * @DRM_NPU_MADVISE_DONTNEED: may be purged under memory pressure
+ * @DRM_NPU_MADVISE_DONTNEED: may be purged under memory pressure, when no job of a
+ *                            VM that maps the buffer is pending
  */
 enum drm_npu_madvise {
 	DRM_NPU_MADVISE_WILLNEED = 0,
@@ -275,7 +276,13 @@ enum drm_npu_madvise {
  * @retained: out: 0 if the content is lost
  * @pad: zero
  *
- * Errors: -ENOENT: no such buffer.
+ * Holds for the buffer, whoever has handles of it. What is lost does not come back: a
+ * purged buffer is good for nothing but to be closed. A job that needs it faults as if it
+ * was not mapped, the CPU gets SIGBUS, VM_BIND and importers get -ENODATA.
+ *
+ * The content of all other buffers is kept, even if their memory is taken away when it
+ * is scarce: it comes back when it is used.
+ * Errors: -ENOENT: no such buffer. -EOPNOTSUPP: an imported one.
  */
 struct drm_npu_bo_madvise {
 	__u32 handle;
@@ -432,8 +439,8 @@ struct drm_npu_vm_bind_op {
  * asynchronous ones before it are made.
  *
  * Errors: -ENOENT: no such VM, buffer or syncobj. -EINVAL: range or alignment.
- * -EACCES: a buffer that is private to another VM. -E2BIG: more than
- * DRM_NPU_VM_BIND_MAX operations or too many syncs.
+ * -EACCES: a buffer that is private to another VM. -ENODATA: a buffer that was purged.
+ * -E2BIG: more than DRM_NPU_VM_BIND_MAX operations or too many syncs.
  */
 struct drm_npu_vm_bind {
 	__u32 vm_id;
@@ -627,8 +634,10 @@ struct drm_npu_job {
  * -EFAULT address, -EIO memory or device; with -ETIME if it hung; with
  * -ECANCELED if a predecessor failed or the queue was destroyed; with -ENODEV
  * if the device went away.
+ * Memory of the VM that was taken away when it was scarce comes back during the call.
  * Errors: -ENOENT: no such queue or syncobj. -E2BIG: too many jobs or syncs.
- * -EIO: the queue is banned, see QUEUE_GET_STATE.
+ * -EIO: the queue is banned, see QUEUE_GET_STATE. -ENOMEM: no memory for what has to come
+ * back, or none left to the caller's cgroup.
  */
 struct drm_npu_submit {
 	__u32 queue_id;

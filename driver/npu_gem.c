@@ -499,15 +499,14 @@ static int npu_bo_create(struct npu_device *npu, struct drm_file *file,
 
 /**
  * npu_gem_page() - a page of a buffer, for the CPU to look at
- * @obj: buffer that is mapped in an address space, whose lock is held
+ * @obj: buffer that is mapped, not evicted, in an address space whose lock is held
  * @index: of the page
  *
  * Return: the page, or NULL if the buffer has none there or is somebody else's.
  */
 struct page *npu_gem_page(struct drm_gem_object *obj, u64 index)
 {
-	struct drm_gem_shmem_object *shmem = to_drm_gem_shmem_obj(obj);
-	struct page **pages = READ_ONCE(shmem->pages);
+	struct page **pages = READ_ONCE(to_npu_bo(obj)->pages);
 
 	if (drm_gem_is_imported(obj) || !pages || index >= obj->size >> PAGE_SHIFT)
 		return NULL;

@@ -168,6 +168,7 @@ static void npu_reclaim_prime(struct npu_device *npu)
 	fs_reclaim_acquire(GFP_KERNEL);
 	might_lock(&npu->objects.gpuva_lock);
 	might_lock(&npu->objects.lock);
+	might_lock_read(&npu->pm.lock);
 	might_lock(&npu->slots.lock);
 	npu_lru_might_lock(npu);
 	fs_reclaim_release(GFP_KERNEL);

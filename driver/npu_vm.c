@@ -236,7 +236,8 @@ static size_t npu_vm_copy_page(struct npu_vm *vm, u64 va, void *to, size_t size)
 	size_t skip = offset_in_page(va);
 	struct page *page = NULL;
 
-	if (gpuva && gpuva->gem.obj)
+	/* Pages of a buffer that is mapped stay: who takes them needs the lock. */
+	if (gpuva && gpuva->gem.obj && !gpuva->vm_bo->evicted)
 		page = npu_gem_page(gpuva->gem.obj,
 				    (gpuva->gem.offset + va - gpuva->va.addr) >> PAGE_SHIFT);
 	if (!page)

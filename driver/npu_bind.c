@@ -52,14 +52,16 @@
 #include "npu_gem.h"
 #include "npu_sync.h"
 #include "npu_trace.h"
+#include "npu_userptr.h"
 #include "npu_vm.h"
 
 /**
  * struct npu_bind_op - one operation with all it can need
  * @va: first address
  * @size: bytes
- * @offset: into @obj
- * @obj: MAP: buffer, a reference; UNMAP: NULL
+ * @offset: into @obj; of user memory the address
+ * @obj: MAP: buffer, a reference; else NULL
+ * @userptr: MAP_USERPTR: user memory, a reference; else NULL
  * @flags: of the new mapping
  * @vm_bo: association of buffer and VM for the new mapping, a reference
  * @spare: for the new mapping and for what is left on both sides of a split
@@ -70,6 +72,7 @@ struct npu_bind_op {
 	u64 size;
 	u64 offset;
 	struct drm_gem_object *obj;
+	struct npu_userptr *userptr;
 	enum drm_gpuva_flags flags;
 	struct drm_gpuvm_bo *vm_bo;
 	struct npu_va *spare[3];
@@ -106,6 +109,11 @@ struct npu_bind {
 	struct work_struct free_work;
 };
 
+static bool npu_bind_op_maps(const struct npu_bind_op *op)
+{
+	return op->obj || op->userptr;
+}
+
 /* ---- Mappings --------------------------------------------------------------- */
 
 /* The last reference may go only where nobody is looking at the buffers of the VM. */
@@ -127,22 +135,26 @@ static void npu_vm_bo_put(struct npu_vm *vm, struct drm_gpuvm_bo *vm_bo)
 
 /**
  * npu_va_remove() - forget a mapping that is out of the tree
- * @va: mapping; keeps its buffer
+ * @va: mapping; keeps its memory. The caller holds npu_vm.lock
  * @removed: for npu_vas_free()
  */
 void npu_va_remove(struct drm_gpuva *va, struct list_head *removed)
 {
 	struct drm_gem_object *obj = va->gem.obj;
 
-	npu_gpuva_lock(obj);
-	to_npu_va(va)->vm_bo = drm_gpuvm_bo_get(va->vm_bo);
-	drm_gpuva_unlink(va);
-	npu_gpuva_unlock(obj);
+	if (to_npu_va(va)->userptr) {
+		list_del(&to_npu_va(va)->userptr_node);
+	} else {
+		npu_gpuva_lock(obj);
+		to_npu_va(va)->vm_bo = drm_gpuvm_bo_get(va->vm_bo);
+		drm_gpuva_unlink(va);
+		npu_gpuva_unlock(obj);
+	}
 	list_add_tail(&va->rb.entry, removed);
 }
 
 /**
- * npu_vas_free() - let removed mappings go, with the buffers that only they held
+ * npu_vas_free() - let removed mappings go, with the memory that only they held
  * @vm: address space
  * @removed: the device does not use them any more
  */
@@ -151,7 +163,10 @@ void npu_vas_free(struct npu_vm *vm, struct list_head *removed)
 	struct drm_gpuva *va, *next;
 
 	list_for_each_entry_safe(va, next, removed, rb.entry) {
-		npu_vm_bo_put(vm, to_npu_va(va)->vm_bo);
+		if (to_npu_va(va)->userptr)
+			npu_userptr_put(to_npu_va(va)->userptr);
+		else
+			npu_vm_bo_put(vm, to_npu_va(va)->vm_bo);
 		kfree(to_npu_va(va));
 	}
 }
@@ -301,12 +316,27 @@ int npu_bind_step_map(struct drm_gpuva_op *op, void *priv)
 
 	drm_gpuva_map(&vm->gpuvm, va, &op->map);
 	va->flags = bop->flags;
-	npu_va_link(va, bop->vm_bo);
-	if (!bop->vm_bo->evicted)
-		npu_va_write(vm, &bind->pool, va);
+	if (bop->userptr) {
+		npu_userptr_map(bop->userptr, to_npu_va(va), &bind->pool);
+	} else {
+		npu_va_link(va, bop->vm_bo);
+		if (!bop->vm_bo->evicted)
+			npu_va_write(vm, &bind->pool, va);
+	}
 	vm->mapped += va->va.range;
 	vm->mappings++;
 	return 0;
+}
+
+/* What is left of a mapping is one like it. */
+static void npu_bind_keep_part(struct npu_bind *bind, struct drm_gpuva *part, struct drm_gpuva *va)
+{
+	part->flags = va->flags;
+	if (to_npu_va(va)->userptr)
+		npu_userptr_link(to_npu_va(va)->userptr, to_npu_va(part));
+	else
+		npu_va_link(part, va->vm_bo);
+	bind->vm->mappings++;
 }
 
 int npu_bind_step_remap(struct drm_gpuva_op *op, void *priv)
@@ -322,16 +352,10 @@ int npu_bind_step_remap(struct drm_gpuva_op *op, void *priv)
 			     op->remap.unmap->keep && va->flags == bind->current_op->flags);
 
 	drm_gpuva_remap(prev, next, &op->remap);
-	if (prev) {
-		prev->flags = va->flags;
-		npu_va_link(prev, va->vm_bo);
-		bind->vm->mappings++;
-	}
-	if (next) {
-		next->flags = va->flags;
-		npu_va_link(next, va->vm_bo);
-		bind->vm->mappings++;
-	}
+	if (prev)
+		npu_bind_keep_part(bind, prev, va);
+	if (next)
+		npu_bind_keep_part(bind, next, va);
 	npu_bind_remove_va(bind, va);
 	return 0;
 }
@@ -367,7 +391,10 @@ static int npu_bind_op_check(struct npu_vm *vm, const struct drm_npu_vm_bind_op 
 	case DRM_NPU_VM_BIND_UNMAP:
 		return arg->flags || arg->handle || arg->offset ? -EINVAL : 0;
 	case DRM_NPU_VM_BIND_MAP_USERPTR:
-		return -EOPNOTSUPP;
+		if (arg->flags & ~DRM_NPU_VM_BIND_READONLY || arg->handle ||
+		    check_add_overflow(arg->offset, arg->size, &end))
+			return -EINVAL;
+		return 0;
 	default:
 		return -EINVAL;
 	}
@@ -425,6 +452,22 @@ static int npu_bind_op_prepare_map(struct npu_vm *vm, struct drm_file *file,
 	return npu_bind_op_join_vm(vm, op);
 }
 
+static int npu_bind_op_prepare_userptr(struct npu_vm *vm, struct npu_bind_op *op,
+				       const struct drm_npu_vm_bind_op *arg)
+{
+	bool writable = !(arg->flags & DRM_NPU_VM_BIND_READONLY);
+	struct npu_userptr *userptr;
+
+	userptr = npu_userptr_create(vm, arg->offset, arg->size, writable);
+	if (IS_ERR(userptr))
+		return PTR_ERR(userptr);
+	op->userptr = userptr;
+	op->offset = arg->offset;
+	if (!writable)
+		op->flags = NPU_VA_READONLY;
+	return 0;
+}
+
 static int npu_bind_op_prepare(struct npu_vm *vm, struct drm_file *file, struct npu_bind_op *op,
 			       const struct drm_npu_vm_bind_op *arg)
 {
@@ -436,11 +479,12 @@ static int npu_bind_op_prepare(struct npu_vm *vm, struct drm_file *file, struct 
 
 	op->va = arg->va;
 	op->size = arg->size;
-	if (arg->type == DRM_NPU_VM_BIND_MAP) {
+	if (arg->type == DRM_NPU_VM_BIND_MAP)
 		ret = npu_bind_op_prepare_map(vm, file, op, arg);
-		if (ret)
-			return ret;
-	}
+	else if (arg->type == DRM_NPU_VM_BIND_MAP_USERPTR)
+		ret = npu_bind_op_prepare_userptr(vm, op, arg);
+	if (ret)
+		return ret;
 
 	for (; op->spares < ARRAY_SIZE(op->spare); op->spares++) {
 		op->spare[op->spares] = kzalloc(sizeof(*op->spare[0]), GFP_KERNEL_ACCOUNT);
@@ -459,7 +503,7 @@ static int npu_bind_reserve(struct npu_bind *bind)
 
 	for (i = 0; i < bind->ops && !ret; i++) {
 		op = &bind->op[i];
-		if (op->obj)
+		if (npu_bind_op_maps(op))
 			ret = npu_pt_reserve_map(pt, &bind->pool, op->va, op->size);
 		if (!ret)
 			ret = npu_pt_reserve_unmap(pt, &bind->pool, op->va, op->size);
@@ -524,6 +568,8 @@ static void npu_bind_free(struct npu_bind *bind)
 		op = &bind->op[--bind->ops];
 		while (op->spares)
 			kfree(op->spare[--op->spares]);
+		if (op->userptr)
+			npu_userptr_put(op->userptr);
 		if (op->vm_bo)
 			npu_vm_bo_put(vm, op->vm_bo);
 		if (op->obj)
@@ -583,9 +629,9 @@ static void npu_bind_apply(struct npu_bind *bind)
 	for (i = 0; i < bind->ops; i++) {
 		op = &bind->op[i];
 		bind->current_op = op;
-		trace_npu_vm_bind(bind->vm->npu, bind->vm->pt.asid, op->obj, op->va, op->size,
-				  op->offset);
-		if (op->obj)
+		trace_npu_vm_bind(bind->vm->npu, bind->vm->pt.asid, npu_bind_op_maps(op), op->va,
+				  op->size, op->offset);
+		if (npu_bind_op_maps(op))
 			ret = npu_bind_apply_map(bind, op);
 		else
 			ret = drm_gpuvm_sm_unmap(gpuvm, bind, op->va, op->size);

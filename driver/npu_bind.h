@@ -10,6 +10,7 @@ struct drm_exec;
 struct drm_file;
 struct drm_npu_vm_bind_op;
 struct npu_device;
+struct npu_userptr;
 struct npu_vm;
 
 /* Flag of a drm_gpuva. */
@@ -20,10 +21,14 @@ struct npu_vm;
  * @base: what and where
  * @vm_bo: once it was taken out of the tree: association of buffer and VM, a
  *         reference that goes when the device has forgotten the mapping
+ * @userptr: user memory, in place of a buffer; a reference that goes likewise
+ * @userptr_node: in the list of its mappings
  */
 struct npu_va {
 	struct drm_gpuva base;
 	struct drm_gpuvm_bo *vm_bo;
+	struct npu_userptr *userptr;
+	struct list_head userptr_node;
 };
 
 static inline struct npu_va *to_npu_va(struct drm_gpuva *va)

@@ -10,6 +10,7 @@
  * npu_device.c          probe, capabilities, function reset, removal
  * npu_gem.c             buffers
  * npu_reclaim.c         giving them back under memory pressure
+ * npu_userptr.c         user memory in place of buffers
  * npu_client.c          limits of each open file
  * npu_vm.c, npu_mmu.c   address spaces: what is mapped, page tables, TLB
  * npu_bind.c            their changes, at once or when a fence has signalled
@@ -35,8 +36,8 @@
  *
  * 1. npu_vm.link_lock
  * 2. reservation objects (dma_resv), through drm_exec where several
- * 3. npu_queue.submit_lock, npu_vm.bind_lock, npu_vm.lock (none inside another);
- *    fence signalling path from here on: no GFP_KERNEL
+ * 3. npu_vm.lock, inside it npu_vm.userptr_lock, inside it npu_queue.submit_lock; apart
+ *    from these npu_vm.bind_lock; fence signalling path from here on: no GFP_KERNEL
  * 4. lists of who maps a buffer (npu_gpuva_lock()); npu_pm.lock
  * 5. npu_device.slots.lock
  * 6. npu_device.events.lock (spinlock, hard interrupt)
@@ -44,14 +45,17 @@
  * 8. npu_device.slots.pending_lock, npu_device.tlb.lock, fence locks,
  *    drm_device.event_lock, npu_usage.lock, npu_history.lock, npu_wedge.lock
  *
- * 8. npu_device.objects.lock, npu_device.reclaim.lock
+ * 8. npu_device.reclaim.lock
+ *
+ * npu_device.objects.lock comes before npu_vm.lock.
  *
  * All from 3 on, but spinlocks aside, are taken in memory reclaim (npu_reclaim.c), and so
  * is npu_device.objects.lock: nothing is allocated under them. Reclaim only tries to lock
  * reservations.
  *
  * npu_device.objects.import_lock is outside of everything: inside it an exporter takes
- * the reservation of its dma-buf.
+ * the reservation of its dma-buf. So is npu_userptr.populate_lock, inside which the
+ * process's memory is faulted in.
  */
 #include <linux/module.h>
 #include <linux/uaccess.h>

@@ -8,16 +8,19 @@
  * 1. Copy the arrays, check every field.
  * 2. Look up queue, syncobjs and the fences to wait for; allocate jobs, fences
  *    and timeline points.
- * 3. Lock the VM's reservation object and those of its shared buffers, reserve
+ * 3. Bring back the VM's user memory (npu_userptr.c).
+ * 4. Lock the VM's reservation object and those of its shared buffers, reserve
  *    room for a fence, bring back what was evicted; add the dependencies to the
  *    first job.
- * 4. Under the queue's submit_lock: arm the jobs, which fixes their order,
+ * 5. If user memory has become invalid meanwhile, begin again with step 3.
+ * 6. Under the queue's submit_lock: arm the jobs, which fixes their order,
  *    publish the last fence in the reservation objects and the syncobjs, and
  *    push the jobs. Nothing in here can fail.
  *
  * Dependencies on the queue's own jobs are dropped: the ring keeps the order.
  */
 #include <linux/overflow.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
@@ -32,6 +35,7 @@
 #include "npu_queue.h"
 #include "npu_sync.h"
 #include "npu_trace.h"
+#include "npu_userptr.h"
 #include "npu_vm.h"
 
 /**
@@ -272,24 +276,30 @@ static int npu_submit_validate(struct drm_gpuvm_exec *exec)
 	return drm_gpuvm_validate(exec->vm, &exec->exec);
 }
 
+/* Returns -EAGAIN if it has to be tried again. */
 static int npu_submit_lock_and_commit(struct npu_submit *submit)
 {
+	struct npu_vm *vm = submit->queue->vm;
 	struct drm_gpuvm_exec exec = {
-		.vm = &submit->queue->vm->gpuvm,
+		.vm = &vm->gpuvm,
 		.flags = DRM_EXEC_INTERRUPTIBLE_WAIT | DRM_EXEC_IGNORE_DUPLICATES,
 		.num_fences = 1,
 		.extra.fn = npu_submit_validate,
 	};
 	int ret;
 
-	scoped_guard(rwsem_read, &submit->queue->vm->link_lock)
+	scoped_guard(rwsem_read, &vm->link_lock)
 		ret = drm_gpuvm_exec_lock(&exec);
 	if (ret)
 		return ret;
 	ret = npu_syncs_add_dependencies(&submit->syncs, &submit->job[0]->base,
 					 submit->queue->fence_context);
-	if (!ret)
+	if (!ret && !npu_userptrs_begin(vm))
+		ret = -EAGAIN;
+	if (!ret) {
 		ret = npu_submit_commit(submit, &exec);
+		npu_userptrs_end(vm);
+	}
 	drm_gpuvm_exec_unlock(&exec);
 	return ret;
 }
@@ -310,8 +320,14 @@ static int npu_submit(struct npu_submit *submit, const struct drm_npu_submit *ar
 	ret = npu_submit_add_jobs(submit, jobs, args->jobs.count);
 	if (!ret)
 		ret = npu_syncs_lookup(&submit->syncs, submit->file, syncs, args->syncs.count);
-	if (!ret)
-		ret = npu_submit_lock_and_commit(submit);
+	while (!ret) {
+		ret = npu_userptrs_populate(submit->queue->vm);
+		if (!ret)
+			ret = npu_submit_lock_and_commit(submit);
+		if (ret != -EAGAIN)
+			break;
+		ret = signal_pending(current) ? -ERESTARTSYS : 0;
+	}
 	npu_submit_cleanup(submit);
 	return ret;
 }

@@ -22,6 +22,7 @@
 #include "npu_compat.h"
 #include "npu_drv.h"
 #include "npu_gem.h"
+#include "npu_userptr.h"
 #include "npu_vm.h"
 
 static void npu_vm_free(struct drm_gpuvm *gpuvm)
@@ -100,6 +101,9 @@ struct npu_vm *npu_vm_create(struct npu_device *npu)
 	fs_reclaim_release(GFP_KERNEL);
 	mutex_init(&vm->bind_lock);
 	init_rwsem(&vm->link_lock);
+	init_rwsem(&vm->userptr_lock);
+	INIT_LIST_HEAD(&vm->userptrs);
+	INIT_LIST_HEAD(&vm->invalid_userptrs);
 	vm->npu = npu;
 	vm->fence_context = dma_fence_context_alloc(1);
 
@@ -156,6 +160,7 @@ static void npu_vm_destroy(struct kref *ref)
 	}
 	scoped_guard(mutex, &npu->objects.lock) {
 		list_del(&vm->node);
+		npu_userptrs_unmap(vm);
 		npu_pt_fini(&vm->pt);
 	}
 
@@ -215,7 +220,7 @@ struct npu_vm *npu_vm_lookup(struct drm_file *file, u32 id)
 }
 
 /**
- * npu_vm_unplug_all() - free all page tables
+ * npu_vm_unplug_all() - free all page tables, end the DMA mappings of user memory
  * @npu: device that is unplugged and does no DMA any more
  *
  * The address spaces themselves go with their last users.
@@ -226,8 +231,10 @@ void npu_vm_unplug_all(struct npu_device *npu)
 
 	guard(mutex)(&npu->objects.lock);
 	npu_binds_unplug(npu);
-	list_for_each_entry(vm, &npu->objects.vms, node)
+	list_for_each_entry(vm, &npu->objects.vms, node) {
+		npu_userptrs_unmap(vm);
 		npu_pt_fini(&vm->pt);
+	}
 }
 
 static size_t npu_vm_copy_page(struct npu_vm *vm, u64 va, void *to, size_t size)

@@ -25,6 +25,11 @@
  *             buffers it holds references that it drops without their locks; they
  *             must not be the last ones.
  * @pt: page tables
+ * @userptrs: user memory, npu_userptr.node; protected by @lock
+ * @userptr_lock: in read mode no user memory becomes invalid. In the fence signalling
+ *                path and in memory reclaim.
+ * @invalid_userptrs: what SUBMIT has to bring back; changes under @lock, and
+ *                    @userptr_lock for writing
  * @mapped: bytes
  * @mappings: count
  * @name: of the timeline of asynchronous changes
@@ -45,6 +50,9 @@ struct npu_vm {
 	struct mutex lock; /* mappings and page tables */
 	struct rw_semaphore link_lock;
 	struct npu_pt pt;
+	struct list_head userptrs;
+	struct rw_semaphore userptr_lock;
+	struct list_head invalid_userptrs;
 	u64 mapped;
 	u64 mappings;
 

@@ -26,6 +26,7 @@ struct state {
 	uint32_t bo;
 	uint32_t private_bo;
 	void *map;
+	void *user;
 };
 
 /* ---- Injection ------------------------------------------------------------------- */
@@ -349,6 +350,16 @@ static int call_vm_bind_async(struct state *s)
 	return vm_bind_async(s->fd, s->ctx.vm, ops, ARRAY_SIZE(ops), syncs, ARRAY_SIZE(syncs));
 }
 
+static int call_vm_bind_user(struct state *s)
+{
+	struct drm_npu_vm_bind_op op = {
+		.type = DRM_NPU_VM_BIND_MAP_USERPTR, .va = 1ull << 33, .size = BIG,
+		.offset = (uintptr_t)s->user,
+	};
+
+	return vm_bind_ops(s->fd, s->ctx.vm, &op, 1);
+}
+
 static int call_vm_destroy(struct state *s)
 {
 	return vm_destroy(s->fd, s->ctx.vm);
@@ -431,6 +442,7 @@ static const struct {
 	const char *require;
 	const char *reject;
 	bool evicted;
+	bool user;
 } calls[] = {
 	{ "probe, making the device", call_probe, "__devm_drm_dev_alloc", UNFIT_MINOR },
 	{ "probe, all else", call_probe, NULL, UNFIT_IRQ },
@@ -457,6 +469,7 @@ static const struct {
 	{ "VM_BIND of what was evicted", call_vm_bind_map, .evicted = true },
 	{ "VM_BIND that splits", call_vm_bind_split },
 	{ "VM_BIND that is asynchronous", call_vm_bind_async },
+	{ "VM_BIND of user memory", call_vm_bind_user },
 	{ "VM_DESTROY", call_vm_destroy },
 	{ "QUEUE_CREATE", call_queue_create },
 	{ "QUEUE_GET_STATE", call_queue_get_state },
@@ -464,6 +477,7 @@ static const struct {
 	{ "PERF_QUERY", call_perf_query },
 	{ "SUBMIT", call_submit },
 	{ "SUBMIT that brings back", call_submit, .evicted = true },
+	{ "SUBMIT that brings user memory back", call_submit, .user = true },
 	{ "sync file of a job", call_sync_file_info },
 	{ "close", call_close },
 };
@@ -489,6 +503,7 @@ static bool state_begin_file(struct state *s)
 	s->timeline = syncobj_create(s->fd);
 	s->bo = bo_create(s->fd, BIG);
 	s->map = bo_map(s->fd, s->bo, BIG);
+	s->user = mmap(NULL, BIG, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (s->fd < 0 || s->dma_buf < 0 || ctx_init(&s->ctx, s->fd) ||
 	    !s->timeline || !s->bo || s->map == MAP_FAILED ||
 	    bo_create_flags(s->fd, PAGE, 0, s->ctx.vm, &s->private_bo) ||
@@ -504,6 +519,7 @@ static void state_end_file(struct state *s)
 {
 	munmap(s->ctx.mem, CTX_SIZE);
 	munmap(s->map, BIG);
+	munmap(s->user, BIG);
 	close(s->sync_file);
 	/* DRM makes a descriptor before it fails to tell its number. */
 	close(s->next);
@@ -533,6 +549,9 @@ static bool state_begin(struct state *s, unsigned int i)
 	if (calls[i].call == call_probe)
 		return !emu_make(&s->emu);
 	if (!state_begin_file(s))
+		return false;
+	if (calls[i].user &&
+	    (call_vm_bind_user(s) || madvise(s->user, BIG, MADV_DONTNEED)))
 		return false;
 	return !calls[i].evicted || evict_all();
 }

@@ -64,6 +64,7 @@ enum kind {
 	FLAGS,		/* @limit: known ones */
 	NUMBER,		/* @limit: first one that makes no sense */
 	SIZE, VA, OFFSET, STREAM,
+	BIND_OFFSET,	/* into a buffer, or an address of ours */
 	ARRAY,		/* @element, at most @limit of them */
 	ROOM,		/* a pointer to memory */
 };
@@ -84,6 +85,9 @@ struct layout {
 #define FIELD(type, name, kind, ...) \
 	{ kind, offsetof(struct type, name), sizeof(((struct type *)0)->name), ##__VA_ARGS__ }
 
+/* What may be bound; nothing of ours follows, for jobs write to it. */
+static uint8_t *user_memory;
+
 static const struct layout layout_sync = { sizeof(struct drm_npu_sync), {
 	FIELD(drm_npu_sync, type, NUMBER, 2),
 	FIELD(drm_npu_sync, flags, FLAGS, 1),
@@ -93,13 +97,13 @@ static const struct layout layout_sync = { sizeof(struct drm_npu_sync), {
 } };
 
 static const struct layout layout_bind_op = { sizeof(struct drm_npu_vm_bind_op), {
-	FIELD(drm_npu_vm_bind_op, type, NUMBER, 2),
+	FIELD(drm_npu_vm_bind_op, type, NUMBER, 3),
 	FIELD(drm_npu_vm_bind_op, flags, FLAGS, DRM_NPU_VM_BIND_READONLY),
 	FIELD(drm_npu_vm_bind_op, handle, BO),
 	FIELD(drm_npu_vm_bind_op, pad, ZERO),
 	FIELD(drm_npu_vm_bind_op, va, VA),
 	FIELD(drm_npu_vm_bind_op, size, SIZE),
-	FIELD(drm_npu_vm_bind_op, offset, OFFSET),
+	FIELD(drm_npu_vm_bind_op, offset, BIND_OFFSET),
 	FIELD(drm_npu_vm_bind_op, reserved, ZERO),
 } };
 
@@ -274,6 +278,9 @@ static uint64_t choose_field(const struct field *f)
 		return choose_va();
 	case OFFSET:
 		return choose(4) * PAGE + (one_in(8) ? choose_size() : 0);
+	case BIND_OFFSET:
+		return one_in(4) ? (uintptr_t)user_memory + choose(4) * PAGE :
+		       choose(4) * PAGE + (one_in(8) ? choose_size() : 0);
 	case STREAM:
 		return one_in(2) ? choose_va() : 0;
 	case ROOM:
@@ -517,6 +524,9 @@ int main(int argc, char **argv)
 	int fd;
 
 	random_state = seed * 0x9e3779b97f4a7c15ull | 1;
+	user_memory = mmap(NULL, 32 * BLOCK, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (user_memory == MAP_FAILED || mprotect(user_memory, 64 * PAGE, PROT_READ | PROT_WRITE))
+		ksft_exit_fail_msg("no memory\n");
 	ksft_print_header();
 	ksft_set_plan(1);
 	cover_init();

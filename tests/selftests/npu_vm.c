@@ -329,14 +329,6 @@ TEST_F(vm, bind_refuses_syncs_without_async)
 	EXPECT_EQ(call(self->fd, DRM_IOCTL_NPU_VM_BIND, &args), -EINVAL);
 }
 
-TEST_F(vm, bind_says_that_userptr_is_missing)
-{
-	struct drm_npu_vm_bind_op op = map_op(0, CTX_VA, PAGE, 0);
-
-	op.type = DRM_NPU_VM_BIND_MAP_USERPTR;
-	EXPECT_EQ(bind_one(self->fd, op, self->vm), -EOPNOTSUPP);
-}
-
 TEST_F(vm, bind_refuses_an_unknown_type)
 {
 	struct drm_npu_vm_bind_op op = map_op(self->bo, CTX_VA, PAGE, 0);

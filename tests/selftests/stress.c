@@ -505,13 +505,38 @@ static void do_open(struct thread *t)
 	close(fd);
 }
 
+/* Memory of our own that goes while jobs may still use it, bound or not. */
+static void do_userptr(struct thread *t)
+{
+	size_t size = PAGE << below(&t->rng, 7);
+	void *mem = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uint32_t vm = pick(t, t->pool->vm);
+	struct drm_npu_vm_bind_op op = {
+		.type = DRM_NPU_VM_BIND_MAP_USERPTR, .flags = below(&t->rng, 2),
+		.va = AREA + below(&t->rng, 1024) * PAGE, .size = size,
+		.offset = (uintptr_t)mem,
+	};
+
+	if (mem == MAP_FAILED)
+		return;
+	if (!vm_bind_ops(t->fd, vm, &op, 1)) {
+		do_submit(t);
+		madvise(mem, size, MADV_DONTNEED);
+		do_submit(t);
+		/* What stays bound makes SUBMIT fail until something else takes its place. */
+		if (!one_in(&t->rng, 8))
+			vm_unmap(t->fd, vm, op.va, size);
+	}
+	munmap(mem, size);
+}
+
 /* ---- Turning ------------------------------------------------------------------------------- */
 
 static void (* const actions[])(struct thread *t) = {
 	do_bo_create, do_bo_create, do_bo_map, do_bo_calls, do_query, do_vm_create, do_vm_state,
 	do_vm_bind, do_vm_bind, do_vm_bind, do_queue_create, do_queue_create, do_queue_state,
 	do_pressure, do_event, do_submit, do_submit, do_submit, do_submit, do_wait, do_syncobj,
-	do_pattern, do_send, do_receive, do_receive, do_fork, do_open,
+	do_pattern, do_userptr, do_send, do_receive, do_receive, do_fork, do_open,
 };
 
 /* Until the end, or until the device has gone. */

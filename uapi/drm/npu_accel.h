@@ -374,7 +374,7 @@ struct drm_npu_sync {
  * enum drm_npu_vm_bind_op_type - kind of a change
  * @DRM_NPU_VM_BIND_MAP: a buffer
  * @DRM_NPU_VM_BIND_UNMAP: what is mapped in the range; may be nothing
- * @DRM_NPU_VM_BIND_MAP_USERPTR: user memory; not implemented yet
+ * @DRM_NPU_VM_BIND_MAP_USERPTR: memory of the calling process
  */
 enum drm_npu_vm_bind_op_type {
 	DRM_NPU_VM_BIND_MAP = 0,
@@ -390,15 +390,25 @@ enum drm_npu_vm_bind_op_type {
 /**
  * struct drm_npu_vm_bind_op - one change of an address space
  * @type: enum drm_npu_vm_bind_op_type
- * @flags: MAP: DRM_NPU_VM_BIND_READONLY
+ * @flags: MAP, MAP_USERPTR: DRM_NPU_VM_BIND_READONLY
  * @handle: MAP: buffer, else 0
  * @pad: zero
  * @va: first address, page aligned
  * @size: bytes, page aligned, more than 0
- * @offset: MAP: into the buffer, page aligned; else 0
+ * @offset: MAP: into the buffer, page aligned; MAP_USERPTR: address of the memory, page
+ *          aligned; else 0
  * @reserved: zero
  *
- * MAP replaces what was mapped in its range.
+ * MAP and MAP_USERPTR replace what was mapped in their range.
+ *
+ * MAP_USERPTR maps what is at an address of the calling process, anonymous memory or
+ * files, whichever pages that are at a time: after an mmap() over it, the new ones. It is
+ * not pinned and counts for no limit. A change of the process's memory map there waits
+ * for the jobs of the VM; so does a fork(), and the end of the process. Jobs see the
+ * memory of the process that made the call, whoever submits them.
+ *
+ * SUBMIT fails with -EFAULT or -EPERM if the memory is no longer there or not writable
+ * any more. UNMAP what is gone; parts of a mapping that were unmapped are not looked at.
  */
 struct drm_npu_vm_bind_op {
 	__u32 type;
@@ -440,6 +450,9 @@ struct drm_npu_vm_bind_op {
  *
  * Errors: -ENOENT: no such VM, buffer or syncobj. -EINVAL: range or alignment.
  * -EACCES: a buffer that is private to another VM. -ENODATA: a buffer that was purged.
+ * For user memory: -EFAULT: nothing is there, or no memory but a device's (which buffers
+ * count as); -EPERM: it is not writable, without READONLY; -EOPNOTSUPP: the kernel cannot,
+ * or CPU and device do not see this memory alike.
  * -E2BIG: more than DRM_NPU_VM_BIND_MAX operations or too many syncs.
  */
 struct drm_npu_vm_bind {
@@ -637,7 +650,8 @@ struct drm_npu_job {
  * Memory of the VM that was taken away when it was scarce comes back during the call.
  * Errors: -ENOENT: no such queue or syncobj. -E2BIG: too many jobs or syncs.
  * -EIO: the queue is banned, see QUEUE_GET_STATE. -ENOMEM: no memory for what has to come
- * back, or none left to the caller's cgroup.
+ * back, or none left to the caller's cgroup. -EFAULT, -EPERM: user memory that is mapped
+ * in the VM, see struct drm_npu_vm_bind_op.
  */
 struct drm_npu_submit {
 	__u32 queue_id;

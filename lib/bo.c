@@ -195,3 +195,11 @@ NPU_API int npu_bo_sync(struct npu_bo *bo, uint32_t flags, uint64_t offset, uint
 		return sync_dmabuf(bo, flags);
 	return npu_ioctl(bo->dev, DRM_IOCTL_NPU_BO_SYNC, &sync);
 }
+
+NPU_API int npu_bo_madvise(struct npu_bo *bo, enum drm_npu_madvise advice)
+{
+	struct drm_npu_bo_madvise madvise = { .handle = bo->handle, .advice = advice };
+	int ret = npu_ioctl(bo->dev, DRM_IOCTL_NPU_BO_MADVISE, &madvise);
+
+	return ret ? ret : (int)madvise.retained;
+}

@@ -236,6 +236,17 @@ int npu_bo_label(struct npu_bo *bo, const char *label);
  */
 int npu_bo_sync(struct npu_bo *bo, uint32_t flags, uint64_t offset, uint64_t size);
 
+/**
+ * npu_bo_madvise() - say whether the content of a buffer is needed
+ * @bo: buffer, not an imported one
+ * @advice: DRM_NPU_MADVISE_DONTNEED: it may be lost when memory is scarce;
+ *	DRM_NPU_MADVISE_WILLNEED: no more
+ *
+ * A buffer whose content was lost is good for nothing but to be destroyed.
+ * Return: 1 if the content is there, 0 if it is lost; errors of BO_MADVISE.
+ */
+int npu_bo_madvise(struct npu_bo *bo, enum drm_npu_madvise advice);
+
 /* ---- Address spaces -------------------------------------------------------- */
 
 /**
@@ -274,9 +285,25 @@ int npu_vm_map(struct npu_vm *vm, struct npu_bo *bo, uint64_t offset, uint64_t s
 	       uint32_t flags, uint64_t *va);
 
 /**
+ * npu_vm_map_user() - give the device access to memory of the process
+ * @vm: address space
+ * @ptr: memory, page aligned; not of buffers. The device sees whichever pages are there
+ * @size: bytes, rounded up to pages
+ * @flags: DRM_NPU_VM_BIND_READONLY, NPU_VM_FIXED
+ * @va: as of npu_vm_map()
+ *
+ * Unmap it before the memory goes: else npu_queue_submit() fails with -EFAULT. Who frees
+ * the memory waits for the jobs of the address space.
+ * An error changes nothing.
+ * Return: 0; -ENOSPC: no address is left; -EINVAL: alignment or size 0; errors of VM_BIND.
+ */
+int npu_vm_map_user(struct npu_vm *vm, const void *ptr, uint64_t size, uint32_t flags,
+		    uint64_t *va);
+
+/**
  * npu_vm_unmap() - take an access away; no access is in flight on return
  * @vm: address space
- * @va: as given by npu_vm_map(), or a page within
+ * @va: as given by npu_vm_map() or npu_vm_map_user(), or a page within
  * @size: bytes, rounded up to pages
  */
 int npu_vm_unmap(struct npu_vm *vm, uint64_t va, uint64_t size);

@@ -150,29 +150,17 @@ static int bind(struct npu_vm *vm, struct drm_npu_vm_bind_op *op)
 	return npu_ioctl(vm->dev, DRM_IOCTL_NPU_VM_BIND, &bind);
 }
 
-NPU_API int npu_vm_map(struct npu_vm *vm, struct npu_bo *bo, uint64_t offset, uint64_t size,
-		       uint32_t flags, uint64_t *va)
+/* Chooses an address, unless it is fixed. */
+static int map(struct npu_vm *vm, struct drm_npu_vm_bind_op *op, uint32_t flags, uint64_t *va)
 {
-	struct drm_npu_vm_bind_op op = {
-		.type = DRM_NPU_VM_BIND_MAP,
-		.flags = flags & ~NPU_VM_FIXED,
-		.handle = npu_bo_handle(bo),
-		.offset = offset,
-	};
 	uint64_t top = 1ull << vm->dev->info.va_bits;
 	struct npu_range *spare;
 	int ret = 0;
 
-	/* The handle of another device's buffer may be one of this device as well. */
-	if (bo->dev != vm->dev)
-		return -EINVAL;
-	if (offset >= npu_bo_size(bo) || size > npu_bo_size(bo) - offset)
-		return -EINVAL;
-	op.size = align_up(size ? size : npu_bo_size(bo) - offset, NPU_PAGE_SIZE);
-
+	op->flags = flags & ~NPU_VM_FIXED;
 	if (flags & NPU_VM_FIXED) {
-		op.va = *va;
-		if (op.va % NPU_PAGE_SIZE || op.va >= top || op.size > top - op.va)
+		op->va = *va;
+		if (op->va % NPU_PAGE_SIZE || op->va >= top || op->size > top - op->va)
 			return -EINVAL;
 	}
 	/* Once it is mapped nothing may fail: what it replaced has gone. */
@@ -182,17 +170,50 @@ NPU_API int npu_vm_map(struct npu_vm *vm, struct npu_bo *bo, uint64_t offset, ui
 
 	pthread_mutex_lock(&vm->lock);
 	if (!(flags & NPU_VM_FIXED))
-		ret = range_find(vm, op.size, &op.va);
+		ret = range_find(vm, op->size, &op->va);
 	if (!ret)
-		ret = bind(vm, &op);
+		ret = bind(vm, op);
 	if (!ret)
-		range_take(vm, op.va, op.va + op.size, spare);
+		range_take(vm, op->va, op->va + op->size, spare);
 	else
 		free(spare);
 	pthread_mutex_unlock(&vm->lock);
 	if (!ret)
-		*va = op.va;
+		*va = op->va;
 	return ret;
+}
+
+NPU_API int npu_vm_map(struct npu_vm *vm, struct npu_bo *bo, uint64_t offset, uint64_t size,
+		       uint32_t flags, uint64_t *va)
+{
+	struct drm_npu_vm_bind_op op = {
+		.type = DRM_NPU_VM_BIND_MAP,
+		.handle = npu_bo_handle(bo),
+		.offset = offset,
+	};
+
+	/* The handle of another device's buffer may be one of this device as well. */
+	if (bo->dev != vm->dev)
+		return -EINVAL;
+	if (offset >= npu_bo_size(bo) || size > npu_bo_size(bo) - offset)
+		return -EINVAL;
+	op.size = align_up(size ? size : npu_bo_size(bo) - offset, NPU_PAGE_SIZE);
+	return map(vm, &op, flags, va);
+}
+
+NPU_API int npu_vm_map_user(struct npu_vm *vm, const void *ptr, uint64_t size, uint32_t flags,
+			    uint64_t *va)
+{
+	struct drm_npu_vm_bind_op op = {
+		.type = DRM_NPU_VM_BIND_MAP_USERPTR,
+		.size = align_up(size, NPU_PAGE_SIZE),
+		.offset = (uintptr_t)ptr,
+	};
+
+	/* Also of a size that is too large to be rounded up. */
+	if ((uintptr_t)ptr % NPU_PAGE_SIZE || !op.size)
+		return -EINVAL;
+	return map(vm, &op, flags, va);
 }
 
 NPU_API int npu_vm_unmap(struct npu_vm *vm, uint64_t va, uint64_t size)

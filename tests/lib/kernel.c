@@ -72,6 +72,13 @@ static void bo_create(struct drm_npu_bo_create *create)
 	kernel.size[create->handle] = (create->size + 4095) / 4096 * 4096;
 }
 
+static void vm_bind(const struct drm_npu_vm_bind *bind)
+{
+	kernel.binds++;
+	if (bind->ops.count)
+		kernel.op = *(struct drm_npu_vm_bind_op *)(uintptr_t)bind->ops.ptr;
+}
+
 int drmIoctl(int fd, unsigned long request, void *arg)
 {
 	struct drm_npu_bo_info *info = arg;
@@ -110,8 +117,11 @@ int drmIoctl(int fd, unsigned long request, void *arg)
 	case DRM_IOCTL_NPU_QUEUE_GET_STATE:
 		*(struct drm_npu_queue_get_state *)arg = kernel.state;
 		break;
+	case DRM_IOCTL_NPU_BO_MADVISE:
+		((struct drm_npu_bo_madvise *)arg)->retained = kernel.retained;
+		break;
 	case DRM_IOCTL_NPU_VM_BIND:
-		kernel.binds++;
+		vm_bind(arg);
 		return answer(kernel.bind);
 	case DRM_IOCTL_NPU_SUBMIT:
 		kernel.submits++;

@@ -27,6 +27,8 @@ struct kernel {
 	const char *driver[KERNEL_NODES];	/* NULL: no DRM device */
 	const char *link;	/* of sysfs */
 	uint32_t info;	/* flags of BO_INFO */
+	uint32_t retained;	/* of BO_MADVISE */
+	struct drm_npu_vm_bind_op op;	/* the first one of the last VM_BIND */
 	struct drm_npu_queue_get_state state;
 	uint64_t promised, signalled;	/* points of the timeline */
 	bool reads;	/* read() is of the node: @event, once, else errno @read */

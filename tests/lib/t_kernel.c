@@ -202,6 +202,43 @@ static void test_bind(struct npu_vm *vm, struct npu_bo *bo, uint64_t first)
 	npu_vm_unmap(vm, va, 4096);
 }
 
+/* Memory of the process takes addresses like a buffer. */
+static void test_user(struct npu_vm *vm, struct npu_bo *bo)
+{
+	static char memory[8192] __attribute__((aligned(4096)));
+	uint64_t va = 0, next = 0, fixed;
+
+	ok(!npu_vm_map_user(vm, memory, 4097, DRM_NPU_VM_BIND_READONLY, &va) && va &&
+	   kernel.op.type == DRM_NPU_VM_BIND_MAP_USERPTR && kernel.op.va == va &&
+	   kernel.op.size == 8192 && kernel.op.flags == DRM_NPU_VM_BIND_READONLY &&
+	   kernel.op.offset == (uintptr_t)memory && !kernel.op.handle, "user memory is mapped");
+	ok(!npu_vm_map(vm, bo, 0, 4096, 0, &next) && next != va && next != va + 4096,
+	   "at addresses of its own");
+	npu_vm_unmap(vm, next, 4096);
+	fixed = va + 4096;
+	ok(!npu_vm_map_user(vm, memory, 4096, NPU_VM_FIXED, &fixed) && fixed == va + 4096 &&
+	   kernel.op.va == fixed && !kernel.op.flags, "or at a chosen one");
+	npu_vm_unmap(vm, va, 8192);
+	ok(npu_vm_map_user(vm, memory + 1, 4096, 0, &va) == -EINVAL &&
+	   npu_vm_map_user(vm, memory, 0, 0, &va) == -EINVAL &&
+	   npu_vm_map_user(vm, memory, UINT64_MAX, 0, &va) == -EINVAL, "not whatever is asked for");
+	kernel.bind = EFAULT;
+	ok(npu_vm_map_user(vm, memory, 4096, 0, &va) == -EFAULT, "it may not be there");
+	kernel.bind = 0;
+}
+
+static void test_madvise(struct npu_bo *bo)
+{
+	kernel.retained = 1;
+	ok(npu_bo_madvise(bo, DRM_NPU_MADVISE_DONTNEED) == 1, "content that is there");
+	kernel.retained = 0;
+	ok(npu_bo_madvise(bo, DRM_NPU_MADVISE_WILLNEED) == 0, "content that is lost");
+	kernel.call = 1;
+	kernel.error = ENOENT;
+	ok(npu_bo_madvise(bo, DRM_NPU_MADVISE_WILLNEED) == -ENOENT, "advice that fails");
+	kernel.call = 0;
+}
+
 /* A mapping that fails takes no addresses. */
 static void test_addresses(void)
 {
@@ -258,6 +295,8 @@ static void test_addresses(void)
 	ok(npu_vm_map(vm, bo, 8192, 0, 0, &va) == -EINVAL &&
 	   npu_vm_map(vm, bo, 4096, 8192, 0, &va) == -EINVAL, "nothing beyond the buffer is mapped");
 	test_bind(vm, bo, first);
+	test_user(vm, bo);
+	test_madvise(bo);
 	npu_bo_destroy(bo);
 	npu_bo_create(dev, 1ull << 47, 0, NULL, &bo);
 	ok(!npu_vm_map(vm, bo, 0, 0, 0, &va) && npu_vm_map(vm, bo, 0, 0, 0, &va) == -ENOSPC,

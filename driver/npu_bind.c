@@ -233,6 +233,9 @@ static bool npu_vm_bo_write(struct npu_vm *vm, struct drm_gpuvm_bo *vm_bo,
 		return false;
 	drm_gpuvm_bo_for_each_va(va, vm_bo)
 		npu_va_write(vm, pool, va);
+	/* Blocks have taken the place of tables. */
+	if (!list_empty(&pool->garbage))
+		npu_tlb_invalidate(vm->npu, vm->pt.asid, 0, 0);
 	drm_gpuvm_bo_evict(vm_bo, false);
 	return true;
 }
@@ -290,6 +293,12 @@ static struct drm_gpuva *npu_bind_take_va(struct npu_bind *bind)
 	return &op->spare[--op->spares]->base;
 }
 
+static void npu_bind_extend_flush(struct npu_bind *bind, u64 va, u64 size)
+{
+	bind->first = min(bind->first, va);
+	bind->last = max(bind->last, va + size);
+}
+
 /* @keep: the same is mapped again right after; running jobs see no difference. */
 static void npu_bind_unmap_range(struct npu_bind *bind, u64 va, u64 size, bool keep)
 {
@@ -297,8 +306,7 @@ static void npu_bind_unmap_range(struct npu_bind *bind, u64 va, u64 size, bool k
 	if (keep)
 		return;
 	npu_pt_unmap(&bind->vm->pt, &bind->pool, va, size);
-	bind->first = min(bind->first, va);
-	bind->last = max(bind->last, va + size);
+	npu_bind_extend_flush(bind, va, size);
 }
 
 static void npu_bind_remove_va(struct npu_bind *bind, struct drm_gpuva *va)
@@ -323,6 +331,9 @@ int npu_bind_step_map(struct drm_gpuva_op *op, void *priv)
 		if (!bop->vm_bo->evicted)
 			npu_va_write(vm, &bind->pool, va);
 	}
+	/* A block has taken the place of a table. */
+	if (!list_empty(&bind->pool.garbage))
+		npu_bind_extend_flush(bind, va->va.addr, va->va.range);
 	vm->mapped += va->va.range;
 	vm->mappings++;
 	return 0;

@@ -70,6 +70,12 @@ static inline struct drm_gpuvm_bo *npu_gpuvm_bo_obtain(struct drm_gpuvm_bo *vm_b
 
 #define drm_gpuvm_bo_obtain_prealloc	npu_gpuvm_bo_obtain
 
+/* Where shmem puts huge pages is for the administrator to say: shmem_enabled. */
+static inline int drm_gem_huge_mnt_create(struct drm_device *drm, const char *value)
+{
+	return 0;
+}
+
 /* A list of buffers has a lock of its own; later all of a device share one. */
 #define NPU_LRU_TICKET
 

@@ -9,7 +9,7 @@
  * objects   how many there are, what the hardware did that it must not do, and how
  *           often buffers were evicted, purged and brought back into a VM
  * queues    owner, priority, state, slot, counts of jobs
- * vms       address-space id, mappings
+ * vms       address-space id, mappings, leaves of their page tables, user memory
  * bos       size, handles, what keeps the pages, whether there are any, label
  * rings     jobs in the rings, as the hardware finds them
  * faults    the last NPU_HISTORY_SIZE queues that were banned, and why
@@ -86,11 +86,16 @@ static int npu_debugfs_vms(struct seq_file *m, void *data)
 {
 	struct npu_device *npu = seq_to_npu(m);
 	struct npu_vm *vm;
+	u64 blocks, pages;
 
 	guard(mutex)(&npu->objects.lock);
-	list_for_each_entry(vm, &npu->objects.vms, node)
-		seq_printf(m, "asid %u: users %u mappings %llu mapped %llu\n", vm->pt.asid,
-			   kref_read(&vm->ref), READ_ONCE(vm->mappings), READ_ONCE(vm->mapped));
+	list_for_each_entry(vm, &npu->objects.vms, node) {
+		guard(mutex)(&vm->lock);
+		npu_pt_count(&vm->pt, &blocks, &pages);
+		seq_printf(m, "asid %u: users %u mappings %llu mapped %llu blocks %llu pages %llu userptrs %zu\n",
+			   vm->pt.asid, kref_read(&vm->ref), vm->mappings, vm->mapped, blocks,
+			   pages, list_count_nodes(&vm->userptrs));
+	}
 	return 0;
 }
 

@@ -298,6 +298,7 @@ static int npu_device_init(struct npu_device *npu)
 	ret = npu_slots_init(npu);
 	if (ret)
 		return ret;
+	npu_gem_init(npu);
 	return npu_reclaim_init(npu);
 }
 

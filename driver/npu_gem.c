@@ -29,6 +29,7 @@
 
 #include <drm/drm_file.h>
 #include <drm/drm_prime.h>
+#include <drm/drm_print.h>
 #include <drm/npu_accel.h>
 
 #include "npu_client.h"
@@ -169,6 +170,21 @@ static void npu_bo_unpin(struct npu_bo *bo)
 	dma_resv_assert_held(bo->base.resv);
 	bo->pins--;
 	npu_bo_update_lru(bo);
+}
+
+/**
+ * npu_gem_init() - ask for huge pages for the buffers of a device
+ * @npu: device, before it is registered
+ *
+ * Buffers of 2 MiB and more are mapped in blocks then. Without, they are where they
+ * happen to be in a row.
+ */
+void npu_gem_init(struct npu_device *npu)
+{
+	int ret = drm_gem_huge_mnt_create(&npu->drm, "within_size");
+
+	if (ret)
+		drm_dbg(&npu->drm, "no huge pages: %d\n", ret);
 }
 
 /* ---- Objects --------------------------------------------------------------- */

@@ -50,6 +50,7 @@ static inline struct npu_bo *to_npu_bo(struct drm_gem_object *obj)
 	return container_of(obj, struct npu_bo, base);
 }
 
+void npu_gem_init(struct npu_device *npu);
 int npu_bo_get_pages(struct npu_bo *bo);
 void npu_bo_put_pages(struct npu_bo *bo);
 int npu_bo_populate(struct npu_bo *bo);

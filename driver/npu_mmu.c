@@ -8,16 +8,19 @@
  *
  * 1. npu_pt_reserve_map() and npu_pt_reserve_unmap() put every table that may
  *    be needed into a pool, whatever the page tables look like at the change.
- * 2. npu_pt_map() and npu_pt_unmap() write entries. Tables are added only; a
- *    2 MiB leaf goes where no table is, and unmapping a part of one splits it.
- *    npu_pt_prune() then takes empty tables out of the tree.
+ * 2. npu_pt_map() and npu_pt_unmap() write entries. A 2 MiB leaf goes where one
+ *    mapping covers it and the memory is in a row and aligned; it takes the place of
+ *    a table. Unmapping a part of one splits it. npu_pt_prune() then takes empty
+ *    tables out of the tree.
  *
  * After npu_tlb_invalidate() no walk can see what was taken out, and
- * npu_pt_pool_fini() frees it together with what is left of the pool.
+ * npu_pt_pool_fini() frees it together with what is left of the pool. Whoever maps has to
+ * invalidate too if the pool has garbage then.
  *
  * An entry is written with one 64-bit store. A new table is filled before it
  * is linked, with a barrier in between; a split replaces the leaf by a table
- * that translates the same, so that running jobs see no difference.
+ * that translates the same, so that running jobs see no difference. So does a leaf
+ * that replaces a table.
  */
 #include <linux/dma-mapping.h>
 #include <linux/scatterlist.h>
@@ -355,6 +358,18 @@ static void npu_pt_split(struct npu_pt_table *table, struct npu_pt_pool *pool, u
 	npu_pt_link(table, index, leaf);
 }
 
+/* Replace the table at @va in a level 1 table by a leaf, if there is one. */
+static void npu_pt_join(struct npu_pt_table *table, struct npu_pt_pool *pool, u64 va, u64 pte)
+{
+	unsigned int i = npu_pt_index(va, 1);
+	struct npu_pt_table *leaf = table->child[i];
+
+	npu_pt_set(table, i, pte);
+	table->child[i] = NULL;
+	if (leaf)
+		list_add(&leaf->node, &pool->garbage);
+}
+
 /* Does a leaf of level 1 translate @va? */
 static bool npu_pt_is_block(struct npu_pt *pt, u64 va)
 {
@@ -389,9 +404,9 @@ void npu_pt_map(struct npu_pt *pt, struct npu_pt_pool *pool, u64 va, u64 size,
 		/* A block must not reach into what another mapping will unmap. */
 		if (next - va < NPU_BLOCK_SIZE && npu_pt_is_block(pt, va))
 			npu_pt_split(npu_pt_find(pt, va, 1), pool, va);
-		if (npu_sg_is_block(&cursor, va, next) && !npu_pt_find(pt, va, 0)) {
+		if (npu_sg_is_block(&cursor, va, next)) {
 			table = npu_pt_get(pt, pool, va, 1);
-			npu_pt_set(table, npu_pt_index(va, 1), npu_sg_address(&cursor) | flags);
+			npu_pt_join(table, pool, va, npu_sg_address(&cursor) | flags);
 			npu_sg_advance(&cursor, NPU_BLOCK_SIZE);
 			va = next;
 			continue;
@@ -462,6 +477,37 @@ void npu_pt_prune(struct npu_pt *pt, struct npu_pt_pool *pool, u64 va, u64 size)
 			list_add(&table->node, &pool->garbage);
 		}
 	}
+}
+
+static void npu_pt_count_table(const struct npu_pt_table *table, unsigned int level, u64 *blocks,
+			       u64 *pages)
+{
+	unsigned int i;
+
+	if (!level) {
+		*pages += table->used;
+		return;
+	}
+	for (i = 0; i < NPU_PT_ENTRIES; i++) {
+		if (table->child[i])
+			npu_pt_count_table(table->child[i], level - 1, blocks, pages);
+		else if (npu_pt_read(table, i))
+			(*blocks)++;
+	}
+}
+
+/**
+ * npu_pt_count() - count leaves
+ * @pt: page tables, which do not change meanwhile; may be gone
+ * @blocks: out: of 2 MiB
+ * @pages: out: of 4 KiB
+ */
+void npu_pt_count(const struct npu_pt *pt, u64 *blocks, u64 *pages)
+{
+	*blocks = 0;
+	*pages = 0;
+	if (pt->root)
+		npu_pt_count_table(pt->root, NPU_PT_LEVELS - 1, blocks, pages);
 }
 
 /* ---- Address spaces ------------------------------------------------------ */

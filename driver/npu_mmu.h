@@ -62,6 +62,7 @@ int npu_pt_pool_fill(struct npu_pt *pt, struct npu_pt_pool *pool, const struct n
 void npu_pt_map(struct npu_pt *pt, struct npu_pt_pool *pool, u64 va, u64 size,
 		struct sg_table *sgt, u64 offset, bool writable);
 void npu_pt_unmap(struct npu_pt *pt, struct npu_pt_pool *pool, u64 va, u64 size);
+void npu_pt_count(const struct npu_pt *pt, u64 *blocks, u64 *pages);
 void npu_pt_prune(struct npu_pt *pt, struct npu_pt_pool *pool, u64 va, u64 size);
 
 void npu_tlb_invalidate(struct npu_device *npu, u32 asid, u64 va, u64 size);

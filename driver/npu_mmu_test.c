@@ -107,6 +107,8 @@ static void mmu_map(struct mmu *mmu, u64 va, u64 size, struct sg_table *sgt, u64
 	KUNIT_EXPECT_EQ(mmu->test, ret, 0);
 	if (!ret)
 		npu_pt_map(&mmu->pt, &pool, va, size, sgt, offset, writable);
+	if (!list_empty(&pool.garbage))
+		npu_tlb_invalidate(mmu->fake->npu, mmu->pt.asid, va, size);
 	npu_pt_pool_fini(&mmu->pt, &pool);
 }
 
@@ -261,13 +263,13 @@ static void mmu_test_no_block_for_segment(struct kunit *test)
 	mmu_expect(mmu, 0, SZ_2M, MMU_DMA, MMU_RW, 0);
 }
 
-static void mmu_test_no_block_for_table(struct kunit *test)
+static void mmu_test_block_for_table(struct kunit *test)
 {
 	struct mmu *mmu = test->priv;
 	struct sg_table *sgt = mmu_memory(mmu, MMU_DMA, SZ_2M);
 	struct npu_pt_pool pool;
 
-	/* In one change a table is emptied and used again, never removed. */
+	/* In one change a table is emptied, and a block takes its place. */
 	mmu_map(mmu, 0, SZ_4K, sgt, SZ_64K, true);
 	npu_pt_pool_init(&pool);
 	KUNIT_ASSERT_EQ(test, npu_pt_reserve_unmap(&mmu->pt, &pool, 0, SZ_4K), 0);
@@ -275,8 +277,30 @@ static void mmu_test_no_block_for_table(struct kunit *test)
 	npu_pt_unmap(&mmu->pt, &pool, 0, SZ_4K);
 	npu_pt_map(&mmu->pt, &pool, 0, SZ_2M, sgt, 0, true);
 	npu_pt_prune(&mmu->pt, &pool, 0, SZ_4K);
+	KUNIT_EXPECT_EQ(test, list_count_nodes(&pool.garbage), 1);
 	npu_pt_pool_fini(&mmu->pt, &pool);
-	mmu_expect(mmu, 0, SZ_2M, MMU_DMA, MMU_RW, 0);
+	mmu_expect(mmu, 0, SZ_2M, MMU_DMA, MMU_RW, 1);
+}
+
+static void mmu_test_join(struct kunit *test)
+{
+	struct mmu *mmu = test->priv;
+	struct sg_table *sgt = mmu_memory(mmu, MMU_DMA, SZ_4M);
+	u64 blocks, pages;
+
+	mmu_map(mmu, 0, SZ_4M, sgt, 0, true);
+	mmu_unmap(mmu, SZ_4K, SZ_4K);
+	npu_pt_count(&mmu->pt, &blocks, &pages);
+	KUNIT_EXPECT_EQ(test, blocks, 1);
+	KUNIT_EXPECT_EQ(test, pages, 511);
+	/* The same again, as a whole. */
+	mmu_map(mmu, 0, SZ_4M, sgt, 0, true);
+	mmu_expect(mmu, 0, SZ_4M, MMU_DMA, MMU_RW, 1);
+	npu_pt_count(&mmu->pt, &blocks, &pages);
+	KUNIT_EXPECT_EQ(test, blocks, 2);
+	KUNIT_EXPECT_EQ(test, pages, 0);
+	mmu_unmap(mmu, 0, SZ_4M);
+	KUNIT_EXPECT_EQ(test, mmu_tables(mmu), 0);
 }
 
 static void mmu_test_across_tables(struct kunit *test)
@@ -791,7 +815,8 @@ static struct kunit_case mmu_cases[] = {
 	KUNIT_CASE(mmu_test_no_block_for_va),
 	KUNIT_CASE(mmu_test_no_block_for_dma),
 	KUNIT_CASE(mmu_test_no_block_for_segment),
-	KUNIT_CASE(mmu_test_no_block_for_table),
+	KUNIT_CASE(mmu_test_block_for_table),
+	KUNIT_CASE(mmu_test_join),
 	KUNIT_CASE(mmu_test_across_tables),
 	KUNIT_CASE(mmu_test_last_address),
 	KUNIT_CASE(mmu_test_again),

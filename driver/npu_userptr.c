@@ -419,6 +419,9 @@ static int npu_userptr_publish(struct npu_userptr_fault *fault)
 	fault->sgt = NULL;
 	list_for_each_entry(va, &userptr->vas, userptr_node)
 		npu_userptr_write(userptr, va, &fault->pool);
+	/* Blocks have taken the place of tables. */
+	if (!list_empty(&fault->pool.garbage))
+		npu_tlb_invalidate(vm->npu, vm->pt.asid, 0, 0);
 	scoped_guard(rwsem_write, &vm->userptr_lock)
 		list_del_init(&userptr->invalid);
 	return 0;

@@ -38,6 +38,7 @@
  * [ring]          sequence, stream_va, stream_size, bases_va, bases, flags of each job
  *                 that was not complete
  * [vm]            va, size, offset in the buffer, ``r`` or ``rw``, label, of each mapping;
+ *                 user memory has its address as offset, and no label;
  *                 ``busy`` if the lock was taken, ``more N`` if there was no room
  * [bases]         of the job to blame: bytes, as in [stream]
  * [stream]        ``va``, ``size``; then lines of offset, colon, bytes in hexadecimal: up to
@@ -91,7 +92,7 @@ static const struct {
 	NPU_DUMP_REG(CLOCK_NOW), NPU_DUMP_REG(TEMPERATURE), NPU_DUMP_REG(POWER_MW),
 };
 
-/* A mapping; @bo is a reference. */
+/* A mapping; @bo is a reference, NULL for user memory. */
 struct npu_dump_mapping {
 	u64 va;
 	u64 size;
@@ -193,7 +194,7 @@ static void npu_dump_take_mappings(struct npu_dump *dump, struct npu_vm *vm)
 	struct drm_gpuva *va;
 
 	drm_gpuvm_for_each_va(va, &vm->gpuvm) {
-		if (va == &vm->gpuvm.kernel_alloc_node || !va->gem.obj)
+		if (va == &vm->gpuvm.kernel_alloc_node)
 			continue;
 		if (dump->mappings == NPU_DUMP_MAPPINGS) {
 			dump->more++;
@@ -204,7 +205,8 @@ static void npu_dump_take_mappings(struct npu_dump *dump, struct npu_vm *vm)
 		mapping->size = va->va.range;
 		mapping->offset = va->gem.offset;
 		mapping->readonly = va->flags & NPU_VA_READONLY;
-		drm_gem_object_get(va->gem.obj);
+		if (va->gem.obj)
+			drm_gem_object_get(va->gem.obj);
 		mapping->bo = va->gem.obj;
 	}
 }
@@ -402,8 +404,13 @@ static void npu_dump_print_ring(struct seq_buf *s, const struct npu_dump *dump)
 
 static void npu_dump_print_label(struct seq_buf *s, const struct npu_dump_mapping *mapping)
 {
-	struct npu_bo *bo = to_npu_bo(mapping->bo);
+	struct npu_bo *bo;
 
+	if (!mapping->bo) {
+		seq_buf_printf(s, " (user memory)");
+		return;
+	}
+	bo = to_npu_bo(mapping->bo);
 	guard(mutex)(&to_npu_device(mapping->bo->dev)->objects.lock);
 
 	if (drm_gem_is_imported(mapping->bo))

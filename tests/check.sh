@@ -56,7 +56,7 @@ semantic_patches() {
 	[ -z "$reports" ] || { echo "$reports"; return 1; }
 }
 
-include=(-D_GNU_SOURCE -I{lib,uapi,driver,emu/core,emu/pci,tests/unit,tests/lib}
+include=(-D_GNU_SOURCE -I{lib,uapi,driver,emu/core,emu/pci,tests/unit,tests/lib,tools}
 	 -isystem "$source/tools/testing/selftests" $(pkg-config --cflags libdrm))
 
 clang_tidy() {

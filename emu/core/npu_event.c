@@ -93,7 +93,7 @@ static bool npu_event_drop(struct npu_model *model)
 
 	if (left && left != NPU_INJECT_EACH)
 		model->overflow--;
-	return left;
+	return left != 0;
 }
 
 static void npu_event_post(struct npu_model *model, const struct npu_event *event)

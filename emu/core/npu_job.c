@@ -354,7 +354,7 @@ static bool npu_job_delay(struct npu_core *core)
 
 	if (latency)
 		core->rest = npu_now(core->model) + latency * 1000ull;
-	return latency;
+	return latency != 0;
 }
 
 static enum npu_outcome npu_job_step(struct npu_core *core)

@@ -570,7 +570,7 @@ static inline bool npu_injected(struct npu_model *model, enum npu_inject what)
 	while (left && left != NPU_INJECT_EACH)
 		if (try_cmpxchg(&model->count[what], &left, left - 1))
 			return left == 1;
-	return left;
+	return left != 0;
 }
 
 /* Locked: a command that the slot has to obey, 0 = none. */

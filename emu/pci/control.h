@@ -3,7 +3,7 @@
  * Commands for a running device, one line each; the answer is "ok", a value, or
  * "error: " and a reason:
  *
- *	fault NAME NUMBER	faults on demand: hang, corrupt, disappear
+ *	fault NAME NUMBER	faults on demand: those of configfs but interrupts
  *	bus_errors		accesses of the device to memory that is not there
  *	kill			the worker dies: surprise removal (the supervisor's)
  *	restart			a new worker takes the place of one that died

@@ -4,6 +4,7 @@
  * test decides when the device acknowledges.
  */
 #include <linux/kmemleak.h>
+#include <linux/sysfs.h>
 
 #include "npu_kunit.h"
 #include "npu_queue.h"
@@ -607,6 +608,68 @@ static void slot_test_no_core_reset(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, fake->resets, 2);
 }
 
+/* ---- Core dumps ------------------------------------------------------------------------- */
+
+static bool slot_has_dump(struct fake_npu *fake)
+{
+	struct kernfs_node *link = sysfs_get_dirent(fake->dev->kobj.sd, "devcoredump");
+
+	sysfs_put(link);
+	return link;
+}
+
+/* Whoever has the address space may wait for the very queue that is written down. */
+static void slot_test_dump_while_vm_is_locked(struct kunit *test)
+{
+	struct fake_npu *fake = test->priv;
+	struct npu_queue *queue = slot_queue(fake, DRM_NPU_PRIORITY_NORMAL);
+
+	if (!IS_ENABLED(CONFIG_DEV_COREDUMP))
+		kunit_skip(test, "no core dumps in this kernel");
+	fake_start(fake, queue);
+	mutex_lock(&fake->vm->lock);
+	npu_queue_ban(queue, DRM_NPU_QUEUE_HUNG);
+	fake_wait(fake, fake_job_ended(fake->job[0]));
+	mutex_unlock(&fake->vm->lock);
+	KUNIT_EXPECT_EQ(test, fake_job_error(fake->job[0]), -ETIME);
+	fake_wait(fake, slot_has_dump(fake));
+}
+
+static void slot_test_dump_one_at_a_time(struct kunit *test)
+{
+	struct fake_npu *fake = test->priv;
+	unsigned int i;
+
+	if (!IS_ENABLED(CONFIG_DEV_COREDUMP))
+		kunit_skip(test, "no core dumps in this kernel");
+	for (i = 0; i < 3; i++) {
+		slot_queue(fake, DRM_NPU_PRIORITY_NORMAL);
+		fake_start(fake, fake->queue[i]);
+		npu_queue_ban(fake->queue[i], DRM_NPU_QUEUE_HUNG);
+		fake_wait(fake, fake_job_ended(fake->job[i]));
+		fake_wait(fake, slot_has_dump(fake));
+		fake_wait(fake, atomic_read(&fake->npu->coredump.missed) == i);
+	}
+}
+
+/* The dump is of a queue whose hardware never lets it go. */
+static void slot_test_dump_not_complete(struct kunit *test)
+{
+	struct fake_npu *fake = test->priv;
+	struct npu_queue *queue = slot_queue(fake, DRM_NPU_PRIORITY_NORMAL);
+
+	fake_hold(fake, BIT(NPU_SLOT_RESET));
+	fake_start(fake, queue);
+	npu_queue_ban(queue, DRM_NPU_QUEUE_HUNG);
+	fake_settle(fake);
+	KUNIT_EXPECT_FALSE(test, fake_job_ended(fake->job[0]));
+	KUNIT_EXPECT_FALSE(test, slot_has_dump(fake));
+	npu_device_remove(fake->dev);
+	fake->removed = true;
+	KUNIT_EXPECT_EQ(test, fake_job_error(fake->job[0]), -ETIME);
+	KUNIT_EXPECT_EQ(test, slot_has_dump(fake), IS_ENABLED(CONFIG_DEV_COREDUMP));
+}
+
 /* ---- Function reset ------------------------------------------------------------------------ */
 
 /*
@@ -964,6 +1027,9 @@ static struct kunit_case slot_cases[] = {
 	KUNIT_CASE(slot_test_core_reset_after_stop),
 	KUNIT_CASE(slot_test_core_reset_innocent),
 	KUNIT_CASE_PARAM(slot_test_no_core_reset, slot_core_case_gen_params),
+	KUNIT_CASE(slot_test_dump_while_vm_is_locked),
+	KUNIT_CASE(slot_test_dump_one_at_a_time),
+	KUNIT_CASE(slot_test_dump_not_complete),
 	KUNIT_CASE(slot_test_reset),
 	KUNIT_CASE(slot_test_reset_rewinds),
 	KUNIT_CASE(slot_test_reset_spares_waiting),

@@ -221,7 +221,7 @@ TEST_F(observe, debugfs_shows_what_there_is)
 	snprintf(expect, sizeof(expect), "1: stream %#lx size", CTX_VA);
 	EXPECT_NE(strstr(self->text, expect), NULL);
 	ASSERT_EQ(debugfs(&self->emu, "vms", self->text, sizeof(self->text)), 0);
-	snprintf(expect, sizeof(expect), "mappings 1 mapped %lu\n", CTX_SIZE);
+	snprintf(expect, sizeof(expect), "mappings 1 mapped %lu ", CTX_SIZE);
 	EXPECT_NE(strstr(self->text, expect), NULL);
 	ASSERT_EQ(debugfs(&self->emu, "bos", self->text, sizeof(self->text)), 0);
 	snprintf(expect, sizeof(expect), "size %lu ", CTX_SIZE);

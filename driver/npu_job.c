@@ -246,7 +246,6 @@ static int npu_submit_commit(struct npu_submit *submit, struct drm_gpuvm_exec *e
 {
 	struct npu_queue *queue = submit->queue;
 	struct dma_fence *fence;
-	bool cookie;
 	u32 i;
 
 	guard(mutex)(&queue->submit_lock);
@@ -258,7 +257,6 @@ static int npu_submit_commit(struct npu_submit *submit, struct drm_gpuvm_exec *e
 	if (READ_ONCE(queue->dead))
 		return -EIO;
 
-	cookie = dma_fence_begin_signalling();
 	fence = npu_submit_arm(submit);
 	drm_gpuvm_exec_resv_add_fence(exec, fence, DMA_RESV_USAGE_BOOKKEEP,
 				      DMA_RESV_USAGE_BOOKKEEP);
@@ -267,8 +265,22 @@ static int npu_submit_commit(struct npu_submit *submit, struct drm_gpuvm_exec *e
 		drm_sched_entity_push_job(&submit->job[i]->base);
 	submit->jobs = 0;
 	dma_fence_put(fence);
-	dma_fence_end_signalling(cookie);
 	return 0;
+}
+
+/* Unless user memory has become invalid again: -EAGAIN. */
+static int npu_submit_commit_valid(struct npu_submit *submit, struct drm_gpuvm_exec *exec)
+{
+	struct npu_vm *vm = submit->queue->vm;
+	bool cookie = dma_fence_begin_signalling();
+	int ret = -EAGAIN;
+
+	if (npu_userptrs_begin(vm)) {
+		ret = npu_submit_commit(submit, exec);
+		npu_userptrs_end(vm);
+	}
+	dma_fence_end_signalling(cookie);
+	return ret;
 }
 
 static int npu_submit_validate(struct drm_gpuvm_exec *exec)
@@ -294,12 +306,8 @@ static int npu_submit_lock_and_commit(struct npu_submit *submit)
 		return ret;
 	ret = npu_syncs_add_dependencies(&submit->syncs, &submit->job[0]->base,
 					 submit->queue->fence_context);
-	if (!ret && !npu_userptrs_begin(vm))
-		ret = -EAGAIN;
-	if (!ret) {
-		ret = npu_submit_commit(submit, &exec);
-		npu_userptrs_end(vm);
-	}
+	if (!ret)
+		ret = npu_submit_commit_valid(submit, &exec);
 	drm_gpuvm_exec_unlock(&exec);
 	return ret;
 }

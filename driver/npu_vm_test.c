@@ -387,7 +387,8 @@ struct vm_error {
 /* Handle 1 is a buffer. */
 static const struct vm_error vm_errors[] = {
 	{ "type", { .type = 77, .size = SZ_4K }, -EINVAL },
-	{ "user memory", { .type = DRM_NPU_VM_BIND_MAP_USERPTR, .size = SZ_4K }, -EOPNOTSUPP },
+	{ "user memory with a handle",
+	  { .type = DRM_NPU_VM_BIND_MAP_USERPTR, .handle = 1, .size = SZ_4K }, -EINVAL },
 	{ "handle", VM_MAP(.handle = 99), -ENOENT },
 	{ "flags", VM_MAP(.handle = 1, .flags = ~0u), -EINVAL },
 	{ "padding", VM_MAP(.handle = 1, .pad = 1), -EINVAL },

@@ -366,5 +366,5 @@ int cmd_emu(const struct options *opt)
 		code = commands[i].exists ? find(opt->args[1]) : EXIT_OK;
 		return code ? code : commands[i].run(opt);
 	}
-	return fail(EXIT_USAGE, "emu %s: list, show, create, enable, disable, remove or fault?", what);
+	return fail(EXIT_USAGE, "emu has no command '%s'; see 'npuctl --help'", what);
 }

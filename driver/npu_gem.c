@@ -102,6 +102,7 @@ int npu_bo_populate(struct npu_bo *bo)
 {
 	struct drm_gem_object *obj = &bo->base;
 	struct device *dev = obj->dev->dev;
+	unsigned long attrs = 0;
 	struct sg_table *sgt;
 	int ret;
 
@@ -114,7 +115,13 @@ int npu_bo_populate(struct npu_bo *bo)
 	sgt = drm_prime_pages_to_sg(obj->dev, bo->pages, obj->size >> PAGE_SHIFT);
 	if (IS_ERR(sgt))
 		return PTR_ERR(sgt);
-	ret = dma_map_sgtable(dev, sgt, DMA_BIDIRECTIONAL, 0);
+	/*
+	 * An importer has mapped the pages already. Only what needs no synchronisation was
+	 * ever away.
+	 */
+	if (bo->pins)
+		attrs = DMA_ATTR_SKIP_CPU_SYNC;
+	ret = dma_map_sgtable(dev, sgt, DMA_BIDIRECTIONAL, attrs);
 	if (ret) {
 		sg_free_table(sgt);
 		kfree(sgt);

@@ -268,8 +268,13 @@ static int npu_submit_commit(struct npu_submit *submit, struct drm_gpuvm_exec *e
 	return 0;
 }
 
-/* Unless user memory has become invalid again: -EAGAIN. */
-static int npu_submit_commit_valid(struct npu_submit *submit, struct drm_gpuvm_exec *exec)
+static int npu_submit_validate(struct drm_gpuvm_exec *exec)
+{
+	return drm_gpuvm_validate(exec->vm, &exec->exec);
+}
+
+/* Returns -EAGAIN if user memory has become invalid. */
+static int npu_submit_publish(struct npu_submit *submit, struct drm_gpuvm_exec *exec)
 {
 	struct npu_vm *vm = submit->queue->vm;
 	bool cookie = dma_fence_begin_signalling();
@@ -281,11 +286,6 @@ static int npu_submit_commit_valid(struct npu_submit *submit, struct drm_gpuvm_e
 	}
 	dma_fence_end_signalling(cookie);
 	return ret;
-}
-
-static int npu_submit_validate(struct drm_gpuvm_exec *exec)
-{
-	return drm_gpuvm_validate(exec->vm, &exec->exec);
 }
 
 /* Returns -EAGAIN if it has to be tried again. */
@@ -307,7 +307,7 @@ static int npu_submit_lock_and_commit(struct npu_submit *submit)
 	ret = npu_syncs_add_dependencies(&submit->syncs, &submit->job[0]->base,
 					 submit->queue->fence_context);
 	if (!ret)
-		ret = npu_submit_commit_valid(submit, &exec);
+		ret = npu_submit_publish(submit, &exec);
 	drm_gpuvm_exec_unlock(&exec);
 	return ret;
 }

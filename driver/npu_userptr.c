@@ -101,10 +101,11 @@ static void npu_userptr_unmap_sgt(struct npu_userptr *userptr, struct sg_table *
 	unsigned int i;
 
 	for_each_sgtable_dma_sg(sgt, sg, i) {
-		if (sg_page(sg))
-			dma_unmap_page_attrs(dev, sg_dma_address(sg), sg_dma_len(sg),
-					     npu_userptr_direction(userptr),
-					     DMA_ATTR_SKIP_CPU_SYNC);
+		if (!sg_page(sg))
+			continue;
+		dma_unmap_page_attrs(dev, sg_dma_address(sg), sg_dma_len(sg),
+				     npu_userptr_direction(userptr), DMA_ATTR_SKIP_CPU_SYNC);
+		sg_assign_page(sg, NULL);
 	}
 }
 
@@ -333,7 +334,7 @@ static const struct mmu_interval_notifier_ops npu_userptr_notifier_ops = {
  * struct npu_userptr_fault - pages that are being faulted in
  * @userptr: user memory
  * @range: for HMM
- * @sgt: DMA-mapped, not published yet; or NULL
+ * @sgt: not published yet, or NULL
  * @pool: page tables
  * @need: how many are in @pool
  */
@@ -395,25 +396,43 @@ static bool npu_userptr_is_covered(struct npu_userptr *userptr, const unsigned l
 	return true;
 }
 
-/* Returns 0, -EAGAIN to count again what is needed, -EBUSY to fault again. */
+static bool npu_userptr_has_tables(struct npu_userptr_fault *fault)
+{
+	struct npu_userptr *userptr = fault->userptr;
+	struct npu_pt_need have = fault->need;
+	struct npu_va *va;
+
+	fault->need = (struct npu_pt_need) {};
+	list_for_each_entry(va, &userptr->vas, userptr_node)
+		npu_pt_need_map(&userptr->vm->pt, &fault->need, va->base.va.addr,
+				va->base.va.range, fault->sgt,
+				va->base.gem.offset - npu_userptr_start(userptr));
+	return fault->need.leaf <= have.leaf && fault->need.inner <= have.inner;
+}
+
+/*
+ * Returns 0, -EAGAIN to get more tables, -EBUSY to fault again, or another error. Nobody
+ * holds the pages: they are DMA-mapped only while the notifier has to wait for us.
+ */
 static int npu_userptr_publish(struct npu_userptr_fault *fault)
 {
 	struct npu_userptr *userptr = fault->userptr;
 	struct npu_vm *vm = userptr->vm;
-	struct npu_pt_need have = fault->need;
 	struct npu_va *va;
+	int ret;
 
 	guard(mutex)(&vm->lock);
 
 	if (mmu_interval_read_retry(&userptr->notifier, fault->range.notifier_seq) ||
 	    !npu_userptr_is_covered(userptr, fault->range.hmm_pfns))
 		return -EBUSY;
-	fault->need = (struct npu_pt_need) {};
-	list_for_each_entry(va, &userptr->vas, userptr_node)
-		npu_pt_need_map(&vm->pt, &fault->need, va->base.va.addr, va->base.va.range,
-				fault->sgt, va->base.gem.offset - npu_userptr_start(userptr));
-	if (fault->need.leaf > have.leaf || fault->need.inner > have.inner)
+	ret = npu_userptr_map_sgt(userptr, fault->sgt, fault->range.hmm_pfns);
+	if (ret)
+		return ret;
+	if (!npu_userptr_has_tables(fault)) {
+		npu_userptr_unmap_sgt(userptr, fault->sgt);
 		return -EAGAIN;
+	}
 
 	userptr->sgt = fault->sgt;
 	fault->sgt = NULL;
@@ -453,12 +472,7 @@ static int npu_userptr_try(struct npu_userptr_fault *fault)
 	fault->sgt = npu_userptr_alloc_sgt(userptr, fault->range.hmm_pfns);
 	if (!fault->sgt)
 		return -ENOMEM;
-	ret = npu_userptr_map_sgt(userptr, fault->sgt, fault->range.hmm_pfns);
-	if (!ret) {
-		ret = npu_userptr_publish_all(fault);
-		if (fault->sgt)
-			npu_userptr_unmap_sgt(userptr, fault->sgt);
-	}
+	ret = npu_userptr_publish_all(fault);
 	if (fault->sgt)
 		npu_userptr_free_sgt(fault->sgt);
 	fault->sgt = NULL;

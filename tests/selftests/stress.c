@@ -220,10 +220,13 @@ static void do_bo_calls(struct thread *t)
 		bo_close(t->fd, handle);
 }
 
-/* Whatever else goes on. */
+/*
+ * Whatever else goes on. Not in User Mode Linux 6.12: where CPU mappings are zapped while
+ * others change, it walks the tree of mappings without a lock (flush_tlb_mm()).
+ */
 static void do_pressure(struct thread *t)
 {
-	if (one_in(&t->rng, 4))
+	if (board->forks && one_in(&t->rng, 4))
 		drop_slab();
 }
 

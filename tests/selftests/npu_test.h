@@ -347,13 +347,98 @@ static inline int bo_close(int fd, uint32_t handle)
 	return drmCloseBufferHandle(fd, handle) ? -errno : 0;
 }
 
+/* ---- Where CPU and device do not see the same memory ------------------------------ */
+
+/*
+ * With swiotlb=force the tests are those of a machine that needs BO_SYNC. It is called
+ * for them, page by page: before a submission for what the CPU has written, after a wait
+ * for what it has not.
+ */
+struct shadow {
+	int fd;
+	uint32_t handle;
+	uint64_t size;
+	uint8_t *mem;
+	uint8_t *copy;	/* what @mem was like after the last call */
+};
+
+static struct shadow shadows[512] __attribute__((unused));
+static unsigned int shadow_count __attribute__((unused));
+static pthread_mutex_t shadow_lock __attribute__((unused)) = PTHREAD_MUTEX_INITIALIZER;
+
+static inline int shadow_sync(struct shadow *shadow, uint32_t flags, uint64_t offset)
+{
+	struct drm_npu_bo_sync args = {
+		.handle = shadow->handle, .flags = flags, .offset = offset, .size = PAGE,
+	};
+
+	return call(shadow->fd, DRM_IOCTL_NPU_BO_SYNC, &args);
+}
+
+static inline void shadow_update(struct shadow *shadow, uint32_t flags)
+{
+	uint8_t *mem = shadow->mem, *copy = shadow->copy;
+	uint64_t i;
+	bool written;
+
+	for (i = 0; i < shadow->size; i += PAGE) {
+		/* Unmapped, or closed, by now. */
+		if (msync(mem + i, PAGE, MS_ASYNC))
+			return;
+		written = memcmp(mem + i, copy + i, PAGE);
+		if (written != (flags == DRM_NPU_BO_SYNC_TO_DEVICE))
+			continue;
+		if (shadow_sync(shadow, flags, i))
+			return;
+		memcpy(copy + i, mem + i, PAGE);
+	}
+}
+
+/* Call it where a submission or a wait is made in another way than below. */
+static inline void memory_sync(uint32_t flags)
+{
+	unsigned int i;
+
+	if (!__atomic_load_n(&shadow_count, __ATOMIC_ACQUIRE))
+		return;
+	pthread_mutex_lock(&shadow_lock);
+	for (i = 0; i < shadow_count; i++)
+		shadow_update(&shadows[i], flags);
+	pthread_mutex_unlock(&shadow_lock);
+}
+
+static inline void memory_add(int fd, uint32_t handle, uint64_t size, uint8_t *mem)
+{
+	struct drm_npu_bo_info info = { .handle = handle };
+	struct shadow *shadow;
+	uint8_t *copy;
+
+	if (call(fd, DRM_IOCTL_NPU_BO_INFO, &info) || !(info.flags & DRM_NPU_BO_INFO_NEED_SYNC))
+		return;
+	copy = malloc(size);
+	if (!copy)
+		return;
+	pthread_mutex_lock(&shadow_lock);
+	if (shadow_count < sizeof(shadows) / sizeof(shadows[0])) {
+		shadow = &shadows[shadow_count];
+		*shadow = (struct shadow) { fd, handle, size, mem, copy };
+		memcpy(copy, mem, size);
+		__atomic_add_fetch(&shadow_count, 1, __ATOMIC_RELEASE);
+	}
+	pthread_mutex_unlock(&shadow_lock);
+}
+
 static inline void *bo_map(int fd, uint32_t handle, uint64_t size)
 {
 	struct drm_npu_bo_mmap_offset args = { .handle = handle };
+	void *mem;
 
 	if (call(fd, DRM_IOCTL_NPU_BO_MMAP_OFFSET, &args))
 		return MAP_FAILED;
-	return mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, args.offset);
+	mem = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, args.offset);
+	if (mem != MAP_FAILED)
+		memory_add(fd, handle, size, mem);
+	return mem;
 }
 
 static inline uint32_t vm_create(int fd)
@@ -469,6 +554,7 @@ static inline int submit(int fd, uint32_t queue, struct drm_npu_job *jobs, uint3
 			   .ptr = (uintptr_t)syncs },
 	};
 
+	memory_sync(DRM_NPU_BO_SYNC_TO_DEVICE);
 	return call(fd, DRM_IOCTL_NPU_SUBMIT, &args);
 }
 
@@ -489,14 +575,19 @@ static inline uint32_t syncobj_create(int fd)
 
 static inline int syncobj_wait(int fd, uint32_t syncobj, int64_t timeout_ns)
 {
-	return drmSyncobjWait(fd, &syncobj, 1, now_ns() + timeout_ns, 0, NULL);
+	int ret = drmSyncobjWait(fd, &syncobj, 1, now_ns() + timeout_ns, 0, NULL);
+
+	memory_sync(DRM_NPU_BO_SYNC_TO_CPU);
+	return ret;
 }
 
 static inline int sync_file_wait(int sync_file, int timeout_ms)
 {
 	struct pollfd pfd = { .fd = sync_file, .events = POLLIN };
+	int ret = poll(&pfd, 1, timeout_ms) == 1 ? 0 : -ETIME;
 
-	return poll(&pfd, 1, timeout_ms) == 1 ? 0 : -ETIME;
+	memory_sync(DRM_NPU_BO_SYNC_TO_CPU);
+	return ret;
 }
 
 /* 1: signalled well, 0: not signalled, negative: the error of the fence. */

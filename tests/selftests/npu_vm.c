@@ -422,6 +422,7 @@ TEST_F(vm, a_mapping_keeps_its_buffer)
 	p = bo_map(self->fd, handle, PAGE);
 	ASSERT_NE(p, MAP_FAILED);
 	strcpy(p, "kept");
+	memory_sync(DRM_NPU_BO_SYNC_TO_DEVICE);
 	ASSERT_EQ(vm_map(self->fd, ctx.vm, handle, CTX_VA + CTX_SIZE, PAGE), 0);
 	munmap(p, PAGE);
 	ASSERT_EQ(bo_close(self->fd, handle), 0);

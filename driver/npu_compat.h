@@ -77,10 +77,14 @@ static inline int drm_gem_huge_mnt_create(struct drm_device *drm, const char *va
 }
 
 /* A list of buffers has a lock of its own; later all of a device share one. */
-#define NPU_LRU_TICKET
+#define NPU_SHRINK_ARGS			struct drm_gem_object *obj
 
-#define drm_gem_lru_scan(drm, lru, nr, remaining, shrink, ticket)	\
-	(drm_gem_lru_scan)(lru, nr, remaining, shrink)
+static inline unsigned long npu_lru_scan(struct npu_device *npu, struct drm_gem_lru *lru,
+					 unsigned int nr, unsigned long *remaining,
+					 bool (*shrink)(NPU_SHRINK_ARGS))
+{
+	return drm_gem_lru_scan(lru, nr, remaining, shrink);
+}
 
 static inline int npu_lru_init(struct npu_device *npu)
 {
@@ -110,7 +114,14 @@ static inline void hrtimer_setup(struct hrtimer *timer,
 
 #define NPU_MODULE_IMPORT_NS(ns)	MODULE_IMPORT_NS(#ns)
 
-#define NPU_LRU_TICKET			, struct ww_acquire_ctx *ticket
+#define NPU_SHRINK_ARGS			struct drm_gem_object *obj, struct ww_acquire_ctx *ticket
+
+static inline unsigned long npu_lru_scan(struct npu_device *npu, struct drm_gem_lru *lru,
+					 unsigned int nr, unsigned long *remaining,
+					 bool (*shrink)(NPU_SHRINK_ARGS))
+{
+	return drm_gem_lru_scan(&npu->drm, lru, nr, remaining, shrink, NULL);
+}
 
 static inline int npu_lru_init(struct npu_device *npu)
 {

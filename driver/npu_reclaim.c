@@ -109,7 +109,7 @@ static bool npu_bo_give_back(struct npu_bo *bo)
 	return true;
 }
 
-static bool npu_evict(struct drm_gem_object *obj NPU_LRU_TICKET)
+static bool npu_evict(NPU_SHRINK_ARGS)
 {
 	struct npu_bo *bo = to_npu_bo(obj);
 
@@ -120,7 +120,7 @@ static bool npu_evict(struct drm_gem_object *obj NPU_LRU_TICKET)
 	return true;
 }
 
-static bool npu_purge(struct drm_gem_object *obj NPU_LRU_TICKET)
+static bool npu_purge(NPU_SHRINK_ARGS)
 {
 	struct npu_bo *bo = to_npu_bo(obj);
 
@@ -154,11 +154,10 @@ static unsigned long npu_reclaim_scan(struct shrinker *shrinker, struct shrink_c
 	/* The locks below are known to lockdep as taken in reclaim of this kind. */
 	if (!(sc->gfp_mask & __GFP_FS))
 		return SHRINK_STOP;
-	freed = drm_gem_lru_scan(&npu->drm, &npu->reclaim.purgeable, sc->nr_to_scan, &remaining,
-				 npu_purge, NULL);
+	freed = npu_lru_scan(npu, &npu->reclaim.purgeable, sc->nr_to_scan, &remaining, npu_purge);
 	if (freed < sc->nr_to_scan && get_nr_swap_pages() > 0)
-		freed += drm_gem_lru_scan(&npu->drm, &npu->reclaim.evictable,
-					  sc->nr_to_scan - freed, &remaining, npu_evict, NULL);
+		freed += npu_lru_scan(npu, &npu->reclaim.evictable, sc->nr_to_scan - freed,
+				      &remaining, npu_evict);
 	return freed ?: SHRINK_STOP;
 }
 

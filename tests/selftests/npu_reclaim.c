@@ -544,6 +544,8 @@ TEST_F(reclaim, unplug_under_load)
 	struct presser presser = {};
 	int i;
 
+	if (!kernel_zaps())
+		SKIP(return, "User Mode Linux cannot");
 	ASSERT_EQ(pthread_create(&presser.thread, NULL, press, &presser), 0);
 	for (i = 0; i < 20; i++)
 		run_copy(&self->ctx);

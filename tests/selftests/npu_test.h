@@ -282,6 +282,17 @@ static inline int swap_off(void)
 	return swapoff(SWAP_DEVICE) ? -errno : 0;
 }
 
+/*
+ * User Mode Linux 6.12 walks the tree of mappings without a lock where CPU mappings are
+ * zapped while another thread changes some (flush_tlb_mm()).
+ */
+static inline bool kernel_zaps(void)
+{
+	char text[512] = "";
+
+	return read_file("/proc/cpuinfo", text, sizeof(text)) || !strstr(text, "User Mode Linux");
+}
+
 /* Runs all shrinkers. */
 static inline int drop_slab(void)
 {
@@ -379,6 +390,7 @@ static inline void shadow_update(struct shadow *shadow, uint32_t flags)
 {
 	uint8_t *mem = shadow->mem, *copy = shadow->copy;
 	uint64_t i;
+	bool to_device = flags == DRM_NPU_BO_SYNC_TO_DEVICE;
 	bool written;
 
 	for (i = 0; i < shadow->size; i += PAGE) {
@@ -386,7 +398,7 @@ static inline void shadow_update(struct shadow *shadow, uint32_t flags)
 		if (msync(mem + i, PAGE, MS_ASYNC))
 			return;
 		written = memcmp(mem + i, copy + i, PAGE);
-		if (written != (flags == DRM_NPU_BO_SYNC_TO_DEVICE))
+		if (written != to_device)
 			continue;
 		if (shadow_sync(shadow, flags, i))
 			return;

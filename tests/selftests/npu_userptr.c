@@ -612,6 +612,8 @@ TEST_F(userptr, unplug_under_load)
 	struct troubler t = { .mem = self->mem };
 	int i;
 
+	if (!kernel_zaps())
+		SKIP(return, "User Mode Linux cannot");
 	ASSERT_EQ(bind_user(&self->ctx, self->mem), 0);
 	ASSERT_EQ(pthread_create(&t.thread, NULL, trouble, &t), 0);
 	for (i = 0; i < 20; i++)

@@ -381,38 +381,59 @@ TEST_F(survive, no_memory_answers)
 
 /* ---- Time ------------------------------------------------------------------------ */
 
-static int64_t job_duration(struct ctx *ctx, struct drm_npu_job job)
+/* Runs a job; what it cost. */
+static bool job_perf(struct ctx *ctx, struct drm_npu_job job, struct drm_npu_perf_query *perf)
 {
 	struct drm_npu_queue_get_state state;
-	struct drm_npu_perf_query perf = { .queue_id = ctx->queue };
 
+	*perf = (struct drm_npu_perf_query) { .queue_id = ctx->queue };
 	if (submit_one(ctx->fd, ctx->queue, job, ctx->syncobj) ||
 	    job_result(ctx->fd, ctx->syncobj) != 1 || queue_state(ctx->fd, ctx->queue, &state))
-		return -1;
-	perf.job = state.submitted;
-	if (call(ctx->fd, DRM_IOCTL_NPU_PERF_QUERY, &perf))
-		return -1;
-	return perf.end_ns - perf.start_ns;
+		return false;
+	perf->job = state.submitted;
+	return !call(ctx->fd, DRM_IOCTL_NPU_PERF_QUERY, perf) && perf->end_ns > perf->start_ns;
+}
+
+static int64_t job_duration(struct ctx *ctx, struct drm_npu_job job)
+{
+	struct drm_npu_perf_query perf;
+
+	return job_perf(ctx, job, &perf) ? (int64_t)(perf.end_ns - perf.start_ns) : -1;
+}
+
+/* The clock that a job seems to have had; 0: it failed. */
+static uint64_t job_khz(struct ctx *ctx, struct drm_npu_job job)
+{
+	struct drm_npu_perf_query perf;
+
+	return job_perf(ctx, job, &perf) ? perf.cycles * 1000000 / (perf.end_ns - perf.start_ns) :
+					   0;
 }
 
 TEST_F(survive, a_slow_clock)
 {
-	struct drm_npu_job job = work_job_for(&self->ctx, 100);
-	int64_t fast = job_duration(&self->ctx, job), slow;
+	struct drm_npu_job job = work_job(&self->ctx, 20);
 	char path[96], mhz[32];
+	uint64_t khz;
 
-	ASSERT_EQ(emu_write(&self->emu, "faults/clock_khz", "50000"), 0);
+	ASSERT_EQ(emu_write(&self->emu, "faults/clock_khz", "10000"), 0);
+	/* A device that is off has no clock. */
+	snprintf(path, sizeof(path), "/sys/class/accel/accel%d/device/power/control",
+		 self->emu.index);
+	ASSERT_EQ(write_file(path, "on"), 0);
 	snprintf(path, sizeof(path), "/sys/class/accel/accel%d/device/npu_current_frequency_mhz",
 		 self->emu.index);
 	EXPECT_EQ(read_file(path, mhz, sizeof(mhz)), 0);
-	EXPECT_STREQ(mhz, "50\n");
-	slow = job_duration(&self->ctx, job);
-	/* A twentieth of the clock, in the time stamps too; and slow is not hung. */
-	EXPECT_GT(fast, 0);
-	EXPECT_GT(slow, 8 * fast);
+	EXPECT_STREQ(mhz, "10\n");
+	/* The time stamps say so, on any machine; and slow is not hung. */
+	khz = job_khz(&self->ctx, job);
+	EXPECT_GT(khz, 0);
+	EXPECT_LE(khz, 10500);
 	EXPECT_EQ(state_of(self->fd, &self->ctx), 0);
 	ASSERT_EQ(emu_write(&self->emu, "faults/clock_khz", "0"), 0);
-	EXPECT_LT(job_duration(&self->ctx, job), slow);
+	EXPECT_GT(job_khz(&self->ctx, job), 0);
+	EXPECT_EQ(read_file(path, mhz, sizeof(mhz)), 0);
+	EXPECT_STREQ(mhz, "1000\n");
 }
 
 TEST_F(survive, a_latency_before_each_command)

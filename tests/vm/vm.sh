@@ -157,7 +157,25 @@ dirty='WARNING:|BUG:|kernel BUG|Oops|KASAN|KFENCE|UBSAN|general protection|Kerne
 # Data races between two functions of the kernel itself are not ours to mend;
 # those of modules have the module behind their names.
 core_race='BUG: KCSAN: data-race in [^[]*$'
-if grep -E -n "$dirty" "$dir/$name.log" | grep -v "$core_race" >"$work/dirty" &&
+# Nor is flush_tlb_mm() of User Mode Linux, which walks the areas of a process without its
+# lock when a driver zaps what the process is about to unmap as well.
+without_uml_report() {
+	awk '
+	{ line[NR] = $0 }
+	/WARNING: suspicious RCU usage/ { begin = NR; maple = tlb = trace = 0 }
+	/lib\/maple_tree.c/ { maple = 1 }
+	/Call Trace:/ { trace = 1; next }
+	/ flush_tlb_mm\+|\? flush_tlb_mm\+/ { tlb = trace }
+	trace && !/\[<[0-9a-f]+>\]/ {
+		if (begin && maple && tlb)
+			for (; begin < NR; begin++)
+				line[begin] = ""
+		begin = trace = 0
+	}
+	END { for (i = 1; i <= NR; i++) print line[i] }'
+}
+if without_uml_report <"$dir/$name.log" | grep -E -n "$dirty" | grep -v "$core_race" \
+	>"$work/dirty" &&
    [ -z "$interactive" ]; then
 	printf '\033[1;31mthe kernel log is not clean:\033[0m %s\n' "${dir#"$TOP"/}/$name.log" >&2
 	head -n 20 "$work/dirty" >&2

@@ -62,7 +62,7 @@
  * @populate_lock: one at a time faults pages in
  * @node: in npu_vm.userptrs
  * @invalid: in npu_vm.invalid_userptrs, or empty
- * @vas: npu_va.userptr_node of all mappings
+ * @mappings: npu_va.userptr_node of all mappings
  * @bound: the operation was done; before, all pages are needed
  * @sgt: where the pages are, if they are valid. The fields from @node on are protected
  *       by npu_vm.lock
@@ -76,7 +76,7 @@ struct npu_userptr {
 	struct mutex populate_lock; /* faulting in */
 	struct list_head node;
 	struct list_head invalid;
-	struct list_head vas;
+	struct list_head mappings;
 	bool bound;
 	struct sg_table *sgt;
 };
@@ -242,7 +242,7 @@ static void npu_userptr_write(struct npu_userptr *userptr, struct npu_va *va,
 void npu_userptr_link(struct npu_userptr *userptr, struct npu_va *va)
 {
 	va->userptr = npu_userptr_get(userptr);
-	list_add_tail(&va->userptr_node, &userptr->vas);
+	list_add_tail(&va->userptr_node, &userptr->mappings);
 }
 
 /**
@@ -270,7 +270,7 @@ static void npu_userptr_clear(struct npu_userptr *userptr)
 
 	/* Whole mappings, no block of which needs to be split. */
 	npu_pt_pool_init(&none);
-	list_for_each_entry(va, &userptr->vas, userptr_node) {
+	list_for_each_entry(va, &userptr->mappings, userptr_node) {
 		npu_pt_unmap(&vm->pt, &none, va->base.va.addr, va->base.va.range);
 		first = min(first, va->base.va.addr);
 		last = max(last, va->base.va.addr + va->base.va.range);
@@ -361,7 +361,7 @@ static void npu_userptr_request(struct npu_userptr_fault *fault)
 
 	for (i = 0; i < pages && !userptr->bound; i++)
 		pfns[i] = flags;
-	list_for_each_entry(va, &userptr->vas, userptr_node) {
+	list_for_each_entry(va, &userptr->mappings, userptr_node) {
 		first = (va->base.gem.offset - npu_userptr_start(userptr)) >> PAGE_SHIFT;
 		for (i = first; i < first + (va->base.va.range >> PAGE_SHIFT); i++)
 			pfns[i] = flags;
@@ -403,7 +403,7 @@ static bool npu_userptr_has_tables(struct npu_userptr_fault *fault)
 	struct npu_va *va;
 
 	fault->need = (struct npu_pt_need) {};
-	list_for_each_entry(va, &userptr->vas, userptr_node)
+	list_for_each_entry(va, &userptr->mappings, userptr_node)
 		npu_pt_need_map(&userptr->vm->pt, &fault->need, va->base.va.addr,
 				va->base.va.range, fault->sgt,
 				va->base.gem.offset - npu_userptr_start(userptr));
@@ -436,7 +436,7 @@ static int npu_userptr_publish(struct npu_userptr_fault *fault)
 
 	userptr->sgt = fault->sgt;
 	fault->sgt = NULL;
-	list_for_each_entry(va, &userptr->vas, userptr_node)
+	list_for_each_entry(va, &userptr->mappings, userptr_node)
 		npu_userptr_write(userptr, va, &fault->pool);
 	/* Blocks have taken the place of tables. */
 	if (!list_empty(&fault->pool.garbage))
@@ -627,7 +627,7 @@ struct npu_userptr *npu_userptr_create(struct npu_vm *vm, u64 start, u64 size, b
 	kref_init(&userptr->ref);
 	mutex_init(&userptr->populate_lock);
 	INIT_LIST_HEAD(&userptr->invalid);
-	INIT_LIST_HEAD(&userptr->vas);
+	INIT_LIST_HEAD(&userptr->mappings);
 	userptr->vm = vm;
 	userptr->size = size;
 	userptr->writable = writable;

@@ -83,7 +83,7 @@ shell_check() {
 
 spelling() {
 	find . -path "./.git" -prune -o -path ./build -prune -o -type f -print |
-		xargs codespell -q 2 -L fo,inflight,inout
+		xargs codespell -q 2 -L filp,fo,inflight,inout
 }
 
 check "checkpatch, kernel" checkpatch "$kernel_style" driver emu/core emu/kernel uapi

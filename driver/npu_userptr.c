@@ -9,12 +9,13 @@
  * A struct npu_userptr is what one operation has mapped: a range of the process, its
  * notifier, and where the device finds the pages. When the mapping is split, the parts
  * share it. It is either valid, with page table entries for all mappings that are linked
- * to it, or in the VM's list of invalid ones. That changes under npu_vm.lock and, for
- * writing, npu_vm.userptr_lock.
+ * to it, or in the VM's list of invalid ones, unless its VM_BIND may still fail. That
+ * changes under npu_vm.lock and, for writing, npu_vm.userptr_lock.
  *
  * Invalidation, in the notifier: put it into the list; wait for all fences of the VM's
- * reservation object, which takes no longer than jobs may run; take the page table entries
- * away and wait for the TLB. This is in the fence signalling path and in memory reclaim.
+ * reservation object, but no longer than NPU_USERPTR_WAIT_MS; take the page table entries
+ * away and wait for the TLB. A job that still runs then, and touches the memory, faults.
+ * This is in the fence signalling path and in memory reclaim.
  *
  * The way back is SUBMIT:
  *
@@ -52,6 +53,9 @@
 #include "npu_userptr.h"
 #include "npu_vm.h"
 
+/* The kernel waits for jobs, often with locks that others need: not for ever. */
+#define NPU_USERPTR_WAIT_MS	10000
+
 /**
  * struct npu_userptr - user memory that is mapped in a VM
  * @notifier: of the range
@@ -63,9 +67,11 @@
  * @node: in npu_vm.userptrs
  * @invalid: in npu_vm.invalid_userptrs, or empty
  * @mappings: npu_va.userptr_node of all mappings
- * @bound: the operation was done; before, all pages are needed
- * @sgt: where the pages are, if they are valid. The fields from @node on are protected
- *       by npu_vm.lock
+ * @wanted: its VM_BIND has got so far that SUBMIT brings it back, mapped yet or not
+ * @bound: it was mapped; before, all pages are needed
+ * @valid: the pages are those of the process; changes under npu_vm.userptr_lock as well
+ * @sgt: where the pages are, until the device does not use them any more. The fields from
+ *       @node on are protected by npu_vm.lock
  */
 struct npu_userptr {
 	struct mmu_interval_notifier notifier;
@@ -77,7 +83,9 @@ struct npu_userptr {
 	struct list_head node;
 	struct list_head invalid;
 	struct list_head mappings;
+	bool wanted;
 	bool bound;
+	bool valid;
 	struct sg_table *sgt;
 };
 
@@ -245,6 +253,17 @@ void npu_userptr_link(struct npu_userptr *userptr, struct npu_va *va)
 	list_add_tail(&va->userptr_node, &userptr->mappings);
 }
 
+/* Lets the next SUBMIT bring it back; the caller holds npu_vm.lock. */
+static void npu_userptr_want(struct npu_userptr *userptr)
+{
+	struct npu_vm *vm = userptr->vm;
+
+	guard(rwsem_write)(&vm->userptr_lock);
+
+	if (list_empty(&userptr->invalid))
+		list_add_tail(&userptr->invalid, &vm->invalid_userptrs);
+}
+
 /**
  * npu_userptr_map() - make the first mapping of user memory
  * @userptr: user memory; the caller holds npu_vm.lock
@@ -257,7 +276,7 @@ void npu_userptr_map(struct npu_userptr *userptr, struct npu_va *va, struct npu_
 {
 	npu_userptr_link(userptr, va);
 	userptr->bound = true;
-	if (userptr->sgt)
+	if (userptr->valid)
 		npu_userptr_write(userptr, va, pool);
 }
 
@@ -281,16 +300,20 @@ static void npu_userptr_clear(struct npu_userptr *userptr)
 
 /* ---- Invalidation -------------------------------------------------------------------- */
 
-static void npu_userptr_mark_invalid(struct npu_userptr *userptr, unsigned long seq)
+/* Returns false if the device has no pages that jobs may use. */
+static bool npu_userptr_mark_invalid(struct npu_userptr *userptr, unsigned long seq)
 {
 	struct npu_vm *vm = userptr->vm;
 
 	guard(mutex)(&vm->lock);
-	guard(rwsem_write)(&vm->userptr_lock);
 
-	mmu_interval_set_seq(&userptr->notifier, seq);
-	if (list_empty(&userptr->invalid))
-		list_add_tail(&userptr->invalid, &vm->invalid_userptrs);
+	scoped_guard(rwsem_write, &vm->userptr_lock) {
+		mmu_interval_set_seq(&userptr->notifier, seq);
+		userptr->valid = false;
+	}
+	if (userptr->wanted)
+		npu_userptr_want(userptr);
+	return userptr->sgt;
 }
 
 static void npu_userptr_take_away(struct npu_userptr *userptr)
@@ -317,9 +340,11 @@ static bool npu_userptr_invalidate(struct mmu_interval_notifier *notifier,
 
 	if (!mmu_notifier_range_blockable(range))
 		return false;
-	npu_userptr_mark_invalid(userptr, seq);
+	if (!npu_userptr_mark_invalid(userptr, seq))
+		return true;
 	/* A SUBMIT that has not seen the mark has published its fence. */
-	dma_resv_wait_timeout(resv, DMA_RESV_USAGE_BOOKKEEP, false, MAX_SCHEDULE_TIMEOUT);
+	dma_resv_wait_timeout(resv, DMA_RESV_USAGE_BOOKKEEP, false,
+			      msecs_to_jiffies(NPU_USERPTR_WAIT_MS));
 	npu_userptr_take_away(userptr);
 	return true;
 }
@@ -441,8 +466,10 @@ static int npu_userptr_publish(struct npu_userptr_fault *fault)
 	/* Blocks have taken the place of tables. */
 	if (!list_empty(&fault->pool.garbage))
 		npu_tlb_invalidate(vm->npu, vm->pt.asid, 0, 0);
-	scoped_guard(rwsem_write, &vm->userptr_lock)
+	scoped_guard(rwsem_write, &vm->userptr_lock) {
 		list_del_init(&userptr->invalid);
+		userptr->valid = true;
+	}
 	return 0;
 }
 
@@ -461,14 +488,11 @@ static int npu_userptr_publish_all(struct npu_userptr_fault *fault)
 	return ret;
 }
 
-static int npu_userptr_try(struct npu_userptr_fault *fault)
+static int npu_userptr_install(struct npu_userptr_fault *fault)
 {
 	struct npu_userptr *userptr = fault->userptr;
 	int ret;
 
-	ret = npu_userptr_fault_pages(fault);
-	if (ret)
-		return ret;
 	fault->sgt = npu_userptr_alloc_sgt(userptr, fault->range.hmm_pfns);
 	if (!fault->sgt)
 		return -ENOMEM;
@@ -479,14 +503,29 @@ static int npu_userptr_try(struct npu_userptr_fault *fault)
 	return ret;
 }
 
+/* Page faults take as long as whoever serves them likes: removal must not wait for one. */
+static int npu_userptr_try(struct npu_userptr_fault *fault)
+{
+	int ret, idx;
+
+	ret = npu_userptr_fault_pages(fault);
+	if (ret)
+		return ret;
+	if (!npu_dev_enter(fault->userptr->vm->npu, &idx))
+		return -ENODEV;
+	ret = npu_userptr_install(fault);
+	drm_dev_exit(idx);
+	return ret;
+}
+
 static bool npu_userptr_is_valid(struct npu_userptr *userptr)
 {
 	guard(mutex)(&userptr->vm->lock);
 
-	return list_empty(&userptr->invalid);
+	return userptr->valid;
 }
 
-/* The caller is inside npu_dev_enter() and holds populate_lock. */
+/* The caller holds populate_lock. */
 static int npu_userptr_populate_locked(struct npu_userptr *userptr, unsigned long *pfns)
 {
 	struct npu_userptr_fault fault = {
@@ -515,7 +554,7 @@ static int npu_userptr_populate_locked(struct npu_userptr *userptr, unsigned lon
 static int npu_userptr_populate(struct npu_userptr *userptr)
 {
 	unsigned long *pfns;
-	int ret, idx;
+	int ret;
 
 	ret = mutex_lock_interruptible(&userptr->populate_lock);
 	if (ret)
@@ -527,11 +566,7 @@ static int npu_userptr_populate(struct npu_userptr *userptr)
 			      GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 	if (!pfns)
 		goto out;
-	ret = -ENODEV;
-	if (npu_dev_enter(userptr->vm->npu, &idx)) {
-		ret = npu_userptr_populate_locked(userptr, pfns);
-		drm_dev_exit(idx);
-	}
+	ret = npu_userptr_populate_locked(userptr, pfns);
 	kvfree(pfns);
 out:
 	mutex_unlock(&userptr->populate_lock);
@@ -640,16 +675,17 @@ struct npu_userptr *npu_userptr_create(struct npu_vm *vm, u64 start, u64 size, b
 	}
 	/* Of a leaked one the notifier stays. */
 	__module_get(THIS_MODULE);
-	scoped_guard(mutex, &vm->lock) {
+	scoped_guard(mutex, &vm->lock)
 		list_add_tail(&userptr->node, &vm->userptrs);
-		scoped_guard(rwsem_write, &vm->userptr_lock)
-			if (list_empty(&userptr->invalid))
-				list_add_tail(&userptr->invalid, &vm->invalid_userptrs);
-	}
 	ret = npu_userptr_populate(userptr);
 	if (ret) {
 		npu_userptr_put(userptr);
 		return ERR_PTR(ret);
+	}
+	scoped_guard(mutex, &vm->lock) {
+		userptr->wanted = true;
+		if (!userptr->valid)
+			npu_userptr_want(userptr);
 	}
 	return userptr;
 }
@@ -666,15 +702,16 @@ static void npu_userptr_free(struct kref *ref)
 	struct npu_userptr *userptr = container_of(ref, struct npu_userptr, ref);
 	struct npu_vm *vm = userptr->vm;
 
-	/* While the notifier still tells whose the pages are. */
-	scoped_guard(mutex, &vm->lock)
-		npu_userptr_drop(userptr);
-	mmu_interval_notifier_remove(&userptr->notifier);
+	/* While the notifier still tells whose the pages are. No SUBMIT minds it from now on. */
 	scoped_guard(mutex, &vm->lock) {
-		list_del(&userptr->node);
+		userptr->wanted = false;
 		scoped_guard(rwsem_write, &vm->userptr_lock)
-			list_del(&userptr->invalid);
+			list_del_init(&userptr->invalid);
+		npu_userptr_drop(userptr);
 	}
+	mmu_interval_notifier_remove(&userptr->notifier);
+	scoped_guard(mutex, &vm->lock)
+		list_del(&userptr->node);
 	mutex_destroy(&userptr->populate_lock);
 	kfree(userptr);
 	module_put(THIS_MODULE);

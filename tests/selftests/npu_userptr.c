@@ -555,6 +555,98 @@ TEST_F(userptr, unplug)
 	EXPECT_EQ(munmap(self->mem, SIZE), 0);
 }
 
+/* A job that never ends by itself, in an address space with user memory. */
+static int hang(struct emu *emu, int fd, struct ctx *ctx, const void *mem)
+{
+	int ret = ctx_init_full(ctx, fd, DRM_NPU_PRIORITY_NORMAL, DRM_NPU_HANG_TIMEOUT_MAX_MS);
+
+	if (!ret)
+		ret = bind_user(ctx, mem);
+	if (!ret)
+		ret = emu_write(emu, "faults/hang", "1");
+	if (!ret)
+		ret = submit_one(fd, ctx->queue, work_job(ctx, 1), ctx->syncobj);
+	return ret;
+}
+
+TEST_F(userptr, a_job_holds_memory_for_some_time_only)
+{
+	struct drm_npu_queue_get_state state;
+	struct ctx ctx;
+
+	ASSERT_EQ(hang(&self->emu, self->fd, &ctx, self->mem), 0);
+	ASSERT_EQ(munmap(self->mem, SIZE), 0);
+	ASSERT_EQ(queue_state(self->fd, ctx.queue, &state), 0);
+	EXPECT_EQ(state.completed, 0);
+	EXPECT_EQ(state.state, 0);
+	EXPECT_EQ(queue_destroy(self->fd, ctx.queue), 0);
+	EXPECT_EQ(job_result(self->fd, ctx.syncobj), -ECANCELED);
+}
+
+static void *take_away(void *mem)
+{
+	return (void *)(long)munmap(mem, SIZE);
+}
+
+static void *submit_again(void *arg)
+{
+	struct ctx *ctx = arg;
+
+	return (void *)(long)submit_one(ctx->fd, ctx->queue, empty_job(), ctx->syncobj);
+}
+
+/* The kernel waits for the job, a SUBMIT for the kernel, and removal for neither. */
+TEST_F(userptr, unplug_while_memory_is_taken_away)
+{
+	pthread_t threads[2];
+	struct ctx ctx;
+	int sync_file;
+	void *result;
+
+	ASSERT_EQ(hang(&self->emu, self->fd, &ctx, self->mem), 0);
+	sync_file = syncobj_export(self->fd, ctx.syncobj);
+	ASSERT_GE(sync_file, 0);
+	ASSERT_EQ(pthread_create(&threads[0], NULL, take_away, self->mem), 0);
+	sleep_ms(200);
+	ASSERT_EQ(pthread_create(&threads[1], NULL, submit_again, &ctx), 0);
+	sleep_ms(200);
+	ASSERT_EQ(emu_unplug(&self->emu), 0);
+	pthread_join(threads[0], &result);
+	EXPECT_EQ(result, NULL);
+	pthread_join(threads[1], &result);
+	EXPECT_TRUE((long)result == -ENODEV || (long)result == -EFAULT);
+	EXPECT_EQ(sync_file_wait(sync_file, 60000), 0);
+	EXPECT_EQ(sync_file_status(sync_file), -ENODEV);
+	close(sync_file);
+}
+
+/* What is wrong with a VM_BIND is the matter of nobody else. */
+static void *bind_badly(void *arg)
+{
+	struct ctx *ctx = arg;
+	long bad = 0;
+	int i;
+
+	for (i = 0; i < 300; i++)
+		bad += bind_user_flags(ctx, DATA_VA + SIZE, (void *)(PAGE * 16), SIZE, 0) != -EFAULT;
+	return (void *)bad;
+}
+
+TEST_F(userptr, a_bind_that_fails_hurts_no_submit)
+{
+	pthread_t thread;
+	void *result;
+	int i, bad = 0;
+
+	ASSERT_EQ(bind_user(&self->ctx, self->mem), 0);
+	ASSERT_EQ(pthread_create(&thread, NULL, bind_badly, &self->ctx), 0);
+	for (i = 0; i < 300; i++)
+		bad += submit_one(self->fd, self->ctx.queue, empty_job(), self->ctx.syncobj) != 0;
+	pthread_join(thread, &result);
+	EXPECT_EQ(bad, 0);
+	EXPECT_EQ(result, NULL);
+}
+
 struct troubler {
 	pthread_t thread;
 	uint8_t *mem;

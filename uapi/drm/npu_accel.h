@@ -404,8 +404,9 @@ enum drm_npu_vm_bind_op_type {
  * MAP_USERPTR maps what is at an address of the calling process, anonymous memory or
  * files, whichever pages that are at a time: after an mmap() over it, the new ones. It is
  * not pinned and counts for no limit. A change of the process's memory map there waits
- * for the jobs of the VM; so does a fork(), and the end of the process. Jobs see the
- * memory of the process that made the call, whoever submits them.
+ * for the jobs of the VM, as do a fork() and the end of the process, but for ten seconds
+ * at most: a job that needs the memory then still faults. Jobs see the memory of the
+ * process that made the call, whoever submits them.
  *
  * SUBMIT fails with -EFAULT or -EPERM if the memory is no longer there or not writable
  * any more. UNMAP what is gone; parts of a mapping that were unmapped are not looked at.

@@ -13,10 +13,10 @@
  *
  * npu_device_remove() serves both an orderly unbind and a surprise removal:
  *
- * 1. drm_dev_unplug(): no new section that touches the hardware, and those in
- *    progress (npu_dev_enter()) have ended.
- * 2. Interrupts off; a function reset stops all DMA, unless the device has gone.
- * 3. All jobs end with -ENODEV.
+ * 1. A function reset stops all DMA, unless the device has gone; all jobs end with -ENODEV,
+ *    and no new section that touches the hardware begins (npu_dev_enter()).
+ * 2. drm_dev_unplug(): those in progress have ended. They may have waited for jobs.
+ * 3. Interrupts off; one more reset, in case such a section has used the device.
  * 4. Everything DMA-mapped is unmapped or freed: rings, page tables, buffers.
  *
  * Files that are still open keep the software objects; buffers keep their
@@ -364,12 +364,36 @@ int npu_device_probe(const struct npu_bus *bus)
 
 err_stop:
 	npu_device_free_irqs(npu, npu->caps.irqs);
+	/* What interrupts have asked for. */
+	cancel_delayed_work_sync(&npu->slots.work);
+	npu_wedge_fini(npu);
+	npu_coredump_fini(npu);
 	/* It must not write events into memory that is freed. */
 	if (!npu_device_reset(npu))
 		return ret;
 err_events:
 	npu_events_fini(npu);
 	return ret;
+}
+
+/*
+ * Sections of npu_dev_enter() may wait for fences: in memory reclaim, or for somebody who
+ * takes away user memory. Removal waits for the sections, so all jobs end before that.
+ */
+static void npu_device_end_jobs(struct npu_device *npu)
+{
+	bool cookie = dma_fence_begin_signalling();
+	bool on = npu_pm_enter(npu);
+
+	scoped_guard(mutex, &npu->slots.lock) {
+		if (on && !npu_is_lost(npu))
+			npu->unsafe = !npu_is_gone(npu) && !npu_device_reset(npu);
+		npu_device_set_lost(npu);
+	}
+	wake_up_all(&npu->tlb.wait);
+	npu_queues_lose(npu);
+	npu_pm_exit(npu);
+	dma_fence_end_signalling(cookie);
 }
 
 /**
@@ -381,13 +405,14 @@ void npu_device_remove(struct device *dev)
 	struct npu_device *npu = dev_get_drvdata(dev);
 
 	npu_pm_stop(npu);
+	npu_device_end_jobs(npu);
 	drm_dev_unplug(&npu->drm);
 
 	npu_device_free_irqs(npu, npu->caps.irqs);
+	/* Sections that ended meanwhile may have used the device once more. */
 	npu->unsafe = !npu_is_gone(npu) && !npu_device_reset(npu);
 	if (npu->unsafe)
 		dev_err(dev, "the device does not reset, its memory is leaked\n");
-	npu_device_set_lost(npu);
 	npu_queues_lose(npu);
 	npu_slots_fini(npu);
 	npu_wedge_fini(npu);

@@ -83,6 +83,19 @@ void npu_pm_exit(struct npu_device *npu)
 	up_read(&npu->pm.lock);
 }
 
+/**
+ * npu_pm_busy_cycles() - what the cores have worked since the driver was bound or before
+ * @npu: device, between npu_pm_enter() and npu_pm_exit()
+ *
+ * Return: cycles; less than before never, also if power was lost meanwhile.
+ */
+u64 npu_pm_busy_cycles(struct npu_device *npu)
+{
+	if (npu->pm.off)
+		return npu->pm.busy_cycles;
+	return npu->pm.busy_base + npu_device_busy_cycles(npu);
+}
+
 /* ---- Off and on ---------------------------------------------------------------- */
 
 static bool npu_pm_trylock(struct npu_device *npu)
@@ -106,7 +119,7 @@ static void npu_pm_switch_off(struct npu_device *npu)
 		return;
 	for (i = 0; i < npu->caps.irqs; i++)
 		disable_irq(npu->bus->irq[i]);
-	npu->pm.busy_cycles = npu_device_busy_cycles(npu);
+	npu->pm.busy_cycles = npu_pm_busy_cycles(npu);
 	npu_write(npu, NPU_REG_IRQ_ENABLE, 0);
 	if (npu->caps.features & NPU_FEATURE_POWER_OFF)
 		npu_write(npu, NPU_REG_POWER, NPU_POWER_OFF);
@@ -145,6 +158,8 @@ static void npu_pm_switch_on(struct npu_device *npu)
 		npu_device_lose(npu, npu_is_gone(npu), NULL);
 		return;
 	}
+	if (npu_pm_busy_cycles(npu) < npu->pm.busy_cycles)
+		npu->pm.busy_base = npu->pm.busy_cycles;
 	npu_device_start(npu);
 	for (i = 0; i < npu->caps.irqs; i++)
 		enable_irq(npu->bus->irq[i]);
@@ -182,7 +197,12 @@ const struct dev_pm_ops npu_pm_ops = {
  */
 void npu_pm_shutdown(struct device *dev)
 {
-	npu_pm_suspend(dev);
+	struct npu_device *npu = dev_get_drvdata(dev);
+
+	/* It stays off, whoever is still alive. */
+	pm_runtime_disable(dev);
+	if (npu_pm_suspend(dev))
+		npu_device_reset(npu);
 }
 
 /**
@@ -199,11 +219,11 @@ void npu_pm_start(struct npu_device *npu)
 
 /**
  * npu_pm_stop() - counterpart of npu_pm_start()
- * @npu: device that is about to be removed, and that the driver core has switched on; the
- *       bus gets its reference back
+ * @npu: device that is about to be removed; the bus gets its reference back
  */
 void npu_pm_stop(struct npu_device *npu)
 {
-	pm_runtime_get_noresume(npu->drm.dev);
+	/* The driver core has let it go to sleep once more. A device that cannot wake is lost. */
+	pm_runtime_get_sync(npu->drm.dev);
 	pm_runtime_dont_use_autosuspend(npu->drm.dev);
 }

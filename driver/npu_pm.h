@@ -15,12 +15,14 @@ struct npu_device;
  * @off: registers must not be used; written under @lock
  * @since: when it was switched on last, jiffies; protected by @lock
  * @busy_cycles: of the cores when it was switched off; protected by @lock
+ * @busy_base: of the cores before the device began to count anew; protected by @lock
  */
 struct npu_pm {
 	struct rw_semaphore lock;
 	bool off;
 	unsigned long since;
 	u64 busy_cycles;
+	u64 busy_base;
 };
 
 extern const struct dev_pm_ops npu_pm_ops;
@@ -31,6 +33,8 @@ void npu_pm_shutdown(struct device *dev);
 
 int npu_pm_get(struct npu_device *npu);
 void npu_pm_put(struct npu_device *npu);
+
+u64 npu_pm_busy_cycles(struct npu_device *npu);
 
 bool npu_pm_enter(struct npu_device *npu);
 void npu_pm_exit(struct npu_device *npu);

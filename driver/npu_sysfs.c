@@ -29,12 +29,14 @@ static struct npu_device *dev_to_npu(struct device *dev)
 static int npu_sysfs_busy_cycles(struct npu_device *npu, u64 *cycles)
 {
 	int ret = 0;
+	bool on;
 	int idx;
 
 	if (!npu_dev_enter(npu, &idx))
 		return -ENODEV;
-	*cycles = npu_pm_enter(npu) ? npu_device_busy_cycles(npu) : npu->pm.busy_cycles;
-	if (!npu->pm.off && npu_is_gone(npu))
+	on = npu_pm_enter(npu);
+	*cycles = npu_pm_busy_cycles(npu);
+	if (on && npu_is_gone(npu))
 		ret = -ENODEV;
 	npu_pm_exit(npu);
 	drm_dev_exit(idx);

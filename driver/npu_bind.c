@@ -543,12 +543,6 @@ static struct npu_bind *npu_bind_alloc(struct npu_vm *vm, u32 count)
 	return bind;
 }
 
-static void npu_bind_free_tables(struct npu_bind *bind)
-{
-	if (!bind->vm->npu->unsafe)
-		npu_pt_pool_fini(&bind->vm->pt, &bind->pool);
-}
-
 /**
  * npu_binds_unplug() - free the page tables of all changes in progress
  * @npu: device that is unplugged and does no DMA any more; the caller holds
@@ -559,7 +553,7 @@ void npu_binds_unplug(struct npu_device *npu)
 	struct npu_bind *bind;
 
 	list_for_each_entry(bind, &npu->objects.binds, node)
-		npu_bind_free_tables(bind);
+		npu_pt_pool_fini(&bind->vm->pt, &bind->pool);
 }
 
 /* Third step, also after a first one that failed half way. */
@@ -570,7 +564,7 @@ static void npu_bind_free(struct npu_bind *bind)
 
 	scoped_guard(mutex, &vm->npu->objects.lock) {
 		list_del(&bind->node);
-		npu_bind_free_tables(bind);
+		npu_pt_pool_fini(&bind->vm->pt, &bind->pool);
 	}
 	/* What the device may still reach is leaked. */
 	if (!vm->npu->unsafe)
@@ -662,7 +656,11 @@ static void npu_bind_flush(struct npu_bind *bind)
 		return;
 	list_for_each_entry(va, &bind->removed, rb.entry)
 		npu_pt_prune(pt, &bind->pool, va->va.addr, va->va.range);
-	npu_tlb_invalidate(bind->vm->npu, pt->asid, bind->first, bind->last - bind->first);
+	/* The range of a table that was taken out is larger than what was unmapped. */
+	if (list_empty(&bind->pool.garbage))
+		npu_tlb_invalidate(bind->vm->npu, pt->asid, bind->first, bind->last - bind->first);
+	else
+		npu_tlb_invalidate(bind->vm->npu, pt->asid, 0, 0);
 }
 
 static int npu_bind_run(struct npu_bind *bind)

@@ -43,9 +43,8 @@
  * 6. npu_device.events.lock (spinlock, hard interrupt)
  * 7. npu_queue.lock (spinlock, hard interrupt)
  * 8. npu_device.slots.pending_lock, npu_device.tlb.lock, fence locks,
- *    drm_device.event_lock, npu_usage.lock, npu_history.lock, npu_wedge.lock
- *
- * 8. npu_device.reclaim.lock
+ *    drm_device.event_lock, npu_usage.lock, npu_history.lock, npu_wedge.lock,
+ *    npu_device.reclaim.lock
  *
  * npu_device.objects.lock comes before npu_vm.lock.
  *
@@ -56,6 +55,10 @@
  * npu_device.objects.import_lock is outside of everything: inside it an exporter takes
  * the reservation of its dma-buf. So is npu_userptr.populate_lock, inside which the
  * process's memory is faulted in.
+ *
+ * A section of npu_dev_enter() is like a lock that removal takes. It may allocate, and so
+ * wait for fences: removal ends all jobs before it waits for the sections. It does not
+ * wait for what only user space can end, page faults among that.
  */
 #include <linux/module.h>
 #include <linux/uaccess.h>
@@ -79,6 +82,7 @@
 #include "npu_vm.h"
 
 struct workqueue_struct *npu_close_wq;
+struct workqueue_struct *npu_import_wq;
 struct workqueue_struct *npu_release_wq;
 
 /* ---- DEV_QUERY ----------------------------------------------------------------- */
@@ -269,17 +273,30 @@ const struct drm_driver npu_drm_driver = {
 
 /* ---- Module ------------------------------------------------------------------------ */
 
+static void npu_destroy_wqs(void)
+{
+	struct workqueue_struct *wqs[] = { npu_close_wq, npu_import_wq, npu_release_wq };
+	unsigned int i;
+
+	/* In this order: the first feeds the last. */
+	for (i = 0; i < ARRAY_SIZE(wqs); i++) {
+		if (wqs[i])
+			destroy_workqueue(wqs[i]);
+	}
+}
+
 static int __init npu_init(void)
 {
-	int ret;
+	int ret = -ENOMEM;
 
 	npu_close_wq = alloc_workqueue("npu-close", WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
-	if (!npu_close_wq)
-		return -ENOMEM;
+	npu_import_wq = alloc_workqueue("npu-import", WQ_UNBOUND, 0);
 	npu_release_wq = alloc_workqueue("npu-release", WQ_UNBOUND, 0);
-	ret = npu_release_wq ? npu_platform_register() : -ENOMEM;
+	if (!npu_close_wq || !npu_import_wq || !npu_release_wq)
+		goto err_wqs;
+	ret = npu_platform_register();
 	if (ret)
-		goto err_wq;
+		goto err_wqs;
 	ret = npu_pci_register();
 	if (ret)
 		goto err_platform;
@@ -287,10 +304,8 @@ static int __init npu_init(void)
 
 err_platform:
 	npu_platform_unregister();
-err_wq:
-	if (npu_release_wq)
-		destroy_workqueue(npu_release_wq);
-	destroy_workqueue(npu_close_wq);
+err_wqs:
+	npu_destroy_wqs();
 	return ret;
 }
 
@@ -298,9 +313,7 @@ static void __exit npu_exit(void)
 {
 	npu_pci_unregister();
 	npu_platform_unregister();
-	/* The first feeds the second. */
-	destroy_workqueue(npu_close_wq);
-	destroy_workqueue(npu_release_wq);
+	npu_destroy_wqs();
 	/* RCU callbacks of fences hold the module; those of xarrays do not. */
 	rcu_barrier();
 }

@@ -34,9 +34,10 @@ static inline struct npu_file *to_npu_file(struct drm_file *file)
 }
 
 /* Work that may outlive a device: ending the jobs of closed queues (in the fence
- * signalling path), and freeing what is left.
+ * signalling path), letting go what was imported, and freeing what is left.
  */
 extern struct workqueue_struct *npu_close_wq;
+extern struct workqueue_struct *npu_import_wq;
 extern struct workqueue_struct *npu_release_wq;
 
 extern const struct drm_driver npu_drm_driver;

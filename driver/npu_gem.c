@@ -102,7 +102,6 @@ int npu_bo_populate(struct npu_bo *bo)
 {
 	struct drm_gem_object *obj = &bo->base;
 	struct device *dev = obj->dev->dev;
-	unsigned long attrs = 0;
 	struct sg_table *sgt;
 	int ret;
 
@@ -116,18 +115,18 @@ int npu_bo_populate(struct npu_bo *bo)
 	if (IS_ERR(sgt))
 		return PTR_ERR(sgt);
 	/*
-	 * An importer has mapped the pages already. Only what needs no synchronisation was
-	 * ever away.
+	 * An importer may have mapped the pages already, and only mappings that do not
+	 * synchronise may overlap. What needs it was never away: it is new, then.
 	 */
-	if (bo->pins)
-		attrs = DMA_ATTR_SKIP_CPU_SYNC;
-	ret = dma_map_sgtable(dev, sgt, DMA_BIDIRECTIONAL, attrs);
+	ret = dma_map_sgtable(dev, sgt, DMA_BIDIRECTIONAL, DMA_ATTR_SKIP_CPU_SYNC);
 	if (ret) {
 		sg_free_table(sgt);
 		kfree(sgt);
 		return ret;
 	}
 	bo->need_sync = npu_sg_table_needs_sync(dev, sgt);
+	if (bo->need_sync)
+		dma_sync_sgtable_for_device(dev, sgt, DMA_BIDIRECTIONAL);
 	bo->sgt = sgt;
 	npu_bo_update_lru(bo);
 	return 0;
@@ -212,17 +211,37 @@ static void npu_bo_untrack(struct npu_bo *bo)
 	}
 }
 
-/* Also in memory reclaim: no lock under which somebody allocates, unless imported. */
+static void npu_bo_free_import(struct work_struct *work)
+{
+	struct npu_bo *bo = container_of(work, struct npu_bo, free_work);
+	struct drm_device *drm = bo->base.dev;
+
+	npu_bo_untrack(bo);
+	drm_prime_gem_destroy(&bo->base, NULL);
+	kfree(bo->label);
+	drm_gem_object_release(&bo->base);
+	kfree(bo);
+	drm_dev_put(drm);
+}
+
+/*
+ * Also in memory reclaim: no lock under which somebody allocates. And with reservations
+ * locked, while the end of an import locks that of the exporter: elsewhere, therefore.
+ */
 static void npu_gem_free(struct drm_gem_object *obj)
 {
 	struct npu_bo *bo = to_npu_bo(obj);
 	struct drm_gem_object *vm_root = bo->vm_root;
 
+	if (drm_gem_is_imported(obj)) {
+		drm_dev_get(obj->dev);
+		INIT_WORK(&bo->free_work, npu_bo_free_import);
+		queue_work(npu_import_wq, &bo->free_work);
+		return;
+	}
 	if (bo->client)
 		npu_client_uncharge(bo->client, obj->size);
 	npu_bo_untrack(bo);
-	if (drm_gem_is_imported(obj))
-		drm_prime_gem_destroy(obj, NULL);
 	npu_bo_put_pages(bo);
 	kfree(bo->label);
 	drm_gem_object_release(obj);
@@ -306,8 +325,9 @@ static vm_fault_t npu_bo_fault(struct npu_bo *bo, struct vm_fault *vmf)
 	if (page >= bo->base.size >> PAGE_SHIFT)
 		return VM_FAULT_SIGBUS;
 	ret = npu_bo_get_pages(bo);
+	/* Not VM_FAULT_OOM, which faults again for ever: nobody is killed for a buffer. */
 	if (ret)
-		return vmf_error(ret);
+		return VM_FAULT_SIGBUS;
 	return vmf_insert_pfn(vmf->vma, vmf->address, page_to_pfn(bo->pages[page]));
 }
 
@@ -426,6 +446,8 @@ struct drm_gem_object *npu_gem_prime_import(struct drm_device *drm, struct dma_b
 	struct drm_gem_object *obj;
 	int idx;
 
+	/* Exporters need not bear a mapping that is about to end beside a new one. */
+	flush_workqueue(npu_import_wq);
 	if (!npu_dev_enter(npu, &idx))
 		return ERR_PTR(-ENODEV);
 	obj = drm_gem_prime_import(drm, dma_buf);
@@ -481,16 +503,31 @@ static struct npu_bo *npu_bo_create_charged(struct npu_device *npu, struct npu_c
 	return bo;
 }
 
-static int npu_bo_populate_unlocked(struct npu_bo *bo)
+/*
+ * The pages are got with a reservation that nobody else needs; pinned, because the
+ * shrinker must not see that change.
+ */
+static int npu_bo_populate_new(struct npu_bo *bo, struct npu_vm *vm, u32 vm_id)
 {
 	int ret;
 
 	ret = dma_resv_lock_interruptible(bo->base.resv, NULL);
 	if (ret)
 		return ret;
+	bo->pins = 1;
 	ret = npu_bo_populate(bo);
 	dma_resv_unlock(bo->base.resv);
-	return ret;
+	if (ret)
+		return ret;
+
+	if (vm)
+		npu_bo_make_private(bo, vm, vm_id);
+	ret = dma_resv_lock_interruptible(bo->base.resv, NULL);
+	if (ret)
+		return ret;
+	npu_bo_unpin(bo);
+	dma_resv_unlock(bo->base.resv);
+	return 0;
 }
 
 static int npu_bo_create(struct npu_device *npu, struct drm_file *file,
@@ -505,10 +542,7 @@ static int npu_bo_create(struct npu_device *npu, struct drm_file *file,
 		return PTR_ERR(bo);
 
 	bo->flags = args->flags;
-	if (vm)
-		npu_bo_make_private(bo, vm, args->vm_id);
-
-	ret = npu_bo_populate_unlocked(bo);
+	ret = npu_bo_populate_new(bo, vm, args->vm_id);
 	if (!ret)
 		ret = drm_gem_handle_create(file, &bo->base, &handle);
 	/* Arguments are copied back after an error too: change nothing then. */

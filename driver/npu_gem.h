@@ -27,6 +27,7 @@ struct npu_client;
  * @need_sync: CPU and device see the memory only after DRM_IOCTL_NPU_BO_SYNC
  * @dontneed: may be purged
  * @purged: the content is lost, for ever
+ * @free_work: the end of an imported one
  */
 struct npu_bo {
 	struct drm_gem_object base;
@@ -43,6 +44,7 @@ struct npu_bo {
 	bool need_sync;
 	bool dontneed;
 	bool purged;
+	struct work_struct free_work;
 };
 
 static inline struct npu_bo *to_npu_bo(struct drm_gem_object *obj)

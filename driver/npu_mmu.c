@@ -195,6 +195,9 @@ void npu_pt_pool_fini(struct npu_pt *pt, struct npu_pt_pool *pool)
 {
 	struct npu_pt_table *table, *next;
 
+	/* Of a device that may still walk them nothing is freed. */
+	if (pt->npu->unsafe)
+		return;
 	list_splice_init(&pool->leaf, &pool->garbage);
 	list_splice_init(&pool->inner, &pool->garbage);
 	list_for_each_entry_safe(table, next, &pool->garbage, node)

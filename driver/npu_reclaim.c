@@ -68,7 +68,8 @@ void npu_bo_update_lru(struct npu_bo *bo)
 
 /* ---- Giving back ---------------------------------------------------------------- */
 
-static void npu_bo_unmap_device(struct npu_bo *bo)
+/* Returns false if the device may use the pages for ever. */
+static bool npu_bo_unmap_device(struct npu_bo *bo)
 {
 	struct npu_device *npu = to_npu_device(bo->base.dev);
 	struct drm_gpuvm_bo *vm_bo;
@@ -76,8 +77,12 @@ static void npu_bo_unmap_device(struct npu_bo *bo)
 	/* They are added and removed with the reservation locked. */
 	drm_gem_for_each_gpuvm_bo(vm_bo, &bo->base)
 		npu_vm_bo_evict(vm_bo);
+	/* It may have been given up just now. */
+	if (npu->unsafe)
+		return false;
 	scoped_guard(mutex, &npu->objects.lock)
 		npu_bo_unmap_dma(bo);
+	return true;
 }
 
 static bool npu_bo_has_dma(struct npu_bo *bo)
@@ -93,13 +98,16 @@ static bool npu_bo_give_back(struct npu_bo *bo)
 {
 	struct drm_gem_object *obj = &bo->base;
 	struct drm_device *drm = obj->dev;
+	bool unmapped;
 	int idx;
 
 	if (bo->pins || !dma_resv_test_signaled(obj->resv, DMA_RESV_USAGE_BOOKKEEP))
 		return false;
 	if (npu_dev_enter(to_npu_device(drm), &idx)) {
-		npu_bo_unmap_device(bo);
+		unmapped = npu_bo_unmap_device(bo);
 		drm_dev_exit(idx);
+		if (!unmapped)
+			return false;
 	} else if (npu_bo_has_dma(bo)) {
 		/* Removal is about to end that, or nobody ever will. */
 		return false;

@@ -8,6 +8,7 @@
  * cannot fail. A wait whose fence ends with an error does not stop who waits.
  */
 #include <linux/dma-fence-chain.h>
+#include <linux/dma-fence-unwrap.h>
 #include <linux/slab.h>
 
 #include <drm/drm_syncobj.h>
@@ -101,6 +102,19 @@ int npu_syncs_lookup(struct npu_syncs *syncs, struct drm_file *file,
 	return ret;
 }
 
+/* A point of a timeline is a chain, whose links have contexts of their own. */
+static bool npu_fence_is_of(struct dma_fence *fence, u64 context)
+{
+	struct dma_fence_unwrap iter;
+	struct dma_fence *f;
+
+	dma_fence_unwrap_for_each(f, &iter, fence) {
+		if (f->context != context)
+			return false;
+	}
+	return true;
+}
+
 /**
  * npu_syncs_add_dependencies() - let a job wait
  * @syncs: for what
@@ -119,7 +133,7 @@ int npu_syncs_add_dependencies(struct npu_syncs *syncs, struct drm_sched_job *jo
 	for (i = 0; i < syncs->count; i++) {
 		sync = &syncs->sync[i];
 		fence = sync->fence;
-		if (!fence || fence->context == context)
+		if (!fence || npu_fence_is_of(fence, context))
 			continue;
 		/* Takes over the reference, also when it fails. */
 		sync->fence = NULL;

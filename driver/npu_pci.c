@@ -8,6 +8,7 @@
 #include <linux/io.h>
 #include <linux/module.h>
 #include <linux/pci.h>
+#include <linux/pm_runtime.h>
 
 #include "npu_device.h"
 #include "npu_drv.h"
@@ -55,13 +56,22 @@ static void npu_pci_doorbell(void *priv, u32 slot, u32 value)
 
 static int npu_pci_map(struct npu_pci *pci, struct pci_dev *pdev)
 {
+	u32 slots;
+
 	if (pci_resource_len(pdev, NPU_PCI_REGISTERS) < NPU_REG_SPACE)
 		return -ENODEV;
 	pci->registers = pcim_iomap_region(pdev, NPU_PCI_REGISTERS, "npu registers");
 	if (IS_ERR(pci->registers))
 		return PTR_ERR(pci->registers);
 	pci->doorbells = pcim_iomap_region(pdev, NPU_PCI_DOORBELLS, "npu doorbells");
-	return PTR_ERR_OR_ZERO(pci->doorbells);
+	if (IS_ERR(pci->doorbells))
+		return PTR_ERR(pci->doorbells);
+	/* Each slot that the registers speak of has a doorbell. */
+	slots = readl(pci->registers + NPU_REG_SLOTS);
+	if (slots > NPU_MAX_SLOTS ||
+	    pci_resource_len(pdev, NPU_PCI_DOORBELLS) < NPU_DOORBELL(slots))
+		return -ENODEV;
+	return 0;
 }
 
 static int npu_pci_get_irqs(struct npu_pci *pci, struct pci_dev *pdev)
@@ -105,13 +115,18 @@ static int npu_pci_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	if (ret)
 		return ret;
 	ret = npu_device_probe(&pci->bus);
-	if (ret)
+	if (ret) {
 		pci_free_irq_vectors(pdev);
-	return ret;
+		return ret;
+	}
+	/* PCI forbids it until somebody says otherwise. */
+	pm_runtime_allow(&pdev->dev);
+	return 0;
 }
 
 static void npu_pci_remove(struct pci_dev *pdev)
 {
+	pm_runtime_forbid(&pdev->dev);
 	npu_device_remove(&pdev->dev);
 	pci_free_irq_vectors(pdev);
 }

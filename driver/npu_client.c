@@ -2,8 +2,9 @@
 /**
  * DOC: Limits of a client
  *
- * Each open() of the accel node is a client with limits, so that one process
- * cannot take all that the device or the machine has. Their defaults are module
+ * Each open() of the accel node is a client with limits, so that a program that runs wild
+ * does not take all that the device or the machine has; who may open the node many times
+ * may. Their defaults are module
  * parameters; a change holds for what is created after it, and 0 means as many as
  * there can be:
  *
@@ -19,10 +20,11 @@
  * the exporter's and cost nothing. Address spaces and queues are limited by their
  * ids: -ENOSPC.
  *
- * Beside that, the memory cgroup of the creator pays for the pages of buffers,
- * which are allocated nowhere but in its ioctls, and for page tables, queues and
- * jobs (GFP_KERNEL_ACCOUNT). A buffer that goes over the limit of the cgroup is
- * refused with -ENOMEM; nobody is killed for it.
+ * Beside that, the memory cgroup of the creator pays for the pages of buffers, which
+ * are allocated in its BO_CREATE, and for page tables, queues and jobs
+ * (GFP_KERNEL_ACCOUNT). A buffer that goes over the limit of the cgroup is refused with
+ * -ENOMEM; nobody is killed for it. What comes back after an eviction is charged to
+ * who makes it come back (npu_reclaim.c).
  */
 #include <linux/mm.h>
 #include <linux/moduleparam.h>

@@ -38,7 +38,8 @@
  * [ring]          sequence, stream_va, stream_size, bases_va, bases, flags of each job
  *                 that was not complete
  * [vm]            va, size, offset in the buffer, ``r`` or ``rw``, label, of each mapping;
- *                 user memory has its address as offset, and no label;
+ *                 user memory has its address as offset. Before the label stands
+ *                 ``(user memory)`` or ``(imported)`` if it is that;
  *                 ``busy`` if the lock was taken, ``more N`` if there was no room
  * [bases]         of the job to blame: bytes, as in [stream]
  * [stream]        ``va``, ``size``; then lines of offset, colon, bytes in hexadecimal: up to

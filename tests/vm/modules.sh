@@ -30,6 +30,6 @@ done
 find "$dir" -xtype l -delete
 
 enter "$root"
-"${inside[@]}" make -s -C "$headers" M="$dir" $arch CONFIG_DEBUG_INFO_BTF_MODULES= \
+"${inside[@]}" make -s -C "$headers" M="$dir" $arch CONFIG_DEBUG_INFO_BTF_MODULES= NPU_KUNIT=y \
 	${MODULE_FLAGS:-} -j"$(nproc)" modules >&2
 echo "$dir"

@@ -308,21 +308,52 @@ NPU_API int npu_device_time(struct npu_device *dev, struct drm_npu_time_info *ti
 	return npu_ioctl(dev, DRM_IOCTL_NPU_DEV_QUERY, &query);
 }
 
-NPU_API int npu_device_event(struct npu_device *dev, struct drm_npu_event_fault *event)
+/* Reads what there is; it comes in whole events. */
+static int read_events(struct npu_device *dev)
 {
 	ssize_t n;
 
-	/* The room is for one event: what is not a fault is passed over. */
 	do {
-		do {
-			n = read(dev->fd, event, sizeof(*event));
-		} while (n < 0 && errno == EINTR);
-		if (n < 0)
-			return -errno;
-		if ((size_t)n < sizeof(event->base))
-			return -EAGAIN;
-	} while (event->base.type != DRM_NPU_EVENT_FAULT || (size_t)n < sizeof(*event));
-	return 0;
+		n = read(dev->fd, dev->events, sizeof(dev->events));
+	} while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return -errno;
+	dev->event_at = 0;
+	dev->event_end = (size_t)n;
+	return n ? 0 : -EAGAIN;
+}
+
+/* Takes the next event of those read; returns whether it is a fault. */
+static bool next_event(struct npu_device *dev, struct drm_npu_event_fault *event)
+{
+	const char *at = dev->events + dev->event_at;
+	struct drm_event base;
+
+	memcpy(&base, at, sizeof(base));
+	dev->event_at += base.length;
+	if (base.length < sizeof(base) || dev->event_at > dev->event_end)
+		dev->event_at = dev->event_end;
+	if (base.type != DRM_NPU_EVENT_FAULT || base.length < sizeof(*event))
+		return false;
+	/* A newer kernel may tell more. */
+	memcpy(event, at, sizeof(*event));
+	return true;
+}
+
+NPU_API int npu_device_event(struct npu_device *dev, struct drm_npu_event_fault *event)
+{
+	bool found = false;
+	int ret = 0;
+
+	pthread_mutex_lock(&dev->lock);
+	while (!ret && !found) {
+		if (dev->event_at == dev->event_end)
+			ret = read_events(dev);
+		if (!ret)
+			found = next_event(dev, event);
+	}
+	pthread_mutex_unlock(&dev->lock);
+	return ret;
 }
 
 int npu_syncobj_get(struct npu_device *dev, uint32_t *handle)

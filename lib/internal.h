@@ -45,6 +45,8 @@ struct npu_device {
 	struct npu_bo *bos;	/* all, because a GEM handle may have to be found again */
 	uint32_t syncobjs[NPU_SYNCOBJ_POOL];	/* unused, kept for the next fences */
 	unsigned int nsyncobjs;
+	size_t event_at, event_end;	/* of @events: read, but not handed out */
+	char events[4096];
 };
 
 static inline struct npu_device *npu_device_get(struct npu_device *dev)

@@ -146,7 +146,8 @@ int npu_device_time(struct npu_device *dev, struct drm_npu_time_info *time);
  * @dev: device; npu_device_fd() is readable (poll, epoll) when it has
  * @event: out: which (npu_queue_id()) and why
  *
- * Never waits. Each ban is told once, to one caller. Queues that are made while
+ * Never waits. Each ban is told once, to one caller. There may be several: call it until it
+ * returns -EAGAIN, then poll. Queues that are made while
  * DRM_NPU_EVENTS_MAX events are unread tell nothing.
  *
  * Return: 0; -EAGAIN: no queue has; errno of read(2).

@@ -415,7 +415,8 @@ ssize_t __wrap_read(int fd, void *buf, size_t size)
 		return answer(kernel.read);
 	if (length > size)
 		return 0;
-	memcpy(buf, &kernel.event, length);
+	memset(buf, 0, length);
+	memcpy(buf, &kernel.event, length < sizeof(kernel.event) ? length : sizeof(kernel.event));
 	kernel.event.base.length = 0;
 	return (ssize_t)length;
 }

@@ -92,8 +92,14 @@ static void test_events(void)
 	kernel.event.base.type = DRM_NPU_EVENT_FAULT + 1;
 	kernel.event.base.length = 16;
 	ok(npu_device_event(dev, &event) == -EAGAIN, "an event of another type");
-	kernel.event.base.length = sizeof(event) + 8;
-	ok(npu_device_event(dev, &event) == -EAGAIN, "a larger event");
+	kernel.event.base.length = 128;
+	ok(npu_device_event(dev, &event) == -EAGAIN, "a large one of another type");
+	kernel.event.base.type = DRM_NPU_EVENT_FAULT;
+	kernel.event.base.length = 128;
+	kernel.event.queue_id = 77;
+	ok(!npu_device_event(dev, &event) && event.queue_id == 77, "one that has grown");
+	kernel.event.base.length = 16;
+	ok(npu_device_event(dev, &event) == -EAGAIN, "one that is too small");
 	kernel.event.base.length = 0;
 	kernel.read = EIO;
 	ok(npu_device_event(dev, &event) == -EIO, "a read that fails");

@@ -18,10 +18,10 @@ static const struct {
 	double scale;	/* file times scale is in the unit */
 } values[] = {
 	{ "npu_current_frequency_mhz", "current_frequency_mhz", "clock now", "MHz", 1 },
-	{ "npu_busy_time_us", "busy_time_us", "busy", "s", 1e-6 },
-	{ "npu_memory_utilization", "memory_bytes", "memory", "MiB", 1. / 1048576 },
-	{ "hwmon/temp1_input", "temperature_mc", "temperature", "C", 1e-3 },
-	{ "hwmon/power1_input", "power_uw", "power", "W", 1e-6 },
+	{ "npu_busy_time_us", "busy_time_us", "busy", "s", 0.000001 },
+	{ "npu_memory_utilization", "memory_bytes", "memory", "MiB", 1.0 / 1048576 },
+	{ "hwmon/temp1_input", "temperature_mc", "temperature", "C", 0.001 },
+	{ "hwmon/power1_input", "power_uw", "power", "W", 0.000001 },
 };
 
 #define NVALUES (sizeof(values) / sizeof(values[0]))

@@ -180,7 +180,7 @@ static void parse_fdinfo(struct look *look, FILE *file, long pid, const char *no
 static void look_at_file(struct look *look, long pid, const char *fd, const dev_t *only)
 {
 	char path[96], node[64];
-	struct stat st;
+	struct stat st = { 0 };
 	ssize_t n;
 	FILE *file;
 
@@ -337,7 +337,7 @@ int cmd_top(const struct options *opt)
 	};
 	bool once = opt->once || opt->json, screen = !once && isatty(STDOUT_FILENO);
 	struct look before = { 0 }, look = { 0 };
-	dev_t rdev;
+	dev_t rdev = 0;
 	int ret;
 
 	if (opt->nargs)

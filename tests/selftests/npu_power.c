@@ -107,13 +107,12 @@ TEST_F(power, off_after_the_delay)
 	int64_t start;
 
 	ASSERT_OFF();
-	ASSERT_EQ(power_write(self->device, "power/autosuspend_delay_ms", "300"), 0);
+	ASSERT_EQ(power_write(self->device, "power/autosuspend_delay_ms", "1000"), 0);
+	start = now_ns();
 	ASSERT_EQ(submit_one(self->fd, self->ctx.queue, empty_job(), self->ctx.syncobj), 0);
 	ASSERT_EQ(job_result(self->fd, self->ctx.syncobj), 1);
-	start = now_ns();
-	EXPECT_ON();
 	EXPECT_OFF();
-	EXPECT_GT(now_ns() - start, SECOND / 20);
+	EXPECT_GE(now_ns() - start, SECOND);
 }
 
 TEST_F(power, a_job_switches_it_on)
@@ -143,11 +142,12 @@ TEST_F(power, off_and_on_many_times)
 TEST_F(power, on_while_a_job_runs)
 {
 	ASSERT_OFF();
-	ASSERT_EQ(submit_one(self->fd, self->ctx.queue, work_job_for(&self->ctx, 300),
+	ASSERT_EQ(submit_one(self->fd, self->ctx.queue, work_job(&self->ctx, WORK_LONG),
 			     self->ctx.syncobj), 0);
 	sleep_ms(50);
 	EXPECT_ON();
-	EXPECT_EQ(job_result(self->fd, self->ctx.syncobj), 1);
+	EXPECT_EQ(queue_destroy(self->fd, self->ctx.queue), 0);
+	EXPECT_EQ(job_result(self->fd, self->ctx.syncobj), -ECANCELED);
 	EXPECT_OFF();
 }
 
@@ -316,11 +316,11 @@ TEST_F(power, off_after_a_hang)
 
 TEST_F(power, off_after_jobs_that_were_cancelled)
 {
+	struct drm_npu_job job = work_job(&self->ctx, 50);
 	int i;
 
 	for (i = 0; i < 100; i++)
-		ASSERT_EQ(submit_one(self->fd, self->ctx.queue, work_job(&self->ctx, 50),
-				     self->ctx.syncobj), 0);
+		ASSERT_EQ(submit_one(self->fd, self->ctx.queue, job, self->ctx.syncobj), 0);
 	EXPECT_EQ(queue_destroy(self->fd, self->ctx.queue), 0);
 	EXPECT_EQ(job_result(self->fd, self->ctx.syncobj), -ECANCELED);
 	EXPECT_OFF();
@@ -424,11 +424,6 @@ static int system_sleep(const char *test, const char *state)
 	return ret;
 }
 
-#define SKIP_UNLESS(state) do {						\
-	if (!system_can(state))						\
-		SKIP(return, "this kernel cannot test '%s'", state);	\
-} while (0)
-
 FIXTURE(sleep)
 {
 	struct emu emu;
@@ -472,7 +467,8 @@ FIXTURE_TEARDOWN(sleep)
 
 TEST_F(sleep, without_jobs)
 {
-	SKIP_UNLESS(variant->state);
+	if (!system_can(variant->state))
+		SKIP(return, "this kernel cannot test '%s'", variant->state);
 	ASSERT_EQ(system_sleep(variant->test, variant->state), 0);
 	EXPECT_EQ(copy(&self->ctx, 0, 64, 64), 1);
 	EXPECT_OFF();
@@ -489,7 +485,8 @@ TEST_F(sleep, jobs_in_flight_go_on)
 	uint32_t more = syncobj_create(self->fd);
 	int i;
 
-	SKIP_UNLESS(variant->state);
+	if (!system_can(variant->state))
+		SKIP(return, "this kernel cannot test '%s'", variant->state);
 	memset(data, 0, 128);
 	ASSERT_EQ(submit_one(self->fd, self->ctx.queue, work_job_for(&self->ctx, 1500),
 			     self->ctx.syncobj), 0);
@@ -511,7 +508,8 @@ TEST_F(sleep, many_queues_in_flight)
 	struct ctx ctx[8];
 	int i;
 
-	SKIP_UNLESS(variant->state);
+	if (!system_can(variant->state))
+		SKIP(return, "this kernel cannot test '%s'", variant->state);
 	for (i = 0; i < 8; i++) {
 		ASSERT_EQ(ctx_init(&ctx[i], self->fd), 0);
 		ASSERT_EQ(submit_one(self->fd, ctx[i].queue, work_job_for(&ctx[i], 200),
@@ -529,7 +527,8 @@ TEST_F(sleep, a_hung_job_is_cancelled)
 	struct drm_npu_queue_get_state state;
 	struct ctx ctx;
 
-	SKIP_UNLESS(variant->state);
+	if (!system_can(variant->state))
+		SKIP(return, "this kernel cannot test '%s'", variant->state);
 	ASSERT_EQ(ctx_init_full(&ctx, self->fd, DRM_NPU_PRIORITY_NORMAL, 60000), 0);
 	ASSERT_EQ(emu_write(&self->emu, "faults/hang", "1"), 0);
 	ASSERT_EQ(submit_one(self->fd, ctx.queue, work_job(&ctx, 1), ctx.syncobj), 0);
@@ -546,7 +545,8 @@ TEST_F(sleep, again_and_again)
 {
 	int i;
 
-	SKIP_UNLESS(variant->state);
+	if (!system_can(variant->state))
+		SKIP(return, "this kernel cannot test '%s'", variant->state);
 	for (i = 0; i < 3; i++) {
 		ASSERT_EQ(submit_one(self->fd, self->ctx.queue, work_job_for(&self->ctx, 300),
 				     self->ctx.syncobj), 0);

@@ -112,8 +112,11 @@ boot_qemu() {
 
 # Kernel and processes take turns; on two processors they would wake each other
 # all the time.
+# The last one that we may use.
+last_cpu() { taskset -cp $$ | sed 's/.*[-:, ]//'; }
+
 boot_uml() {
-	local uml=(taskset -c "$(($(nproc) - 1))" "$image" "mem=${memory}M"
+	local uml=(taskset -c "$(last_cpu)" "$image" "mem=${memory}M"
 		"initrd=$work/initrd" "uml_dir=$work" umid=vm con0=null,fd:5 con=null
 		ssl2=null,fd:6 ssl=null $base $append)
 	[ -z "${NPU_SHARE:-}" ] || uml+=("npu.share=$NPU_SHARE")

@@ -17,8 +17,8 @@
  *
  * Memory and number of buffers are charged to the client that creates the buffer,
  * until the buffer is freed, whoever holds it then: -EDQUOT. Imported buffers are
- * the exporter's and cost nothing. Address spaces and queues are limited by their
- * ids: -ENOSPC.
+ * the exporter's and cost nothing. Address spaces and queues count until their ids end:
+ * -ENOSPC.
  *
  * Beside that, the memory cgroup of the creator pays for the pages of buffers, which
  * are allocated in its BO_CREATE, and for page tables, queues and jobs
@@ -121,23 +121,59 @@ void npu_client_uncharge(struct npu_client *client, u64 bytes)
 	npu_client_put(client);
 }
 
-static struct xa_limit npu_client_ids(u32 max)
+static int npu_client_take(struct npu_client *client, u32 *count, u32 max)
 {
-	return XA_LIMIT(1, max && max < S32_MAX ? max : S32_MAX);
+	guard(spinlock)(&client->lock);
+
+	if (max && *count >= max)
+		return -ENOSPC;
+	++*count;
+	return 0;
+}
+
+static void npu_client_give(struct npu_client *client, u32 *count)
+{
+	guard(spinlock)(&client->lock);
+
+	--*count;
 }
 
 /**
- * npu_client_vm_ids() - the ids that address spaces of a file may have
+ * npu_client_take_vm() - account for a new address space
+ * @client: who creates it
+ *
+ * Return: 0 or -ENOSPC.
  */
-struct xa_limit npu_client_vm_ids(void)
+int npu_client_take_vm(struct npu_client *client)
 {
-	return npu_client_ids(READ_ONCE(client_vms));
+	return npu_client_take(client, &client->vms, READ_ONCE(client_vms));
 }
 
 /**
- * npu_client_queue_ids() - the ids that queues of a file may have
+ * npu_client_give_vm() - counterpart of npu_client_take_vm()
+ * @client: likewise
  */
-struct xa_limit npu_client_queue_ids(void)
+void npu_client_give_vm(struct npu_client *client)
 {
-	return npu_client_ids(READ_ONCE(client_queues));
+	npu_client_give(client, &client->vms);
+}
+
+/**
+ * npu_client_take_queue() - account for a new queue
+ * @client: who creates it
+ *
+ * Return: 0 or -ENOSPC.
+ */
+int npu_client_take_queue(struct npu_client *client)
+{
+	return npu_client_take(client, &client->queues, READ_ONCE(client_queues));
+}
+
+/**
+ * npu_client_give_queue() - counterpart of npu_client_take_queue()
+ * @client: likewise
+ */
+void npu_client_give_queue(struct npu_client *client)
+{
+	npu_client_give(client, &client->queues);
 }

@@ -17,13 +17,17 @@ struct npu_vm;
 /**
  * struct npu_file - one open() of the accel node
  * @vms: struct npu_vm by id, holding references
+ * @next_vm: no id is used twice, unless there were 2^31 of them
  * @queues: struct npu_queue by id, holding references
+ * @next_queue: likewise
  * @usage: what they have used, a reference
  * @client: pays for buffers; a reference
  */
 struct npu_file {
 	struct xarray vms;
+	u32 next_vm;
 	struct xarray queues;
+	u32 next_queue;
 	struct npu_usage *usage;
 	struct npu_client *client;
 };

@@ -789,13 +789,18 @@ static int npu_queue_add_notify(struct npu_queue *queue, struct drm_file *file, 
 /* Gives a queue its number in a file; takes over the reference also when it fails. */
 static int npu_queue_publish(struct npu_queue *queue, struct drm_file *file, u32 flags, u32 *id)
 {
-	struct xarray *queues = &to_npu_file(file)->queues;
+	struct npu_file *nf = to_npu_file(file);
+	struct xarray *queues = &nf->queues;
 	int ret;
 
-	/* Reserves the number, which the event needs. */
-	ret = xa_alloc(queues, id, NULL, npu_client_queue_ids(), GFP_KERNEL_ACCOUNT);
+	ret = npu_client_take_queue(nf->client);
 	if (ret)
 		goto err_close;
+	/* Reserves the number, which the event needs; 1 says that they begin anew. */
+	ret = xa_alloc_cyclic(queues, id, NULL, xa_limit_31b, &nf->next_queue, GFP_KERNEL_ACCOUNT);
+	if (ret < 0)
+		goto err_client;
+	ret = 0;
 	if (flags & DRM_NPU_QUEUE_EVENT)
 		ret = npu_queue_add_notify(queue, file, *id);
 	if (ret)
@@ -805,6 +810,8 @@ static int npu_queue_publish(struct npu_queue *queue, struct drm_file *file, u32
 
 err_id:
 	xa_erase(queues, *id);
+err_client:
+	npu_client_give_queue(nf->client);
 err_close:
 	npu_queue_close(queue);
 	return ret == -EBUSY ? -ENOSPC : ret;
@@ -862,6 +869,7 @@ int npu_queue_destroy_ioctl(struct drm_device *drm, void *data, struct drm_file 
 	xa_unlock(queues);
 	if (!queue)
 		return -ENOENT;
+	npu_client_give_queue(to_npu_file(file)->client);
 	npu_queue_close(queue);
 	return 0;
 }

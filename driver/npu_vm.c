@@ -287,6 +287,7 @@ size_t npu_vm_copy(struct npu_vm *vm, u64 va, void *to, size_t size)
 int npu_vm_create_ioctl(struct drm_device *drm, void *data, struct drm_file *file)
 {
 	struct npu_device *npu = to_npu_device(drm);
+	struct npu_file *nf = to_npu_file(file);
 	struct drm_npu_vm_create *args = data;
 	struct npu_vm *vm;
 	int ret, idx;
@@ -294,34 +295,45 @@ int npu_vm_create_ioctl(struct drm_device *drm, void *data, struct drm_file *fil
 
 	if (args->flags || args->vm_id)
 		return -EINVAL;
+	ret = npu_client_take_vm(nf->client);
+	if (ret)
+		return ret;
 
-	if (!npu_dev_enter(npu, &idx))
-		return -ENODEV;
-	vm = npu_vm_create(npu);
-	drm_dev_exit(idx);
-	if (IS_ERR(vm))
-		return PTR_ERR(vm);
-
-	ret = xa_alloc(&to_npu_file(file)->vms, &id, vm, npu_client_vm_ids(), GFP_KERNEL_ACCOUNT);
-	if (ret) {
-		npu_vm_put(vm);
-		return ret == -EBUSY ? -ENOSPC : ret;
+	vm = ERR_PTR(-ENODEV);
+	if (npu_dev_enter(npu, &idx)) {
+		vm = npu_vm_create(npu);
+		drm_dev_exit(idx);
 	}
+	ret = PTR_ERR_OR_ZERO(vm);
+	if (ret)
+		goto err_client;
+	/* 1 says that the numbers begin anew. */
+	ret = xa_alloc_cyclic(&nf->vms, &id, vm, xa_limit_31b, &nf->next_vm, GFP_KERNEL_ACCOUNT);
+	if (ret < 0)
+		goto err_vm;
 	args->vm_id = id;
 	return 0;
+
+err_vm:
+	npu_vm_put(vm);
+err_client:
+	npu_client_give_vm(nf->client);
+	return ret == -EBUSY ? -ENOSPC : ret;
 }
 
 int npu_vm_destroy_ioctl(struct drm_device *drm, void *data, struct drm_file *file)
 {
+	struct npu_file *nf = to_npu_file(file);
 	struct drm_npu_vm_destroy *args = data;
 	struct npu_vm *vm;
 
 	if (args->pad)
 		return -EINVAL;
 
-	vm = xa_erase(&to_npu_file(file)->vms, args->vm_id);
+	vm = xa_erase(&nf->vms, args->vm_id);
 	if (!vm)
 		return -ENOENT;
+	npu_client_give_vm(nf->client);
 	npu_vm_close(vm);
 	return 0;
 }

@@ -156,6 +156,19 @@ TEST_F(limits, queues)
 	EXPECT_EQ(queue_create_full(self->fd, vm, 0, 0, &queue[2]), 0);
 }
 
+TEST_F(limits, ids_are_not_used_twice)
+{
+	uint32_t vm = vm_create(self->fd), other, queue, next;
+
+	ASSERT_EQ(queue_create_full(self->fd, vm, 0, 0, &queue), 0);
+	ASSERT_EQ(queue_destroy(self->fd, queue), 0);
+	ASSERT_EQ(queue_create_full(self->fd, vm, 0, 0, &next), 0);
+	EXPECT_NE(next, queue);
+	ASSERT_EQ(vm_destroy(self->fd, vm), 0);
+	other = vm_create(self->fd);
+	EXPECT_NE(other, vm);
+}
+
 /* ---- Memory cgroups ------------------------------------------------------------------ */
 
 FIXTURE(cgroup)

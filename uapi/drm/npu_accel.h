@@ -54,7 +54,7 @@ enum drm_npu_ioctl_id {
  * @stride: bytes from one element to the next; at least the first version of
  *          the element, at most DRM_NPU_STRIDE_MAX, and a multiple of 8
  * @count: elements
- * @ptr: user pointer, 8-byte aligned; ignored if @count is zero
+ * @ptr: user pointer, 8-byte aligned; it and @stride are ignored if @count is zero
  */
 struct drm_npu_array {
 	__u32 stride;
@@ -294,7 +294,7 @@ struct drm_npu_bo_madvise {
 /**
  * struct drm_npu_vm_create - DRM_IOCTL_NPU_VM_CREATE
  * @flags: zero
- * @vm_id: out: never 0; valid for this file
+ * @vm_id: out: never 0; valid for this file, and not used a second time
  *
  * Errors: -ENOSPC: too many VMs, of this file or on the device.
  */
@@ -493,7 +493,7 @@ enum drm_npu_priority {
  * @priority: enum drm_npu_priority
  * @hang_timeout_ms: a job without progress for so long has hung; 0 = default,
  *                   at most DRM_NPU_HANG_TIMEOUT_MAX_MS
- * @queue_id: out: never 0; valid for this file
+ * @queue_id: out: never 0; valid for this file, and not used a second time
  * @pad: zero
  *
  * Errors: -ENOENT: no such VM. -EACCES: priority without CAP_SYS_NICE.

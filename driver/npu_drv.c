@@ -273,15 +273,15 @@ const struct drm_driver npu_drm_driver = {
 
 /* ---- Module ------------------------------------------------------------------------ */
 
-static void npu_destroy_wqs(void)
+static void npu_destroy_workqueues(void)
 {
-	struct workqueue_struct *wqs[] = { npu_close_wq, npu_import_wq, npu_release_wq };
+	struct workqueue_struct *all[] = { npu_close_wq, npu_import_wq, npu_release_wq };
 	unsigned int i;
 
 	/* In this order: the first feeds the last. */
-	for (i = 0; i < ARRAY_SIZE(wqs); i++) {
-		if (wqs[i])
-			destroy_workqueue(wqs[i]);
+	for (i = 0; i < ARRAY_SIZE(all); i++) {
+		if (all[i])
+			destroy_workqueue(all[i]);
 	}
 }
 
@@ -293,10 +293,10 @@ static int __init npu_init(void)
 	npu_import_wq = alloc_workqueue("npu-import", WQ_UNBOUND, 0);
 	npu_release_wq = alloc_workqueue("npu-release", WQ_UNBOUND, 0);
 	if (!npu_close_wq || !npu_import_wq || !npu_release_wq)
-		goto err_wqs;
+		goto err_workqueues;
 	ret = npu_platform_register();
 	if (ret)
-		goto err_wqs;
+		goto err_workqueues;
 	ret = npu_pci_register();
 	if (ret)
 		goto err_platform;
@@ -304,8 +304,8 @@ static int __init npu_init(void)
 
 err_platform:
 	npu_platform_unregister();
-err_wqs:
-	npu_destroy_wqs();
+err_workqueues:
+	npu_destroy_workqueues();
 	return ret;
 }
 
@@ -313,7 +313,7 @@ static void __exit npu_exit(void)
 {
 	npu_pci_unregister();
 	npu_platform_unregister();
-	npu_destroy_wqs();
+	npu_destroy_workqueues();
 	/* RCU callbacks of fences hold the module; those of xarrays do not. */
 	rcu_barrier();
 }

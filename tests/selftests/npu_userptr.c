@@ -628,7 +628,8 @@ static void *bind_badly(void *arg)
 	int i;
 
 	for (i = 0; i < 300; i++)
-		bad += bind_user_flags(ctx, DATA_VA + SIZE, (void *)(PAGE * 16), SIZE, 0) != -EFAULT;
+		bad += bind_user_flags(ctx, DATA_VA + SIZE, (void *)(PAGE * 16), SIZE,
+				       0) != -EFAULT;
 	return (void *)bad;
 }
 

@@ -923,7 +923,8 @@ static void slot_test_remove(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, fake_job_error(fake->job[i]), i == 1 ? -EIO : -ENODEV);
 	for (i = 0; i < fake->queues; i++)
 		KUNIT_EXPECT_NULL(test, fake->queue[i]->context);
-	KUNIT_EXPECT_EQ(test, fake->resets, 2);
+	/* At probe, and at removal before and after it has waited for all sections. */
+	KUNIT_EXPECT_EQ(test, fake->resets, 3);
 
 	/* Files that are still open close later. */
 	KUNIT_EXPECT_EQ(test, fake_job_error(fake_submit(fake, fake->queue[0])), -ENODEV);

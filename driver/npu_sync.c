@@ -109,8 +109,11 @@ static bool npu_fence_is_of(struct dma_fence *fence, u64 context)
 	struct dma_fence *f;
 
 	dma_fence_unwrap_for_each(f, &iter, fence) {
-		if (f->context != context)
+		if (f->context != context) {
+			/* Who goes on to the end has put it there. */
+			dma_fence_put(iter.chain);
 			return false;
+		}
 	}
 	return true;
 }

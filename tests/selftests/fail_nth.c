@@ -10,6 +10,8 @@
  * of objects must return to what they were. When a call no longer reaches its
  * n-th such place, it must have succeeded, and the next call is tried.
  */
+#include <setjmp.h>
+
 #include "npu_test.h"
 
 #define BIG	MIB
@@ -249,9 +251,17 @@ static int call_bo_mmap(struct state *s)
 	return 0;
 }
 
-/* A fault that fails is tried again, now without a failure. */
+static sigjmp_buf touch_failed;
+
+static void on_sigbus(int signal)
+{
+	siglongjmp(touch_failed, 1);
+}
+
 static int call_bo_touch(struct state *s)
 {
+	if (sigsetjmp(touch_failed, 1))
+		return -ENOMEM;
 	*(volatile char *)s->map = 1;
 	return 0;
 }
@@ -643,6 +653,7 @@ int main(int argc, char **argv)
 	unsigned int i;
 
 	ksft_print_header();
+	signal(SIGBUS, on_sigbus);
 	if (!fail_init())
 		ksft_exit_skip("this kernel has no fault injection\n");
 	if (swap_on())

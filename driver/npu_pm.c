@@ -51,7 +51,10 @@
  */
 int npu_pm_get(struct npu_device *npu)
 {
-	return pm_runtime_resume_and_get(npu->drm.dev);
+	int ret = pm_runtime_resume_and_get(npu->drm.dev);
+
+	/* Of a device that has been unbound it says that power management is off. */
+	return ret && npu_is_lost(npu) ? -ENODEV : ret;
 }
 
 /**

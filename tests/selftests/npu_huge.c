@@ -79,14 +79,6 @@ FIXTURE_TEARDOWN(huge)
 	EXPECT_EQ(emu_remove(&self->emu), 0);
 }
 
-static void fill(uint8_t *p, size_t size, uint32_t seed)
-{
-	size_t i;
-
-	for (i = 0; i < size; i++)
-		p[i] = (i * 2654435761u + seed) >> 24;
-}
-
 /* One job copies the first half to the second. */
 static bool copies(struct ctx *ctx, uint8_t *mem, uint64_t va, uint32_t seed)
 {
@@ -96,7 +88,7 @@ static bool copies(struct ctx *ctx, uint8_t *mem, uint64_t va, uint32_t seed)
 	ctx_bases(ctx)[2] = (struct npu_base) {
 		.va = va + SIZE / 2, .size = SIZE / 2, .flags = NPU_BASE_WRITE,
 	};
-	fill(mem, SIZE / 2, seed);
+	memory_fill(mem, SIZE / 2, seed);
 	memset(mem + SIZE / 2, 0, SIZE / 2);
 	stream_add_copy(header, 1, 0, 2, 0, SIZE / 2);
 	return stream_run(ctx, header, 3) == 1 && !memcmp(mem, mem + SIZE / 2, SIZE / 2);
@@ -148,7 +140,7 @@ TEST_F(huge, split_and_joined)
 				       PAGE, 7 * PAGE, 0), 0);
 		EXPECT_LEAVES(3, 512);
 		memset(map, 0x5a, BLOCK);
-		fill(self->mem, SIZE, i);
+		memory_fill(self->mem, SIZE, i);
 		EXPECT_FALSE(copies(&self->ctx, self->mem, DATA_VA, i));
 		EXPECT_EQ(memcmp(self->mem + SIZE / 2 + BLOCK + 5 * PAGE, map, PAGE), 0);
 		memcpy(self->mem + SIZE / 2 + BLOCK + 5 * PAGE, self->mem + BLOCK + 5 * PAGE, PAGE);
@@ -173,7 +165,7 @@ TEST_F(huge, split_and_joined_while_jobs_run)
 	for (n = 0; n < 10; n++)
 		stream_add_copy(header, 1, 0, 2, 0, SIZE / 2);
 	for (i = 0; i < 10; i++) {
-		fill(self->mem, SIZE / 2, 20 + i);
+		memory_fill(self->mem, SIZE / 2, 20 + i);
 		ASSERT_EQ(submit_one(self->fd, self->ctx.queue, stream_job(&self->ctx, header, 3),
 				     self->ctx.syncobj), 0);
 		/* The same over a part of itself, and over all: jobs see no difference. */

@@ -35,14 +35,6 @@ FIXTURE_TEARDOWN(prime)
 	EXPECT_EQ(emu_remove(&self->emu), 0);
 }
 
-static void fill(uint8_t *p, size_t size, uint32_t seed)
-{
-	size_t i;
-
-	for (i = 0; i < size; i++)
-		p[i] = (i * 2654435761u + seed) >> 24;
-}
-
 /* The CPU's accesses to a dma-buf. */
 static int access_begin(int dma_buf)
 {
@@ -82,7 +74,7 @@ static bool works_on(struct ctx *ctx, int dma_buf, uint8_t *map)
 		return false;
 	if (access_begin(dma_buf))
 		return false;
-	fill(map, HALF, dma_buf);
+	memory_fill(map, HALF, dma_buf);
 	memset(map + HALF, 0, HALF);
 	if (access_end(dma_buf) ||
 	    submit_one(ctx->fd, ctx->queue, copy_job(ctx), ctx->syncobj) ||
@@ -212,14 +204,14 @@ TEST_F(prime, two_npus_work_on_one_buffer)
 	ASSERT_EQ(vm_map_flags(self->fd, self->ctx.vm, bo, DATA_VA + HALF, HALF, 0, 0), 0);
 	for (i = 0; i < 5; i++) {
 		/* There by one, back by the other. */
-		fill(map, HALF, i);
+		memory_fill(map, HALF, i);
 		ASSERT_EQ(submit_one(other, ctx.queue, copy_job(&ctx), ctx.syncobj), 0);
 		ASSERT_EQ(job_result(other, ctx.syncobj), 1);
 		memset(map, 0, HALF);
 		ASSERT_EQ(submit_one(self->fd, self->ctx.queue, copy_job(&self->ctx),
 				     self->ctx.syncobj), 0);
 		ASSERT_EQ(job_result(self->fd, self->ctx.syncobj), 1);
-		fill(map + HALF, HALF, i);
+		memory_fill(map + HALF, HALF, i);
 		EXPECT_EQ(memcmp(map, map + HALF, HALF), 0);
 		drop_slab();
 	}
@@ -241,7 +233,7 @@ TEST_F(prime, the_exporter_is_unplugged)
 	close(dma_buf);
 	ASSERT_EQ(vm_map(other, ctx.vm, handle, DATA_VA, SIZE), 0);
 	ASSERT_EQ(emu_unplug(&self->emu), 0);
-	fill(map, HALF, 7);
+	memory_fill(map, HALF, 7);
 	ASSERT_EQ(submit_one(other, ctx.queue, copy_job(&ctx), ctx.syncobj), 0);
 	ASSERT_EQ(job_result(other, ctx.syncobj), 1);
 	EXPECT_EQ(memcmp(map, map + HALF, HALF), 0);
@@ -379,7 +371,7 @@ TEST_F(prime, a_fence_of_a_foreign_buffer)
 	ASSERT_EQ(submit(self->fd, self->ctx.queue, &job, 1, syncs, 2), 0);
 	EXPECT_EQ(syncobj_wait(self->fd, self->ctx.syncobj, SECOND / 20), -ETIME);
 	/* The "other driver" writes until it signals. */
-	fill(map, HALF, 9);
+	memory_fill(map, HALF, 9);
 	ASSERT_EQ(vgem_signal(vgem, fence), 0);
 	ASSERT_EQ(job_result(self->fd, self->ctx.syncobj), 1);
 	EXPECT_EQ(memcmp(map, map + HALF, HALF), 0);

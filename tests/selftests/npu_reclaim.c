@@ -68,25 +68,6 @@ static bool press_until(const struct emu *emu, const char *state)
 	return victim_is(emu, state);
 }
 
-static void fill(uint8_t *p, size_t size, uint32_t seed)
-{
-	size_t i;
-
-	for (i = 0; i < size; i++)
-		p[i] = (i * 2654435761u + seed) >> 24;
-}
-
-static bool filled(const uint8_t *p, size_t size, uint32_t seed)
-{
-	size_t i;
-
-	for (i = 0; i < size; i++) {
-		if (p[i] != (uint8_t)((i * 2654435761u + seed) >> 24))
-			return false;
-	}
-	return true;
-}
-
 /* Base 1 is the first, base 2 the second half of the victim. */
 static void add_bases(struct ctx *ctx)
 {
@@ -130,28 +111,28 @@ FIXTURE_TEARDOWN(reclaim)
 
 TEST_F(reclaim, the_cpu_finds_the_content_again)
 {
-	fill(self->mem, SIZE, 1);
+	memory_fill(self->mem, SIZE, 1);
 	ASSERT_TRUE(press_until(&self->emu, " evicted"));
-	EXPECT_TRUE(filled(self->mem, SIZE, 1));
+	EXPECT_TRUE(memory_filled(self->mem, SIZE, 1));
 	EXPECT_FALSE(victim_is(&self->emu, " evicted"));
 	/* And what it writes then as well. */
-	fill(self->mem, SIZE, 2);
+	memory_fill(self->mem, SIZE, 2);
 	ASSERT_TRUE(press_until(&self->emu, " evicted"));
-	EXPECT_TRUE(filled(self->mem, SIZE, 2));
+	EXPECT_TRUE(memory_filled(self->mem, SIZE, 2));
 }
 
 TEST_F(reclaim, the_device_finds_the_content_again)
 {
 	int restores = count_of(&self->emu, "restores: ");
 
-	fill(self->mem, SIZE / 2, 3);
+	memory_fill(self->mem, SIZE / 2, 3);
 	ASSERT_TRUE(press_until(&self->emu, " evicted"));
 	ASSERT_EQ(run_copy(&self->ctx), 1);
 	EXPECT_GT(count_of(&self->emu, "restores: "), restores);
 	/* What the device wrote survives like what the CPU wrote. */
 	ASSERT_TRUE(press_until(&self->emu, " evicted"));
-	EXPECT_TRUE(filled(self->mem, SIZE / 2, 3));
-	EXPECT_TRUE(filled(self->mem + SIZE / 2, SIZE / 2, 3));
+	EXPECT_TRUE(memory_filled(self->mem, SIZE / 2, 3));
+	EXPECT_TRUE(memory_filled(self->mem + SIZE / 2, SIZE / 2, 3));
 }
 
 TEST_F(reclaim, many_rounds)
@@ -159,11 +140,11 @@ TEST_F(reclaim, many_rounds)
 	int i;
 
 	for (i = 0; i < 20; i++) {
-		fill(self->mem, SIZE / 2, i);
+		memory_fill(self->mem, SIZE / 2, i);
 		ASSERT_TRUE(press_until(&self->emu, " evicted"));
 		ASSERT_EQ(run_copy(&self->ctx), 1);
 		ASSERT_TRUE(press_until(&self->emu, " evicted"));
-		ASSERT_TRUE(filled(self->mem + SIZE / 2, SIZE / 2, i));
+		ASSERT_TRUE(memory_filled(self->mem + SIZE / 2, SIZE / 2, i));
 	}
 }
 
@@ -207,13 +188,13 @@ TEST_F(reclaim, really_swapped_out)
 	mem = bo_map(self->fd, bo, size);
 	ASSERT_NE(mem, MAP_FAILED);
 	ASSERT_EQ(vm_map(self->fd, self->ctx.vm, bo, DATA_VA, SIZE), 0);
-	fill(mem, size, 20);
+	memory_fill(mem, size, 20);
 	before = swap_used();
 	ASSERT_TRUE(press_until(&self->emu, " evicted"));
 	write_file(GROUP "/memory.reclaim", "8M");
 	EXPECT_GT(swap_used(), before + 4096);
 	ASSERT_EQ(run_copy(&self->ctx), 1);
-	fill(self->mem, SIZE / 2, 20);
+	memory_fill(self->mem, SIZE / 2, 20);
 	EXPECT_EQ(memcmp(mem, self->mem, SIZE / 2), 0);
 	EXPECT_EQ(memcmp(mem + SIZE / 2, self->mem, SIZE / 2), 0);
 	ASSERT_TRUE(press_until(&self->emu, " evicted"));
@@ -232,7 +213,7 @@ TEST_F(reclaim, without_swap_only_purgeable_memory_goes)
 
 	ASSERT_EQ(swap_off(), 0);
 	evictions = count_of(&self->emu, "evictions: ");
-	fill(self->mem, SIZE, 4);
+	memory_fill(self->mem, SIZE, 4);
 	drop_slab();
 	EXPECT_EQ(count_of(&self->emu, "evictions: "), evictions);
 	ASSERT_EQ(madvise_bo(self->fd, self->bo, DRM_NPU_MADVISE_DONTNEED), 1);
@@ -246,11 +227,11 @@ TEST_F(reclaim, what_is_needed_is_never_purged)
 
 	ASSERT_EQ(madvise_bo(self->fd, self->bo, DRM_NPU_MADVISE_DONTNEED), 1);
 	ASSERT_EQ(madvise_bo(self->fd, self->bo, DRM_NPU_MADVISE_WILLNEED), 1);
-	fill(self->mem, SIZE, 5);
+	memory_fill(self->mem, SIZE, 5);
 	ASSERT_TRUE(press_until(&self->emu, " evicted"));
 	EXPECT_EQ(count_of(&self->emu, "purges: "), purges);
 	EXPECT_EQ(madvise_bo(self->fd, self->bo, DRM_NPU_MADVISE_WILLNEED), 1);
-	EXPECT_TRUE(filled(self->mem, SIZE, 5));
+	EXPECT_TRUE(memory_filled(self->mem, SIZE, 5));
 }
 
 TEST_F(reclaim, purged_content_does_not_come_back)
@@ -260,7 +241,7 @@ TEST_F(reclaim, purged_content_does_not_come_back)
 	uint32_t handle;
 	pid_t pid;
 
-	fill(self->mem, SIZE, 6);
+	memory_fill(self->mem, SIZE, 6);
 	ASSERT_EQ(madvise_bo(self->fd, self->bo, DRM_NPU_MADVISE_DONTNEED), 1);
 	ASSERT_TRUE(press_until(&self->emu, " purged"));
 	EXPECT_EQ(madvise_bo(self->fd, self->bo, DRM_NPU_MADVISE_WILLNEED), 0);
@@ -298,7 +279,7 @@ TEST_F(reclaim, purged_content_does_not_come_back)
 
 TEST_F(reclaim, purgeable_memory_of_an_evicted_buffer)
 {
-	fill(self->mem, SIZE, 7);
+	memory_fill(self->mem, SIZE, 7);
 	ASSERT_TRUE(press_until(&self->emu, " evicted"));
 	ASSERT_EQ(madvise_bo(self->fd, self->bo, DRM_NPU_MADVISE_DONTNEED), 1);
 	EXPECT_TRUE(press_until(&self->emu, " purged"));
@@ -314,7 +295,7 @@ TEST_F(reclaim, busy_buffers_stay)
 
 	if (gate_init(&gate, self->fd))
 		SKIP(return, "vgem is not loaded");
-	fill(self->mem, SIZE / 2, 8);
+	memory_fill(self->mem, SIZE / 2, 8);
 	add_bases(&self->ctx);
 	stream_add_copy(header, 1, 0, 2, 0, SIZE / 2);
 	job = stream_job(&self->ctx, header, 3);
@@ -328,7 +309,7 @@ TEST_F(reclaim, busy_buffers_stay)
 	EXPECT_FALSE(victim_is(&self->emu, " purged"));
 	ASSERT_EQ(gate_open(&gate), 0);
 	EXPECT_EQ(job_result(self->fd, self->ctx.syncobj), 1);
-	EXPECT_TRUE(filled(self->mem + SIZE / 2, SIZE / 2, 8));
+	EXPECT_TRUE(memory_filled(self->mem + SIZE / 2, SIZE / 2, 8));
 	EXPECT_TRUE(press_until(&self->emu, " purged"));
 	close(gate.vgem);
 }
@@ -343,12 +324,12 @@ TEST_F(reclaim, private_buffers_too)
 	ASSERT_EQ(label_bo(self->fd, handle, LABEL), 0);
 	mem = bo_map(self->fd, handle, SIZE);
 	ASSERT_NE(mem, MAP_FAILED);
-	fill(mem, SIZE / 2, 9);
+	memory_fill(mem, SIZE / 2, 9);
 	ASSERT_EQ(vm_map(self->fd, self->ctx.vm, handle, DATA_VA, SIZE), 0);
 	ASSERT_TRUE(press_until(&self->emu, " evicted"));
 	ASSERT_EQ(run_copy(&self->ctx), 1);
 	ASSERT_TRUE(press_until(&self->emu, " evicted"));
-	EXPECT_TRUE(filled(mem + SIZE / 2, SIZE / 2, 9));
+	EXPECT_TRUE(memory_filled(mem + SIZE / 2, SIZE / 2, 9));
 	/* Closed while it is away. */
 	ASSERT_TRUE(press_until(&self->emu, " evicted"));
 	munmap(mem, SIZE);
@@ -365,13 +346,13 @@ TEST_F(reclaim, a_buffer_in_two_address_spaces)
 			       DRM_NPU_VM_BIND_READONLY), 0);
 	ASSERT_EQ(vm_map_flags(self->fd, other.vm, self->bo, DATA_VA + SIZE / 2, SIZE / 2,
 			       SIZE / 2, 0), 0);
-	fill(self->mem, SIZE / 2, 10);
+	memory_fill(self->mem, SIZE / 2, 10);
 	ASSERT_TRUE(press_until(&self->emu, " evicted"));
 	ASSERT_EQ(run_copy(&other), 1);
-	EXPECT_TRUE(filled(self->mem + SIZE / 2, SIZE / 2, 10));
-	fill(self->mem, SIZE / 2, 11);
+	EXPECT_TRUE(memory_filled(self->mem + SIZE / 2, SIZE / 2, 10));
+	memory_fill(self->mem, SIZE / 2, 11);
 	ASSERT_EQ(run_copy(&self->ctx), 1);
-	EXPECT_TRUE(filled(self->mem + SIZE / 2, SIZE / 2, 11));
+	EXPECT_TRUE(memory_filled(self->mem + SIZE / 2, SIZE / 2, 11));
 	ASSERT_TRUE(press_until(&self->emu, " evicted"));
 	EXPECT_EQ(vm_destroy(self->fd, other.vm), 0);
 	EXPECT_EQ(run_copy(&self->ctx), 1);
@@ -389,7 +370,7 @@ TEST_F(reclaim, changes_of_what_is_evicted)
 {
 	uint32_t vm = self->ctx.vm;
 
-	fill(self->mem, SIZE, 12);
+	memory_fill(self->mem, SIZE, 12);
 	ASSERT_TRUE(press_until(&self->emu, " evicted"));
 	/* Cut out the middle and put it back, in parts, the other way round. */
 	ASSERT_EQ(vm_unmap(self->fd, vm, DATA_VA + PAGE, SIZE / 2 - 2 * PAGE), 0);
@@ -400,7 +381,7 @@ TEST_F(reclaim, changes_of_what_is_evicted)
 			       0), 0);
 	ASSERT_TRUE(press_until(&self->emu, " evicted"));
 	ASSERT_EQ(run_copy(&self->ctx), 1);
-	EXPECT_TRUE(filled(self->mem + SIZE / 2, SIZE / 2, 12));
+	EXPECT_TRUE(memory_filled(self->mem + SIZE / 2, SIZE / 2, 12));
 	/* What was unmapped while it was away does not come back. */
 	ASSERT_TRUE(press_until(&self->emu, " evicted"));
 	ASSERT_EQ(vm_unmap(self->fd, vm, DATA_VA, PAGE), 0);
@@ -417,7 +398,7 @@ TEST_F(reclaim, asynchronous_changes)
 	if (gate_init(&gate, self->fd))
 		SKIP(return, "vgem is not loaded");
 	ASSERT_EQ(vm_unmap(self->fd, self->ctx.vm, DATA_VA, SIZE), 0);
-	fill(self->mem, SIZE / 2, 13);
+	memory_fill(self->mem, SIZE / 2, 13);
 	syncs[0] = sync_wait(gate.syncobj, 0);
 	syncs[1] = sync_signal(self->ctx.syncobj, 0);
 	ASSERT_EQ(vm_bind_async(self->fd, self->ctx.vm, &op, 1, syncs, 2), 0);
@@ -429,7 +410,7 @@ TEST_F(reclaim, asynchronous_changes)
 	EXPECT_EQ(sync_file_status(done), 1);
 	close(done);
 	ASSERT_EQ(run_copy(&self->ctx), 1);
-	EXPECT_TRUE(filled(self->mem + SIZE / 2, SIZE / 2, 13));
+	EXPECT_TRUE(memory_filled(self->mem + SIZE / 2, SIZE / 2, 13));
 	close(gate.vgem);
 }
 
@@ -438,19 +419,19 @@ TEST_F(reclaim, mappings_of_a_dma_buf)
 	uint8_t *map;
 	int dma_buf;
 
-	fill(self->mem, SIZE, 14);
+	memory_fill(self->mem, SIZE, 14);
 	ASSERT_EQ(drmPrimeHandleToFD(self->fd, self->bo, DRM_CLOEXEC | DRM_RDWR, &dma_buf), 0);
 	map = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, dma_buf, 0);
 	ASSERT_NE(map, MAP_FAILED);
-	EXPECT_TRUE(filled(map, SIZE, 14));
+	EXPECT_TRUE(memory_filled(map, SIZE, 14));
 	ASSERT_TRUE(press_until(&self->emu, " evicted"));
 	/* A mapping that was left behind would show other memory than this one. */
-	fill(map, SIZE, 15);
-	EXPECT_TRUE(filled(self->mem, SIZE, 15));
+	memory_fill(map, SIZE, 15);
+	EXPECT_TRUE(memory_filled(self->mem, SIZE, 15));
 	close(dma_buf);
 	bo_close(self->fd, self->bo);
 	ASSERT_TRUE(press_until(&self->emu, " evicted"));
-	EXPECT_TRUE(filled(map, SIZE, 15));
+	EXPECT_TRUE(memory_filled(map, SIZE, 15));
 	munmap(map, SIZE);
 }
 
@@ -460,7 +441,7 @@ TEST_F(reclaim, importers_pin)
 	int other = device_open(), dma_buf, i;
 
 	ASSERT_GE(other, 0);
-	fill(self->mem, SIZE, 16);
+	memory_fill(self->mem, SIZE, 16);
 	ASSERT_TRUE(press_until(&self->emu, " evicted"));
 	ASSERT_EQ(drmPrimeHandleToFD(self->fd, self->bo, DRM_CLOEXEC | DRM_RDWR, &dma_buf), 0);
 	/* Exported alone it may still go. */
@@ -472,13 +453,13 @@ TEST_F(reclaim, importers_pin)
 	EXPECT_FALSE(victim_is(&self->emu, " evicted"));
 	EXPECT_EQ(bo_close(other, handle), 0);
 	EXPECT_TRUE(press_until(&self->emu, " evicted"));
-	EXPECT_TRUE(filled(self->mem, SIZE, 16));
+	EXPECT_TRUE(memory_filled(self->mem, SIZE, 16));
 	close(other);
 }
 
 TEST_F(reclaim, the_tail_of_a_mapping)
 {
-	fill(self->mem, SIZE, 17);
+	memory_fill(self->mem, SIZE, 17);
 	ASSERT_EQ(munmap(self->mem, PAGE), 0);
 	ASSERT_TRUE(press_until(&self->emu, " evicted"));
 	ASSERT_EQ(self->mem[PAGE], (uint8_t)((PAGE * 2654435761u + 17) >> 24));
@@ -498,13 +479,13 @@ TEST_F(reclaim, sync_of_what_is_away)
 
 TEST_F(reclaim, unplug_while_away)
 {
-	fill(self->mem, SIZE, 18);
+	memory_fill(self->mem, SIZE, 18);
 	ASSERT_TRUE(press_until(&self->emu, " evicted"));
 	ASSERT_EQ(emu_unplug(&self->emu), 0);
-	EXPECT_TRUE(filled(self->mem, SIZE, 18));
+	EXPECT_TRUE(memory_filled(self->mem, SIZE, 18));
 	/* Also without a device memory can be scarce. */
 	drop_slab();
-	EXPECT_TRUE(filled(self->mem, SIZE, 18));
+	EXPECT_TRUE(memory_filled(self->mem, SIZE, 18));
 }
 
 struct presser {
@@ -529,9 +510,9 @@ TEST_F(reclaim, under_load)
 
 	ASSERT_EQ(pthread_create(&presser.thread, NULL, press, &presser), 0);
 	for (end = now_ns() + 5 * SECOND; now_ns() < end; seed++) {
-		fill(self->mem, SIZE / 2, seed);
+		memory_fill(self->mem, SIZE / 2, seed);
 		ASSERT_EQ(run_copy(&self->ctx), 1);
-		ASSERT_TRUE(filled(self->mem + SIZE / 2, SIZE / 2, seed));
+		ASSERT_TRUE(memory_filled(self->mem + SIZE / 2, SIZE / 2, seed));
 	}
 	presser.stop = true;
 	pthread_join(presser.thread, NULL);
@@ -549,9 +530,9 @@ TEST_F(reclaim, unplug_under_load)
 	ASSERT_EQ(pthread_create(&presser.thread, NULL, press, &presser), 0);
 	for (i = 0; i < 20; i++)
 		run_copy(&self->ctx);
-	fill(self->mem, SIZE, 19);
+	memory_fill(self->mem, SIZE, 19);
 	ASSERT_EQ(emu_unplug(&self->emu), 0);
-	EXPECT_TRUE(filled(self->mem, SIZE, 19));
+	EXPECT_TRUE(memory_filled(self->mem, SIZE, 19));
 	presser.stop = true;
 	pthread_join(presser.thread, NULL);
 }

@@ -299,6 +299,27 @@ static inline int drop_slab(void)
 	return write_file("/proc/sys/vm/drop_caches", "2");
 }
 
+/* ---- Memory that can be told from any other ---------------------------------------- */
+
+static inline void memory_fill(uint8_t *p, size_t size, uint32_t seed)
+{
+	size_t i;
+
+	for (i = 0; i < size; i++)
+		p[i] = (i * 2654435761u + seed) >> 24;
+}
+
+static inline bool memory_filled(const uint8_t *p, size_t size, uint32_t seed)
+{
+	size_t i;
+
+	for (i = 0; i < size; i++) {
+		if (p[i] != (uint8_t)((i * 2654435761u + seed) >> 24))
+			return false;
+	}
+	return true;
+}
+
 /* ---- Between processes --------------------------------------------------------------- */
 
 /* @kind: goes along */

@@ -44,25 +44,6 @@ static void *anonymous(size_t size)
 	return mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 }
 
-static void fill(uint8_t *p, size_t size, uint32_t seed)
-{
-	size_t i;
-
-	for (i = 0; i < size; i++)
-		p[i] = (i * 2654435761u + seed) >> 24;
-}
-
-static bool filled(const uint8_t *p, size_t size, uint32_t seed)
-{
-	size_t i;
-
-	for (i = 0; i < size; i++) {
-		if (p[i] != (uint8_t)((i * 2654435761u + seed) >> 24))
-			return false;
-	}
-	return true;
-}
-
 /* From the first to the second half. */
 static struct drm_npu_job copy_job(struct ctx *ctx)
 {
@@ -86,9 +67,9 @@ static int run_copy(struct ctx *ctx)
 /* Does the device see in the first half what is there, and write to the second? */
 static bool copies(struct ctx *ctx, uint8_t *mem, uint32_t seed)
 {
-	fill(mem, HALF, seed);
+	memory_fill(mem, HALF, seed);
 	memset(mem + HALF, 0, HALF);
-	return run_copy(ctx) == 1 && filled(mem + HALF, HALF, seed);
+	return run_copy(ctx) == 1 && memory_filled(mem + HALF, HALF, seed);
 }
 
 FIXTURE_SETUP(userptr)
@@ -114,12 +95,12 @@ TEST_F(userptr, jobs_read_and_write_it)
 	struct drm_npu_vm_get_state state;
 	int i;
 
-	fill(self->mem, HALF, 1);
+	memory_fill(self->mem, HALF, 1);
 	ASSERT_EQ(bind_user(&self->ctx, self->mem), 0);
 	ASSERT_EQ(vm_state(self->fd, self->ctx.vm, &state), 0);
 	EXPECT_EQ(state.mapped, SIZE + CTX_SIZE);
 	ASSERT_EQ(run_copy(&self->ctx), 1);
-	EXPECT_TRUE(filled(self->mem + HALF, HALF, 1));
+	EXPECT_TRUE(memory_filled(self->mem + HALF, HALF, 1));
 	for (i = 2; i < 20; i++)
 		ASSERT_TRUE(copies(&self->ctx, self->mem, i));
 }
@@ -138,7 +119,7 @@ TEST_F(userptr, read_only)
 {
 	uint8_t *mem = self->mem;
 
-	fill(mem, SIZE, 4);
+	memory_fill(mem, SIZE, 4);
 	ASSERT_EQ(mprotect(mem, SIZE, PROT_READ), 0);
 	EXPECT_EQ(bind_user(&self->ctx, mem), -EPERM);
 	ASSERT_EQ(bind_user_flags(&self->ctx, DATA_VA, mem, SIZE, DRM_NPU_VM_BIND_READONLY), 0);
@@ -149,7 +130,7 @@ TEST_F(userptr, read_only)
 	EXPECT_EQ(memcmp(self->ctx.mem + CTX_SIZE - HALF, mem, HALF), 0);
 	ASSERT_EQ(bind_user_flags(&self->ctx, DATA_VA, mem, SIZE, DRM_NPU_VM_BIND_READONLY), 0);
 	EXPECT_EQ(run_copy(&self->ctx), -EFAULT);
-	EXPECT_TRUE(filled(mem, SIZE, 4));
+	EXPECT_TRUE(memory_filled(mem, SIZE, 4));
 }
 
 TEST_F(userptr, refuses_what_is_no_memory)
@@ -217,7 +198,7 @@ TEST_F(userptr, files)
 	}
 	/* What the device wrote to a shared mapping is in the file. */
 	ASSERT_EQ(pread(fd, self->mem, SIZE, 0), SIZE);
-	EXPECT_TRUE(filled(self->mem + HALF, HALF, 6));
+	EXPECT_TRUE(memory_filled(self->mem + HALF, HALF, 6));
 	/* A file that gets too short. */
 	ASSERT_EQ(ftruncate(fd, PAGE), 0);
 	EXPECT_EQ(run_copy(&self->ctx), -EFAULT);
@@ -269,17 +250,17 @@ TEST_F(userptr, moved)
 	ASSERT_EQ(mremap(self->mem, SIZE, SIZE, MREMAP_MAYMOVE | MREMAP_FIXED, to), to);
 	EXPECT_EQ(run_copy(&self->ctx), -EFAULT);
 	ASSERT_EQ(bind_user(&self->ctx, to), 0);
-	EXPECT_TRUE(filled(to + HALF, HALF, 11));
+	EXPECT_TRUE(memory_filled(to + HALF, HALF, 11));
 	EXPECT_TRUE(copies(&self->ctx, to, 12));
 }
 
 TEST_F(userptr, protected)
 {
 	ASSERT_EQ(bind_user(&self->ctx, self->mem), 0);
-	fill(self->mem, SIZE, 13);
+	memory_fill(self->mem, SIZE, 13);
 	ASSERT_EQ(mprotect(self->mem, SIZE, PROT_READ), 0);
 	EXPECT_EQ(run_copy(&self->ctx), -EPERM);
-	EXPECT_TRUE(filled(self->mem, SIZE, 13));
+	EXPECT_TRUE(memory_filled(self->mem, SIZE, 13));
 	ASSERT_EQ(mprotect(self->mem, SIZE, PROT_READ | PROT_WRITE), 0);
 	EXPECT_TRUE(copies(&self->ctx, self->mem, 14));
 }
@@ -293,14 +274,14 @@ TEST_F(userptr, fork_and_copy_on_write)
 	ASSERT_EQ(pipe(pipefd), 0);
 	ASSERT_EQ(bind_user(&self->ctx, self->mem), 0);
 	ASSERT_TRUE(copies(&self->ctx, self->mem, 15));
-	fill(self->mem, SIZE, 16);
+	memory_fill(self->mem, SIZE, 16);
 	pid = fork();
 	if (!pid) {
 		/* The device writes to the parent's copy alone. */
 		close(pipefd[1]);
 		if (read(pipefd[0], &c, 1) < 0)
 			_exit(2);
-		_exit(!filled(self->mem, SIZE, 16));
+		_exit(!memory_filled(self->mem, SIZE, 16));
 	}
 	close(pipefd[0]);
 	EXPECT_TRUE(copies(&self->ctx, self->mem, 17));
@@ -317,11 +298,11 @@ TEST_F(userptr, swapped_out)
 	ASSERT_EQ(swap_on(), 0);
 	ASSERT_EQ(bind_user(&self->ctx, self->mem), 0);
 	for (i = 0; i < 10; i++) {
-		fill(self->mem, HALF, 20 + i);
+		memory_fill(self->mem, HALF, 20 + i);
 		EXPECT_EQ(madvise(self->mem, SIZE, MADV_PAGEOUT), 0);
 		ASSERT_EQ(run_copy(&self->ctx), 1);
 		EXPECT_EQ(madvise(self->mem, SIZE, MADV_PAGEOUT), 0);
-		ASSERT_TRUE(filled(self->mem + HALF, HALF, 20 + i));
+		ASSERT_TRUE(memory_filled(self->mem + HALF, HALF, 20 + i));
 	}
 	EXPECT_EQ(swap_off(), 0);
 	EXPECT_TRUE(copies(&self->ctx, self->mem, 31));
@@ -338,7 +319,7 @@ TEST_F(userptr, huge_pages)
 		SKIP(return, "no huge pages");
 	for (i = 0; i < 4; i++) {
 		ASSERT_EQ(mprotect(mem, 2 * BLOCK, PROT_READ | PROT_WRITE), 0);
-		fill(mem, 2 * BLOCK, 32 + i);
+		memory_fill(mem, 2 * BLOCK, 32 + i);
 		ASSERT_EQ(bind_user_flags(&self->ctx, DATA_VA, mem + BLOCK - HALF, SIZE, 0), 0);
 		ASSERT_EQ(run_copy(&self->ctx), 1);
 		EXPECT_EQ(memcmp(mem + BLOCK - HALF, mem + BLOCK, HALF), 0);
@@ -365,13 +346,13 @@ TEST_F(userptr, parts)
 	/* A buffer fills it. */
 	ASSERT_EQ(vm_map_flags(self->fd, vm, self->ctx.bo, DATA_VA + HALF - 4 * PAGE, 2 * PAGE,
 			       CTX_DATA, 0), 0);
-	fill(self->mem, HALF - 4 * PAGE, 40);
-	fill(self->ctx.mem + CTX_DATA, 2 * PAGE, 41);
-	fill(self->mem + HALF - 2 * PAGE, 2 * PAGE, 42);
+	memory_fill(self->mem, HALF - 4 * PAGE, 40);
+	memory_fill(self->ctx.mem + CTX_DATA, 2 * PAGE, 41);
+	memory_fill(self->mem + HALF - 2 * PAGE, 2 * PAGE, 42);
 	ASSERT_EQ(run_copy(&self->ctx), 1);
-	EXPECT_TRUE(filled(self->mem + HALF, HALF - 4 * PAGE, 40));
-	EXPECT_TRUE(filled(self->mem + SIZE - 4 * PAGE, 2 * PAGE, 41));
-	EXPECT_TRUE(filled(self->mem + SIZE - 2 * PAGE, 2 * PAGE, 42));
+	EXPECT_TRUE(memory_filled(self->mem + HALF, HALF - 4 * PAGE, 40));
+	EXPECT_TRUE(memory_filled(self->mem + SIZE - 4 * PAGE, 2 * PAGE, 41));
+	EXPECT_TRUE(memory_filled(self->mem + SIZE - 2 * PAGE, 2 * PAGE, 42));
 	/* The parts come back one by one. */
 	ASSERT_EQ(madvise(self->mem, PAGE, MADV_DONTNEED), 0);
 	ASSERT_EQ(run_copy(&self->ctx), 1);
@@ -469,13 +450,13 @@ TEST_F(userptr, a_submit_before_the_bind_is_made)
 	syncs[1] = sync_signal(bound, 0);
 	ASSERT_EQ(vm_bind_async(self->fd, self->ctx.vm, &op, 1, syncs, 2), 0);
 	ASSERT_EQ(madvise(self->mem, SIZE, MADV_DONTNEED), 0);
-	fill(self->mem, HALF, 48);
+	memory_fill(self->mem, HALF, 48);
 	syncs[0] = sync_wait(bound, 0);
 	syncs[1] = sync_signal(self->ctx.syncobj, 0);
 	ASSERT_EQ(submit(self->fd, self->ctx.queue, &job, 1, syncs, 2), 0);
 	ASSERT_EQ(gate_open(&gate), 0);
 	ASSERT_EQ(job_result(self->fd, self->ctx.syncobj), 1);
-	EXPECT_TRUE(filled(self->mem + HALF, HALF, 48));
+	EXPECT_TRUE(memory_filled(self->mem + HALF, HALF, 48));
 	close(gate.vgem);
 }
 
@@ -495,7 +476,7 @@ TEST_F(userptr, memory_of_another_process)
 		close(ready[0]);
 		if (bind_user(&self->ctx, self->mem))
 			_exit(1);
-		fill(self->mem, HALF, 50);
+		memory_fill(self->mem, HALF, 50);
 		if (write(ready[1], "r", 1) != 1 || read(done[0], &c, 1) < 0)
 			_exit(2);
 		memcpy(shared, self->mem, SIZE);
@@ -505,13 +486,13 @@ TEST_F(userptr, memory_of_another_process)
 	close(ready[1]);
 	ASSERT_EQ(read(ready[0], &c, 1), 1);
 	/* The parent's memory at the same address is other memory. */
-	fill(self->mem, SIZE, 51);
+	memory_fill(self->mem, SIZE, 51);
 	EXPECT_EQ(run_copy(&self->ctx), 1);
-	EXPECT_TRUE(filled(self->mem, SIZE, 51));
+	EXPECT_TRUE(memory_filled(self->mem, SIZE, 51));
 	close(done[1]);
 	ASSERT_EQ(waitpid(pid, &status, 0), pid);
 	EXPECT_EQ(status, 0);
-	EXPECT_TRUE(filled(shared + HALF, HALF, 50));
+	EXPECT_TRUE(memory_filled(shared + HALF, HALF, 50));
 	/* With its process the memory has gone. */
 	EXPECT_EQ(run_copy(&self->ctx), -EFAULT);
 	ASSERT_EQ(bind_user(&self->ctx, self->mem), 0);
@@ -551,7 +532,7 @@ TEST_F(userptr, unplug)
 			     self->ctx.syncobj), 0);
 	ASSERT_EQ(emu_unplug(&self->emu), 0);
 	EXPECT_EQ(bind_user(&self->ctx, self->mem), -ENODEV);
-	EXPECT_TRUE(filled(self->mem + HALF, HALF, 53));
+	EXPECT_TRUE(memory_filled(self->mem + HALF, HALF, 53));
 	EXPECT_EQ(munmap(self->mem, SIZE), 0);
 }
 

@@ -20,22 +20,6 @@ static umode_t npu_hwmon_is_visible(const void *data, enum hwmon_sensor_types ty
 	return 0444;
 }
 
-static int npu_hwmon_sense(struct npu_device *npu, u32 reg, u32 *value)
-{
-	int ret = -ENODEV;
-	int idx;
-
-	if (!npu_dev_enter(npu, &idx))
-		return -ENODEV;
-	if (npu_pm_enter(npu)) {
-		*value = npu_read(npu, reg);
-		ret = npu_is_gone(npu) ? -ENODEV : 0;
-	}
-	npu_pm_exit(npu);
-	drm_dev_exit(idx);
-	return ret;
-}
-
 static int npu_hwmon_read(struct device *dev, enum hwmon_sensor_types type, u32 attr, int channel,
 			  long *value)
 {
@@ -46,12 +30,12 @@ static int npu_hwmon_read(struct device *dev, enum hwmon_sensor_types type, u32 
 	ret = npu_pm_get(npu);
 	if (ret)
 		return ret;
-	ret = npu_hwmon_sense(npu, type == hwmon_temp ? NPU_REG_TEMPERATURE : NPU_REG_POWER_MW,
-			      &raw);
+	ret = npu_pm_read(npu, type == hwmon_temp ? NPU_REG_TEMPERATURE : NPU_REG_POWER_MW, &raw);
 	npu_pm_put(npu);
-	if (!ret)
-		*value = type == hwmon_temp ? (s32)raw : raw * 1000l;
-	return ret;
+	if (ret)
+		return -ENODEV;	/* off although it was asked for: given up */
+	*value = type == hwmon_temp ? (s32)raw : raw * 1000l;
+	return 0;
 }
 
 static const struct hwmon_ops npu_hwmon_ops = {
@@ -74,7 +58,7 @@ static const struct hwmon_chip_info npu_hwmon_chip = {
  * npu_hwmon_init() - add the sensors of a device
  * @npu: device; works without them if it must
  *
- * They go with the driver. Until then npu_hwmon_sense() knows what is there.
+ * They go with the driver. Until then npu_pm_read() knows what is there.
  */
 void npu_hwmon_init(struct npu_device *npu)
 {

@@ -87,6 +87,30 @@ void npu_pm_exit(struct npu_device *npu)
 }
 
 /**
+ * npu_pm_read() - a register of a device that may be off or gone
+ * @npu: device
+ * @reg: the register
+ * @value: its value
+ *
+ * Return: 0, -EAGAIN if the device is off, -ENODEV if it is gone or does not answer.
+ */
+int npu_pm_read(struct npu_device *npu, u32 reg, u32 *value)
+{
+	int ret = -EAGAIN;
+	int idx;
+
+	if (!npu_dev_enter(npu, &idx))
+		return -ENODEV;
+	if (npu_pm_enter(npu)) {
+		*value = npu_read(npu, reg);
+		ret = npu_is_gone(npu) ? -ENODEV : 0;
+	}
+	npu_pm_exit(npu);
+	drm_dev_exit(idx);
+	return ret;
+}
+
+/**
  * npu_pm_busy_cycles() - what the cores have worked since the driver was bound or before
  * @npu: device, between npu_pm_enter() and npu_pm_exit()
  *

@@ -38,5 +38,6 @@ u64 npu_pm_busy_cycles(struct npu_device *npu);
 
 bool npu_pm_enter(struct npu_device *npu);
 void npu_pm_exit(struct npu_device *npu);
+int npu_pm_read(struct npu_device *npu, u32 reg, u32 *value);
 
 #endif /* _NPU_PM_H_ */

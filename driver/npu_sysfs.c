@@ -77,20 +77,14 @@ static DEVICE_ATTR_RO(npu_memory_utilization);
 static ssize_t npu_current_frequency_mhz_show(struct device *dev, struct device_attribute *attr,
 					      char *buf)
 {
-	struct npu_device *npu = dev_to_npu(dev);
-	bool gone = false;
 	u32 khz = 0;
-	int idx;
+	int ret;
 
-	if (!npu_dev_enter(npu, &idx))
-		return -ENODEV;
-	if (npu_pm_enter(npu)) {
-		khz = npu_read(npu, NPU_REG_CLOCK_NOW);
-		gone = npu_is_gone(npu);
-	}
-	npu_pm_exit(npu);
-	drm_dev_exit(idx);
-	return gone ? -ENODEV : sysfs_emit(buf, "%u\n", khz / KHZ_PER_MHZ);
+	ret = npu_pm_read(dev_to_npu(dev), NPU_REG_CLOCK_NOW, &khz);
+	if (ret && ret != -EAGAIN)
+		return ret;
+	/* What is off has no clock. */
+	return sysfs_emit(buf, "%u\n", khz / KHZ_PER_MHZ);
 }
 static DEVICE_ATTR_RO(npu_current_frequency_mhz);
 

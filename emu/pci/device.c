@@ -157,6 +157,21 @@ struct core_argument {
 	u32 core;
 };
 
+/* Between the two the model is at work, without the lock. */
+static void work_begin(struct npu_pci *npu)
+{
+	npu->computing++;
+	pthread_mutex_unlock(&npu->lock);
+}
+
+static void work_end(struct npu_pci *npu)
+{
+	pthread_mutex_lock(&npu->lock);
+	npu->computing--;
+	if (npu->paused)
+		pthread_cond_broadcast(&npu->changed);
+}
+
 static bool core_has_nothing(const struct npu_pci *npu, u32 core, enum npu_step step)
 {
 	return npu->paused || (step == NPU_STEP_IDLE && !(npu->woken >> core & 1));
@@ -176,15 +191,11 @@ static void *core_thread(void *arg)
 			continue;
 		}
 		npu->woken &= ~(1u << a.core);
-		npu->computing++;
-		pthread_mutex_unlock(&npu->lock);
+		work_begin(npu);
 		step = npu_model_step(npu->model, a.core);
 		if (step == NPU_STEP_STALLED || step == NPU_STEP_RESTING)
 			usleep(step == NPU_STEP_STALLED ? 1000 : 200);
-		pthread_mutex_lock(&npu->lock);
-		npu->computing--;
-		if (npu->paused)
-			pthread_cond_broadcast(&npu->changed);
+		work_end(npu);
 	}
 	pthread_mutex_unlock(&npu->lock);
 	return NULL;
@@ -214,13 +225,9 @@ static void *timer_thread(void *arg)
 			continue;
 		}
 		npu->timer = 0;
-		npu->computing++;
-		pthread_mutex_unlock(&npu->lock);
+		work_begin(npu);
 		npu_model_timer(npu->model);
-		pthread_mutex_lock(&npu->lock);
-		npu->computing--;
-		if (npu->paused)
-			pthread_cond_broadcast(&npu->changed);
+		work_end(npu);
 	}
 	pthread_mutex_unlock(&npu->lock);
 	return NULL;

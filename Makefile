@@ -22,6 +22,7 @@ TEST_FILES := $(RUN_FILES) \
 	tests=$(BUILD)/selftests \
 	tests/t_session=$(BUILD)/tests/lib/t_session \
 	tests/run.sh=$(TOP)/tests/selftests/run.sh \
+	tests/tap.sh=$(TOP)/tests/tap.sh \
 	tests/npu_emu.sh=$(TOP)/tests/selftests/npu_emu.sh \
 	tests/npu_model.sh=$(TOP)/tests/selftests/npu_model.sh
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# TAP for shell tests: check and skip count, finish prints the plan and exits.
+# TAP for shell tests, also of busybox: check and skip count, finish prints the plan
+# and exits.
 
 n=0 failed=0
 echo "TAP version 13"
@@ -8,11 +9,11 @@ check() {	# TEXT COMMAND...: succeeds, and without a compiler's warning
 	n=$((n + 1))
 	local text=$1 output
 	shift
-	if output=$("$@" 2>&1) && ! grep -q 'warning:' <<<"$output"; then
+	if output=$("$@" 2>&1) && case $output in *warning:*) false ;; esac; then
 		echo "ok $n $text"
 	else
 		echo "not ok $n $text"
-		tail -n 30 <<<"$output" | sed 's/^/# /'
+		printf '%s\n' "$output" | tail -n 30 | sed 's/^/# /'
 		failed=1
 	fi
 }
@@ -20,6 +21,14 @@ check() {	# TEXT COMMAND...: succeeds, and without a compiler's warning
 skip() {	# TEXT REASON
 	n=$((n + 1))
 	echo "ok $n $1 # SKIP $2"
+}
+
+exits() {	# CODE COMMAND...: the code, and a message
+	local want=$1 code=0 message
+	shift
+	message=$("$@" 2>&1 >/dev/null) || code=$?
+	[ $code = "$want" ] || { echo "exit code $code, not $want: $message"; return 1; }
+	[ -n "$message" ]
 }
 
 finish() {

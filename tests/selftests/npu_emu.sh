@@ -3,32 +3,8 @@
 # npuctl emu: emulated devices from beginning to end, faults on demand, and what is
 # refused, by message and exit code. TAP.
 root=/sys/kernel/config/npu_emu
+. "$(dirname "$0")/tap.sh"
 tmp=$(mktemp -d)
-n=0 failed=0
-
-echo "TAP version 13"
-
-check() {	# TEXT COMMAND...
-	n=$((n + 1))
-	text=$1
-	shift
-	if "$@" >"$tmp/out" 2>"$tmp/err"; then
-		echo "ok $n $text"
-	else
-		echo "not ok $n $text"
-		sed 's/^/# /' "$tmp/out" "$tmp/err"
-		failed=1
-	fi
-}
-
-exits() {	# CODE COMMAND...: the code, and a message
-	want=$1
-	shift
-	"$@"
-	code=$?
-	[ $code = "$want" ] || { echo "exit code $code, not $want" >&2; return 1; }
-	[ -s "$tmp/err" ]
-}
 
 says() {	# PATTERN COMMAND...
 	pattern=$1
@@ -97,6 +73,5 @@ check "no such command" exits 2 npuctl emu frobnicate
 check "too few arguments" exits 2 npuctl emu fault tap
 check "too many arguments" exits 2 npuctl emu list tap
 
-echo "1..$n"
 rm -rf "$tmp"
-exit $failed
+finish

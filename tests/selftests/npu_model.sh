@@ -4,33 +4,8 @@
 # independent reference to the bit; bad input must be told, by message and exit
 # code. TAP.
 digits=/digits
+. "$(dirname "$0")/tap.sh"
 tmp=$(mktemp -d)
-n=0 failed=0
-
-echo "TAP version 13"
-echo "1..25"
-
-check() {	# TEXT COMMAND...
-	n=$((n + 1))
-	text=$1
-	shift
-	if "$@" >"$tmp/out" 2>"$tmp/err"; then
-		echo "ok $n $text"
-	else
-		echo "not ok $n $text"
-		sed 's/^/# /' "$tmp/out" "$tmp/err"
-		failed=1
-	fi
-}
-
-exits() {	# CODE COMMAND...: the code, and a message
-	want=$1
-	shift
-	"$@"
-	code=$?
-	[ $code = "$want" ] || { echo "exit code $code, not $want" >&2; return 1; }
-	[ -s "$tmp/err" ]
-}
 
 same_bits() {
 	npuctl run --batch $digits/heldout.raw --raw "$tmp/npu.raw" $digits/digits.tflite &&
@@ -146,4 +121,4 @@ check "the example of the README" sh -c "digit $digits/digits.tflite $tmp/first.
 check "the device still works" right_class
 
 rm -rf "$tmp"
-exit $failed
+finish

@@ -109,15 +109,6 @@ static void emu_lie(struct emu *emu, unsigned int permille)
 	emu_write_number(emu, "faults/hostile", permille);
 }
 
-static void emu_unbind(struct emu *emu)
-{
-	char device[64] = "";
-
-	emu_read(emu, "device", device, sizeof(device));
-	device[strcspn(device, "\n")] = 0;
-	write_file("/sys/bus/platform/drivers/npu/unbind", device);
-}
-
 /* Returns false if a fence got stuck. */
 static bool use_all(struct emu *emu, unsigned int seed, unsigned int permille, enum end end)
 {

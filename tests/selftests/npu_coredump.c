@@ -38,10 +38,9 @@ FIXTURE_SETUP(dump)
 
 static void dump_path(const struct emu *emu, char *path, size_t size)
 {
-	char device[64] = "";
+	char device[64];
 
-	emu_read(emu, "device", device, sizeof(device));
-	device[strcspn(device, "\n")] = 0;
+	emu_device(emu, device, sizeof(device));
 	snprintf(path, size, "/sys/devices/platform/%s/devcoredump/data", device);
 }
 
@@ -398,17 +397,14 @@ TEST_F(dump, the_loss_of_the_device_is)
 TEST_F(dump, it_outlives_the_driver)
 {
 	struct drm_npu_job job = nops_job(&self->ctx, 2);
-	char device[64];
 
 	ASSERT_EQ(run_hanging(&self->emu, &self->ctx, job, 1), -ETIME);
 	ASSERT_EQ(dump_read(&self->emu, self->text), 0);
-	ASSERT_EQ(emu_read(&self->emu, "device", device, sizeof(device)), 0);
-	device[strcspn(device, "\n")] = 0;
-	ASSERT_EQ(write_file("/sys/bus/platform/drivers/npu/unbind", device), 0);
+	ASSERT_EQ(emu_unbind(&self->emu), 0);
 	*self->text = 0;
 	ASSERT_EQ(dump_read(&self->emu, self->text), 0);
 	EXPECT_TRUE(dump_is_whole(self->text));
-	ASSERT_EQ(write_file("/sys/bus/platform/drivers/npu/bind", device), 0);
+	ASSERT_EQ(emu_bind(&self->emu), 0);
 	EXPECT_TRUE(dump_exists(&self->emu));
 }
 

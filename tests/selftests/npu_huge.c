@@ -79,19 +79,9 @@ FIXTURE_TEARDOWN(huge)
 	EXPECT_EQ(emu_remove(&self->emu), 0);
 }
 
-/* One job copies the first half to the second. */
 static bool copies(struct ctx *ctx, uint8_t *mem, uint64_t va, uint32_t seed)
 {
-	struct npu_stream_header *header = stream_begin(ctx, 0);
-
-	ctx_bases(ctx)[1] = (struct npu_base) { .va = va, .size = SIZE / 2 };
-	ctx_bases(ctx)[2] = (struct npu_base) {
-		.va = va + SIZE / 2, .size = SIZE / 2, .flags = NPU_BASE_WRITE,
-	};
-	memory_fill(mem, SIZE / 2, seed);
-	memset(mem + SIZE / 2, 0, SIZE / 2);
-	stream_add_copy(header, 1, 0, 2, 0, SIZE / 2);
-	return stream_run(ctx, header, 3) == 1 && !memcmp(mem, mem + SIZE / 2, SIZE / 2);
+	return halves_copied(ctx, mem, va, SIZE, seed);
 }
 
 TEST_F(huge, blocks_are_used)
@@ -158,10 +148,7 @@ TEST_F(huge, split_and_joined_while_jobs_run)
 	int i, n;
 
 	ASSERT_EQ(vm_map(self->fd, self->ctx.vm, self->bo, DATA_VA, SIZE), 0);
-	ctx_bases(&self->ctx)[1] = (struct npu_base) { .va = DATA_VA, .size = SIZE / 2 };
-	ctx_bases(&self->ctx)[2] = (struct npu_base) {
-		.va = DATA_VA + SIZE / 2, .size = SIZE / 2, .flags = NPU_BASE_WRITE,
-	};
+	halves_bases(&self->ctx, DATA_VA, SIZE);
 	for (n = 0; n < 10; n++)
 		stream_add_copy(header, 1, 0, 2, 0, SIZE / 2);
 	for (i = 0; i < 10; i++) {

@@ -339,9 +339,9 @@ TEST_F(power, unbound_while_off)
 	int fd;
 
 	ASSERT_OFF();
-	ASSERT_EQ(write_file("/sys/bus/platform/drivers/npu/unbind", self->device), 0);
+	ASSERT_EQ(emu_unbind(&self->emu), 0);
 	EXPECT_EQ(submit_one(self->fd, self->ctx.queue, empty_job(), self->ctx.syncobj), -ENODEV);
-	ASSERT_EQ(write_file("/sys/bus/platform/drivers/npu/bind", self->device), 0);
+	ASSERT_EQ(emu_bind(&self->emu), 0);
 	fd = device_open_index(emu_find_index(&self->emu));
 	EXPECT_TRUE(device_works(fd));
 	close(fd);

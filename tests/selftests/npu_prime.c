@@ -50,19 +50,6 @@ static int access_end(int dma_buf)
 	return call(dma_buf, DMA_BUF_IOCTL_SYNC, &sync);
 }
 
-/* From the first to the second half of what is mapped at DATA_VA. */
-static struct drm_npu_job copy_job(struct ctx *ctx)
-{
-	struct npu_stream_header *header = stream_begin(ctx, 0);
-
-	ctx_bases(ctx)[1] = (struct npu_base) { .va = DATA_VA, .size = HALF };
-	ctx_bases(ctx)[2] = (struct npu_base) {
-		.va = DATA_VA + HALF, .size = HALF, .flags = NPU_BASE_WRITE,
-	};
-	stream_add_copy(header, 1, 0, 2, 0, HALF);
-	return stream_job(ctx, header, 3);
-}
-
 /* Imports it, lets a job work on it, and looks through the dma-buf at the result. */
 static bool works_on(struct ctx *ctx, int dma_buf, uint8_t *map)
 {
@@ -77,7 +64,7 @@ static bool works_on(struct ctx *ctx, int dma_buf, uint8_t *map)
 	memory_fill(map, HALF, dma_buf);
 	memset(map + HALF, 0, HALF);
 	if (access_end(dma_buf) ||
-	    submit_one(ctx->fd, ctx->queue, copy_job(ctx), ctx->syncobj) ||
+	    submit_one(ctx->fd, ctx->queue, halves_job(ctx, DATA_VA, SIZE), ctx->syncobj) ||
 	    job_result(ctx->fd, ctx->syncobj) != 1 || access_begin(dma_buf))
 		return false;
 	good = !memcmp(map, map + HALF, HALF);
@@ -205,10 +192,10 @@ TEST_F(prime, two_npus_work_on_one_buffer)
 	for (i = 0; i < 5; i++) {
 		/* There by one, back by the other. */
 		memory_fill(map, HALF, i);
-		ASSERT_EQ(submit_one(other, ctx.queue, copy_job(&ctx), ctx.syncobj), 0);
+		ASSERT_EQ(submit_one(other, ctx.queue, halves_job(&ctx, DATA_VA, SIZE), ctx.syncobj), 0);
 		ASSERT_EQ(job_result(other, ctx.syncobj), 1);
 		memset(map, 0, HALF);
-		ASSERT_EQ(submit_one(self->fd, self->ctx.queue, copy_job(&self->ctx),
+		ASSERT_EQ(submit_one(self->fd, self->ctx.queue, halves_job(&self->ctx, DATA_VA, SIZE),
 				     self->ctx.syncobj), 0);
 		ASSERT_EQ(job_result(self->fd, self->ctx.syncobj), 1);
 		memory_fill(map + HALF, HALF, i);
@@ -234,7 +221,7 @@ TEST_F(prime, the_exporter_is_unplugged)
 	ASSERT_EQ(vm_map(other, ctx.vm, handle, DATA_VA, SIZE), 0);
 	ASSERT_EQ(emu_unplug(&self->emu), 0);
 	memory_fill(map, HALF, 7);
-	ASSERT_EQ(submit_one(other, ctx.queue, copy_job(&ctx), ctx.syncobj), 0);
+	ASSERT_EQ(submit_one(other, ctx.queue, halves_job(&ctx, DATA_VA, SIZE), ctx.syncobj), 0);
 	ASSERT_EQ(job_result(other, ctx.syncobj), 1);
 	EXPECT_EQ(memcmp(map, map + HALF, HALF), 0);
 	close(other);
@@ -367,7 +354,7 @@ TEST_F(prime, a_fence_of_a_foreign_buffer)
 	syncs[1] = sync_signal(self->ctx.syncobj, 0);
 	ASSERT_EQ(drmSyncobjImportSyncFile(self->fd, syncs[0].handle, fences), 0);
 	close(fences);
-	job = copy_job(&self->ctx);
+	job = halves_job(&self->ctx, DATA_VA, SIZE);
 	ASSERT_EQ(submit(self->fd, self->ctx.queue, &job, 1, syncs, 2), 0);
 	EXPECT_EQ(syncobj_wait(self->fd, self->ctx.syncobj, SECOND / 20), -ETIME);
 	/* The "other driver" writes until it signals. */

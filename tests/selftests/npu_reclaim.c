@@ -68,22 +68,9 @@ static bool press_until(const struct emu *emu, const char *state)
 	return victim_is(emu, state);
 }
 
-/* Base 1 is the first, base 2 the second half of the victim. */
-static void add_bases(struct ctx *ctx)
-{
-	ctx_bases(ctx)[1] = (struct npu_base) { .va = DATA_VA, .size = SIZE / 2 };
-	ctx_bases(ctx)[2] = (struct npu_base) {
-		.va = DATA_VA + SIZE / 2, .size = SIZE / 2, .flags = NPU_BASE_WRITE,
-	};
-}
-
 static int run_copy(struct ctx *ctx)
 {
-	struct npu_stream_header *header = stream_begin(ctx, 0);
-
-	add_bases(ctx);
-	stream_add_copy(header, 1, 0, 2, 0, SIZE / 2);
-	return stream_run(ctx, header, 3);
+	return halves_run(ctx, DATA_VA, SIZE);
 }
 
 FIXTURE_SETUP(reclaim)
@@ -296,7 +283,7 @@ TEST_F(reclaim, busy_buffers_stay)
 	if (gate_init(&gate, self->fd))
 		SKIP(return, "vgem is not loaded");
 	memory_fill(self->mem, SIZE / 2, 8);
-	add_bases(&self->ctx);
+	halves_bases(&self->ctx, DATA_VA, SIZE);
 	stream_add_copy(header, 1, 0, 2, 0, SIZE / 2);
 	job = stream_job(&self->ctx, header, 3);
 	syncs[0] = sync_wait(gate.syncobj, 0);

@@ -18,8 +18,6 @@
 #define DEAF_CORE	"3"
 #define DEAF_FUNCTION	"7"
 
-#define DRIVER		"/sys/bus/platform/drivers/npu/"
-
 FIXTURE(survive)
 {
 	struct emu emu;
@@ -566,22 +564,12 @@ TEST_F(survive, a_core_reset_is_not_acknowledged)
 	EXPECT_EQ(call(fd_, DRM_IOCTL_NPU_PERF_QUERY, &perf_), -ENODEV);			\
 } while (0)
 
-/* The platform device of a configfs item. */
-static int device_name(const struct emu *emu, char *name, size_t size)
-{
-	int ret = emu_read(emu, "device", name, size);
-
-	name[strcspn(name, "\n")] = 0;
-	return ret;
-}
-
 TEST_F(survive, a_function_reset_is_not_acknowledged)
 {
-	char device[64], name[32];
+	char name[32];
 	struct bystanders by;
 	struct wedged wedged;
 
-	ASSERT_EQ(device_name(&self->emu, device, sizeof(device)), 0);
 	ASSERT_EQ(emu_write(&self->emu, "faults/deaf", DEAF_FUNCTION), 0);
 	ASSERT_EQ(hang(&self->emu, &self->ctx, &by), 0);
 	EXPECT_EQ(job_result(self->fd, self->ctx.syncobj), -ETIME);
@@ -601,11 +589,11 @@ TEST_F(survive, a_function_reset_is_not_acknowledged)
 	 * as long as it does not answer again, the driver refuses.
 	 */
 	ASSERT_EQ(emu_write(&self->emu, "faults/deaf", "0"), 0);
-	ASSERT_EQ(write_file(DRIVER "unbind", device), 0);
+	ASSERT_EQ(emu_unbind(&self->emu), 0);
 	ASSERT_EQ(emu_write(&self->emu, "faults/deaf", DEAF_FUNCTION), 0);
-	EXPECT_EQ(write_file(DRIVER "bind", device), -EIO);
+	EXPECT_EQ(emu_bind(&self->emu), -EIO);
 	ASSERT_EQ(emu_write(&self->emu, "faults/deaf", "0"), 0);
-	ASSERT_EQ(write_file(DRIVER "bind", device), 0);
+	ASSERT_EQ(emu_bind(&self->emu), 0);
 	EXPECT_LOST(self->fd, &by.idle);
 	close(self->fd);
 	self->emu.index = emu_find_index(&self->emu);

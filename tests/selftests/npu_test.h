@@ -155,6 +155,32 @@ static inline long emu_bus_errors(const struct emu *emu)
 	return emu_read(emu, "bus_errors", text, sizeof(text)) ? -1 : atol(text);
 }
 
+/* The platform device of a configfs item. */
+static inline int emu_device(const struct emu *emu, char *name, size_t size)
+{
+	int ret = emu_read(emu, "device", name, size);
+
+	name[ret ? 0 : strcspn(name, "\n")] = 0;
+	return ret;
+}
+
+/* Takes the driver away from a device that stays, and gives it back. */
+static inline int emu_unbind(const struct emu *emu)
+{
+	char device[64];
+
+	return emu_device(emu, device, sizeof(device)) ?:
+	       write_file("/sys/bus/platform/drivers/npu/unbind", device);
+}
+
+static inline int emu_bind(const struct emu *emu)
+{
+	char device[64];
+
+	return emu_device(emu, device, sizeof(device)) ?:
+	       write_file("/sys/bus/platform/drivers/npu/bind", device);
+}
+
 /* The number of the accel node that belongs to a configfs item. */
 static inline int emu_find_index(const struct emu *emu)
 {
@@ -162,9 +188,8 @@ static inline int emu_find_index(const struct emu *emu)
 	struct stat st;
 	int i;
 
-	if (emu_read(emu, "device", device, sizeof(device)))
+	if (emu_device(emu, device, sizeof(device)))
 		return -1;
-	device[strcspn(device, "\n")] = 0;
 	for (i = 0; i < 64; i++) {
 		snprintf(path, sizeof(path), "/sys/devices/platform/%s/accel/accel%d", device, i);
 		if (!stat(path, &st))
@@ -963,6 +988,42 @@ static inline struct drm_npu_job work_job(struct ctx *ctx, unsigned int count)
 
 	stream_add_work(header, count);
 	return stream_job(ctx, header, 1);
+}
+
+/* Base 1 is the first, base 2 the second half of what is mapped at @va. */
+static inline void halves_bases(struct ctx *ctx, uint64_t va, uint64_t size)
+{
+	ctx_bases(ctx)[1] = (struct npu_base) { .va = va, .size = size / 2 };
+	ctx_bases(ctx)[2] = (struct npu_base) {
+		.va = va + size / 2, .size = size / 2, .flags = NPU_BASE_WRITE,
+	};
+}
+
+/* A job that copies the one to the other. */
+static inline struct drm_npu_job halves_job(struct ctx *ctx, uint64_t va, uint64_t size)
+{
+	struct npu_stream_header *header = stream_begin(ctx, 0);
+
+	halves_bases(ctx, va, size);
+	stream_add_copy(header, 1, 0, 2, 0, size / 2);
+	return stream_job(ctx, header, 3);
+}
+
+/* Runs it and returns the result of its fence. */
+static inline int halves_run(struct ctx *ctx, uint64_t va, uint64_t size)
+{
+	int ret = submit_one(ctx->fd, ctx->queue, halves_job(ctx, va, size), ctx->syncobj);
+
+	return ret ? ret : job_result(ctx->fd, ctx->syncobj);
+}
+
+/* Does the device see in the first half what is there, and write to the second? */
+static inline bool halves_copied(struct ctx *ctx, uint8_t *mem, uint64_t va, uint64_t size,
+				 uint32_t seed)
+{
+	memory_fill(mem, size / 2, seed);
+	memset(mem + size / 2, 0, size / 2);
+	return halves_run(ctx, va, size) == 1 && memory_filled(mem + size / 2, size / 2, seed);
 }
 
 /* A job that takes about so long, whatever the machine; at most WORK_LONG commands. */

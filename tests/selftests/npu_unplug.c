@@ -239,7 +239,6 @@ TEST(under_load_again_and_again)
 
 TEST(unbinding_the_driver_under_load)
 {
-	char device[64];
 	pthread_t threads[4];
 	struct emu emu;
 	void *bad;
@@ -247,19 +246,17 @@ TEST(unbinding_the_driver_under_load)
 
 	for (n = 0; n < 5; n++) {
 		ASSERT_EQ(emu_create(&emu, 2, 4), 0);
-		ASSERT_EQ(emu_read(&emu, "device", device, sizeof(device)), 0);
-		device[strcspn(device, "\n")] = 0;
 		for (i = 0; i < 4; i++)
 			ASSERT_EQ(pthread_create(&threads[i], NULL, load, &emu.index), 0);
 		usleep(50000);
 		/* The device is there all the time: an orderly end. */
-		ASSERT_EQ(write_file("/sys/bus/platform/drivers/npu/unbind", device), 0);
+		ASSERT_EQ(emu_unbind(&emu), 0);
 		for (i = 0; i < 4; i++) {
 			pthread_join(threads[i], &bad);
 			EXPECT_EQ(bad, NULL);
 		}
 		EXPECT_EQ(emu_bus_errors(&emu), 0);
-		ASSERT_EQ(write_file("/sys/bus/platform/drivers/npu/bind", device), 0);
+		ASSERT_EQ(emu_bind(&emu), 0);
 		i = device_open_index(emu_find_index(&emu));
 		EXPECT_TRUE(device_works(i));
 		close(i);

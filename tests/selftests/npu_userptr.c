@@ -45,31 +45,14 @@ static void *anonymous(size_t size)
 }
 
 /* From the first to the second half. */
-static struct drm_npu_job copy_job(struct ctx *ctx)
-{
-	struct npu_stream_header *header = stream_begin(ctx, 0);
-
-	ctx_bases(ctx)[1] = (struct npu_base) { .va = DATA_VA, .size = HALF };
-	ctx_bases(ctx)[2] = (struct npu_base) {
-		.va = DATA_VA + HALF, .size = HALF, .flags = NPU_BASE_WRITE,
-	};
-	stream_add_copy(header, 1, 0, 2, 0, HALF);
-	return stream_job(ctx, header, 3);
-}
-
 static int run_copy(struct ctx *ctx)
 {
-	int ret = submit_one(ctx->fd, ctx->queue, copy_job(ctx), ctx->syncobj);
-
-	return ret ? ret : job_result(ctx->fd, ctx->syncobj);
+	return halves_run(ctx, DATA_VA, SIZE);
 }
 
-/* Does the device see in the first half what is there, and write to the second? */
 static bool copies(struct ctx *ctx, uint8_t *mem, uint32_t seed)
 {
-	memory_fill(mem, HALF, seed);
-	memset(mem + HALF, 0, HALF);
-	return run_copy(ctx) == 1 && memory_filled(mem + HALF, HALF, seed);
+	return halves_copied(ctx, mem, DATA_VA, SIZE, seed);
 }
 
 FIXTURE_SETUP(userptr)
@@ -440,7 +423,7 @@ TEST_F(userptr, a_submit_before_the_bind_is_made)
 		.offset = (uintptr_t)self->mem,
 	};
 	struct drm_npu_sync syncs[2];
-	struct drm_npu_job job = copy_job(&self->ctx);
+	struct drm_npu_job job = halves_job(&self->ctx, DATA_VA, SIZE);
 	uint32_t bound = syncobj_create(self->fd);
 	struct gate gate;
 
@@ -512,7 +495,7 @@ TEST_F(userptr, processes_that_end_while_jobs_run)
 
 			if (fd < 0 || ctx_init(&ctx, fd) || bind_user(&ctx, self->mem) ||
 			    submit_one(fd, ctx.queue, work_job(&ctx, 50), ctx.syncobj) ||
-			    submit_one(fd, ctx.queue, copy_job(&ctx), ctx.syncobj))
+			    submit_one(fd, ctx.queue, halves_job(&ctx, DATA_VA, SIZE), ctx.syncobj))
 				_exit(1);
 			if (i % 2)
 				raise(SIGKILL);

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # Sourced by vm.sh: starts an npu-emu for each NPU and tells QEMU of them.
 
-enter "$("$TOP/tests/vm/qemu.sh")"
 append+=" npu_emu.default_device=0"
 
 # The server reads and writes the guest's memory: a file that it can map.

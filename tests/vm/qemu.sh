@@ -1,8 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # Finds a QEMU that takes PCI devices from other processes (vfio-user-pci, from
-# 10.1 on). Prints nothing if the host's does, else a folder with a newer
-# Debian's, see enter() in lib.sh.
+# 10.1 on) and whose processors see code that another one has just changed (from
+# 8.1 on; with older ones a kernel panics at int3 in one boot of a hundred). Prints
+# nothing if the host's does, else a folder with a newer Debian's, see enter() in
+# lib.sh.
 . "$(dirname "$0")/lib.sh"
 
 if qemu-system-x86_64 -device help 2>/dev/null | grep -q vfio-user-pci; then

@@ -90,7 +90,10 @@ kvm_works() {
 }
 
 boot_qemu() {
-	local accel console
+	local accel root
+	root=$("$TOP/tests/vm/qemu.sh") || exit
+	enter "$root"
+	[ -z "${NPU_SHARE:-}" ] || [ -z "$root" ] || inside+=(--bind "$NPU_SHARE" "$NPU_SHARE")
 	case ${NPU_ACCEL:-} in
 	tcg)	accel=("${tcg[@]}") ;;
 	kvm)	accel=("${kvm[@]}") ;;

@@ -162,7 +162,7 @@ inside=()
 enter() {
 	local bind
 	[ -n "$1" ] || return 0
-	inside=(bwrap --bind "$1" / --proc /proc --dev-bind /dev /dev --tmpfs /tmp)
+	inside=(bwrap --die-with-parent --bind "$1" / --proc /proc --dev-bind /dev /dev --tmpfs /tmp)
 	for bind in "$TOP" "$BUILD" "$CACHE"; do
 		inside+=(--bind "$bind" "$bind")
 	done

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -14,6 +15,7 @@
 enum { BAR_REGISTERS = 0, BAR_DOORBELLS = 2, MSIX_SPACE = 4096 };
 
 #define MAX_VECTORS	2
+#define AGAIN_NS	200000	/* after which a doubled interrupt comes again */
 
 /**
  * struct npu_pci - one device
@@ -31,6 +33,10 @@ enum { BAR_REGISTERS = 0, BAR_DOORBELLS = 2, MSIX_SPACE = 4096 };
  * @woken: cores that have work
  * @timer: when to call npu_model_timer(), 0 = not at all
  * @irq: eventfd of each vector, or -1
+ * @irq_fault: of 1000 interrupts, to how many what happens
+ * @again: vectors that are to be raised again
+ * @again_at: when
+ * @seed: state of the random numbers
  * @start: power-on, nanoseconds
  * @thread: of the cores, and behind them of the timer
  * @threads: how many run
@@ -51,6 +57,10 @@ struct npu_pci {
 	u32 woken;
 	u64 timer;
 	int irq[MAX_VECTORS];
+	u32 irq_fault[NPU_PCI_IRQ_FAULTS];
+	u32 again;
+	u64 again_at;
+	unsigned int seed;
 	u64 start;
 	pthread_t thread[NPU_MAX_CORES + 1];
 	u32 threads;
@@ -88,9 +98,8 @@ static void host_unmap(void *host, void *ptr, u64 len)
 	memory_return(&npu->memory, ptr);
 }
 
-static void host_irq(void *host, u32 vector)
+static void raise_irq(struct npu_pci *npu, u32 vector)
 {
-	struct npu_pci *npu = host;
 	const u64 one = 1;
 
 	if (!__atomic_load_n(&npu->active, __ATOMIC_ACQUIRE) || npu->irq[vector] < 0)
@@ -98,6 +107,31 @@ static void host_irq(void *host, u32 vector)
 	/* An eventfd that is full has been signalled. */
 	if (write(npu->irq[vector], &one, sizeof(one)) < 0 && errno != EAGAIN)
 		log_text(LOG_ERROR, "cannot raise interrupt %u: %m", vector);
+}
+
+static bool irq_fails(struct npu_pci *npu, enum npu_pci_irq_fault fault)
+{
+	return npu->irq_fault[fault] && (u32)rand_r(&npu->seed) % 1000 < npu->irq_fault[fault];
+}
+
+/* Two at once would be one: an eventfd counts, but whoever reads it does not. */
+static void raise_again(struct npu_pci *npu, u32 vector)
+{
+	npu->again |= 1u << vector;
+	npu->again_at = now_ns() + AGAIN_NS;
+	pthread_cond_broadcast(&npu->changed);
+}
+
+static void host_irq(void *host, u32 vector)
+{
+	struct npu_pci *npu = host;
+
+	if (irq_fails(npu, NPU_PCI_IRQ_DOUBLE))
+		raise_again(npu, vector);
+	if (irq_fails(npu, NPU_PCI_IRQ_SPURIOUS))
+		raise_irq(npu, npu->options.config.irqs - 1);
+	if (!irq_fails(npu, NPU_PCI_IRQ_LOST))
+		raise_irq(npu, vector);
 }
 
 static void host_wake(void *host, u32 core)
@@ -203,15 +237,33 @@ static void *core_thread(void *arg)
 
 static void timer_wait(struct npu_pci *npu)
 {
-	struct timespec ts = {
-		.tv_sec = (time_t)(npu->timer / 1000000000),
-		.tv_nsec = (long)(npu->timer % 1000000000),
-	};
+	u64 until = npu->timer;
+	struct timespec ts;
 
-	if (npu->timer)
+	if (npu->again && (!until || npu->again_at < until))
+		until = npu->again_at;
+	ts = (struct timespec){
+		.tv_sec = (time_t)(until / 1000000000),
+		.tv_nsec = (long)(until % 1000000000),
+	};
+	if (until)
 		pthread_cond_clockwait(&npu->changed, &npu->lock, CLOCK_MONOTONIC, &ts);
 	else
 		pthread_cond_wait(&npu->changed, &npu->lock);
+}
+
+/* Interrupts that have been doubled, when it is time. */
+static void irqs_again(struct npu_pci *npu)
+{
+	u32 vector;
+
+	if (!npu->again || npu->again_at > now_ns())
+		return;
+	for (vector = 0; vector < MAX_VECTORS; vector++) {
+		if (npu->again >> vector & 1)
+			raise_irq(npu, vector);
+	}
+	npu->again = 0;
 }
 
 static void *timer_thread(void *arg)
@@ -220,6 +272,7 @@ static void *timer_thread(void *arg)
 
 	pthread_mutex_lock(&npu->lock);
 	while (!npu->stop) {
+		irqs_again(npu);
 		if (npu->paused || !npu->timer || npu->timer > now_ns()) {
 			timer_wait(npu);
 			continue;
@@ -300,11 +353,28 @@ static void config_options(const struct npu_pci_options *from, struct config_opt
 		to->bar[CONFIG_MSIX_BAR] = MSIX_SPACE;
 }
 
+static void power_on(struct npu_pci *npu)
+{
+	npu->again = 0;
+	memset(npu->irq_fault, 0, sizeof(npu->irq_fault));
+	npu->start = now_ns();
+	npu_model_init(npu->model, &npu->options.config, &host_ops, npu);
+}
+
+/* What it has forgotten of its configuration; without the lock. */
+static void configure(struct npu_pci *npu)
+{
+	struct config_options options;
+
+	npu_model_inject(npu->model, NPU_INJECT_LIMIT, npu->options.memory_limit);
+	config_options(&npu->options, &options);
+	config_init(&npu->config, &options);
+}
+
 /* As after power-on, but for the memory and the eventfds, which are the client's. */
 static void npu_pci_reset(void *priv)
 {
 	struct npu_pci *npu = priv;
-	struct config_options options;
 
 	__atomic_store_n(&npu->active, false, __ATOMIC_RELEASE);
 	npu_model_leave(npu->model);
@@ -315,14 +385,12 @@ static void npu_pci_reset(void *priv)
 		pthread_cond_wait(&npu->changed, &npu->lock);
 	npu->timer = 0;
 	npu->woken = 0;
-	npu->start = now_ns();
-	npu_model_init(npu->model, &npu->options.config, &host_ops, npu);
+	power_on(npu);
 	npu->paused = false;
 	pthread_cond_broadcast(&npu->changed);
 	pthread_mutex_unlock(&npu->lock);
 
-	config_options(&npu->options, &options);
-	config_init(&npu->config, &options);
+	configure(npu);
 	log_text(LOG_INFO, "reset");
 }
 
@@ -438,7 +506,7 @@ static void npu_pci_trigger(void *priv, unsigned int index, unsigned int vector)
 	if (index == VFU_ERR)
 		return;
 	pthread_mutex_lock(&npu->lock);
-	host_irq(npu, vector);
+	raise_irq(npu, vector);
 	pthread_mutex_unlock(&npu->lock);
 }
 
@@ -471,7 +539,6 @@ static void vfu_init(struct vfu_device *vfu, const struct npu_pci_options *optio
 static bool npu_pci_init(struct npu_pci *npu)
 {
 	size_t size = npu_model_size(&npu->options.config);
-	struct config_options options;
 	void *mem;
 
 	if (!size || npu->options.config.irqs > MAX_VECTORS)
@@ -479,9 +546,9 @@ static bool npu_pci_init(struct npu_pci *npu)
 	mem = aligned_alloc(64, (size + 63) / 64 * 64);
 	if (!mem)
 		return false;
-	npu->model = npu_model_init(mem, &npu->options.config, &host_ops, npu);
-	config_options(&npu->options, &options);
-	config_init(&npu->config, &options);
+	npu->model = mem;
+	power_on(npu);
+	configure(npu);
 	vfu_init(&npu->vfu, &npu->options);
 	npu->vfu.ops = &npu_pci_ops;
 	npu->vfu.priv = npu;
@@ -496,7 +563,7 @@ struct npu_pci *npu_pci_create(const struct npu_pci_options *options)
 	if (!npu)
 		return NULL;
 	npu->options = *options;
-	npu->start = now_ns();
+	npu->seed = 1;
 	memory_init(&npu->memory);
 	pthread_mutex_init(&npu->lock, NULL);
 	pthread_cond_init(&npu->changed, NULL);
@@ -532,6 +599,26 @@ const struct vfu_device *npu_pci_vfu(const struct npu_pci *npu)
 struct npu_model *npu_pci_model(struct npu_pci *npu)
 {
 	return npu->model;
+}
+
+bool npu_pci_set_irq_fault(struct npu_pci *npu, enum npu_pci_irq_fault fault, uint64_t permille)
+{
+	if (permille > 1000)
+		return false;
+	pthread_mutex_lock(&npu->lock);
+	npu->irq_fault[fault] = (u32)permille;
+	pthread_mutex_unlock(&npu->lock);
+	return true;
+}
+
+uint32_t npu_pci_get_irq_fault(struct npu_pci *npu, enum npu_pci_irq_fault fault)
+{
+	u32 permille;
+
+	pthread_mutex_lock(&npu->lock);
+	permille = npu->irq_fault[fault];
+	pthread_mutex_unlock(&npu->lock);
+	return permille;
 }
 
 /* ---- When it has gone ------------------------------------------------------------ */

@@ -14,11 +14,21 @@
 /**
  * struct npu_pci_options - what kind of device
  * @config: of the model
+ * @memory_limit: bus address from which on no memory answers, 0 = none
  * @msi: MSI instead of MSI-X
  */
 struct npu_pci_options {
 	struct npu_model_config config;
+	uint64_t memory_limit;
 	bool msi;
+};
+
+/* What may happen to interrupts, each in so many of 1000 cases. */
+enum npu_pci_irq_fault {
+	NPU_PCI_IRQ_LOST,	/* it does not come */
+	NPU_PCI_IRQ_DOUBLE,	/* it comes again a moment later */
+	NPU_PCI_IRQ_SPURIOUS,	/* so does one on the last vector that nobody asked for */
+	NPU_PCI_IRQ_FAULTS
 };
 
 struct npu_pci;
@@ -35,6 +45,10 @@ void npu_pci_destroy(struct npu_pci *npu);
 /* What the client sees of it; valid as long as the device. */
 const struct vfu_device *npu_pci_vfu(const struct npu_pci *npu);
 struct npu_model *npu_pci_model(struct npu_pci *npu);
+
+/* Any thread. Returns false if @permille is out of range. */
+bool npu_pci_set_irq_fault(struct npu_pci *npu, enum npu_pci_irq_fault fault, uint64_t permille);
+uint32_t npu_pci_get_irq_fault(struct npu_pci *npu, enum npu_pci_irq_fault fault);
 
 /* The same from the outside, of a device that is no longer there: all ones. */
 void npu_pci_vfu_gone(const struct npu_pci_options *options, struct vfu_device *dev);

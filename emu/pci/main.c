@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* npu-emu: the NPU as a PCI device in a process of its own, see emu/pci.rst. */
 #define _GNU_SOURCE
+#include <errno.h>
 #include <getopt.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -35,6 +36,11 @@ static const char usage[] =
 	"  --socket PATH       where QEMU connects; PATH.control takes commands\n"
 	"  --cores N           compute cores (2)\n"
 	"  --queues N          hardware slots of queues (64)\n"
+	"  --vectors N         interrupt vectors, 1 or 2 (2)\n"
+	"  --macs-order N      log2 of the most MACs in a command, 20 to 40 (34)\n"
+	"  --bytes-order N     log2 of the most bytes in a command, 20 to 40 (32)\n"
+	"  --reset-ms N        bound of a reset, milliseconds (500)\n"
+	"  --memory-limit SIZE bus address from which on no memory answers\n"
 	"  --irq msix|msi      kind of interrupts (msix); MSI survives hot unplug in QEMU\n"
 	"  --restart           replace a worker that dies\n"
 	"  --log LEVEL         error, info or debug (error)\n";
@@ -45,14 +51,16 @@ static void die(const char *why, const char *what)
 	exit(2);
 }
 
-static unsigned int number(const char *text, const char *option, unsigned int max)
+static unsigned long long number(const char *text, const char *option, unsigned long long max)
 {
+	unsigned long long n;
 	char *end;
-	unsigned long n = strtoul(text, &end, 0);
 
-	if (*end || !n || n > max)
+	errno = 0;
+	n = strtoull(text, &end, 0);
+	if (*end || errno || *text == '-' || !n || n > max)
 		die("out of range", option);
-	return (unsigned int)n;
+	return n;
 }
 
 static int choice(const char *text, const char *const *names, const char *option)
@@ -67,51 +75,67 @@ static int choice(const char *text, const char *const *names, const char *option
 	return 0;
 }
 
+enum { SOCKET = 1, IRQ, LIMIT, RESTART, LEVEL, HELP, SIZES };
+
 int main(int argc, char **argv)
 {
 	static const char *const levels[] = { "error", "info", "debug", NULL };
 	static const char *const irqs[] = { "msix", "msi", NULL };
+	static struct supervisor_options o = { .device.config = NPU_MODEL_CONFIG_DEFAULT };
+	/* Which of them fit together, the model knows. */
+	static u32 *const sizes[] = {
+		&o.device.config.cores, &o.device.config.slots, &o.device.config.irqs,
+		&o.device.config.macs_max_order, &o.device.config.bytes_max_order,
+		&o.device.config.reset_ms,
+	};
 	static const struct option options[] = {
-		{ "socket", required_argument, NULL, 's' },
-		{ "cores", required_argument, NULL, 'c' },
-		{ "queues", required_argument, NULL, 'q' },
-		{ "irq", required_argument, NULL, 'i' },
-		{ "restart", no_argument, NULL, 'r' },
-		{ "log", required_argument, NULL, 'l' },
-		{ "help", no_argument, NULL, 'h' },
+		{ "cores", required_argument, NULL, SIZES },
+		{ "queues", required_argument, NULL, SIZES + 1 },
+		{ "vectors", required_argument, NULL, SIZES + 2 },
+		{ "macs-order", required_argument, NULL, SIZES + 3 },
+		{ "bytes-order", required_argument, NULL, SIZES + 4 },
+		{ "reset-ms", required_argument, NULL, SIZES + 5 },
+		{ "socket", required_argument, NULL, SOCKET },
+		{ "irq", required_argument, NULL, IRQ },
+		{ "memory-limit", required_argument, NULL, LIMIT },
+		{ "restart", no_argument, NULL, RESTART },
+		{ "log", required_argument, NULL, LEVEL },
+		{ "help", no_argument, NULL, HELP },
 		{ 0 }
 	};
-	struct supervisor_options o = { .device.config = NPU_MODEL_CONFIG_DEFAULT };
 	int c;
 
 	while ((c = getopt_long(argc, argv, "", options, NULL)) >= 0) {
 		switch (c) {
-		case 's':
+		case SOCKET:
 			o.path = optarg;
 			break;
-		case 'c':
-			o.device.config.cores = number(optarg, "--cores", NPU_MAX_CORES);
-			break;
-		case 'q':
-			o.device.config.slots = number(optarg, "--queues", NPU_MAX_SLOTS);
-			break;
-		case 'i':
+		case IRQ:
 			o.device.msi = choice(optarg, irqs, "--irq");
 			break;
-		case 'r':
+		case LIMIT:
+			o.device.memory_limit = number(optarg, "--memory-limit", 1ull << 48);
+			break;
+		case RESTART:
 			o.restart = true;
 			break;
-		case 'l':
+		case LEVEL:
 			log_level = (enum log_level)choice(optarg, levels, "--log");
 			break;
-		case 'h':
+		case HELP:
 			fputs(usage, stdout);
 			return 0;
-		default:
+		case '?':
 			die("bad arguments", NULL);
+			break;
+		default:
+			*sizes[c - SIZES] = (u32)number(optarg, options[c - SIZES].name, UINT32_MAX);
+			break;
 		}
 	}
 	if (optind < argc || !o.path)
 		die("bad arguments", NULL);
+	if (!npu_model_size(&o.device.config))
+		die("there is no NPU of this size", NULL);
 	return supervisor_run(&o);
 }

@@ -77,7 +77,7 @@ static int worker_run(const struct npu_pci_options *options, int socket, int com
 	struct npu_pci *npu = npu_pci_create(options);
 	int ret = 0;
 
-	if (!npu || !control_start(npu_pci_model(npu), commands)) {
+	if (!npu || !control_start(npu, commands)) {
 		log_text(LOG_ERROR, "cannot make the device");
 		return EXIT_FAILURE;
 	}

@@ -6,6 +6,7 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/pci_regs.h>
 #include <poll.h>
 #include <signal.h>
@@ -191,11 +192,107 @@ static void test_death(int s)
 
 static void test_commands(void)
 {
+	static const struct {
+		const char *name;
+		const char *good;
+		const char *bad;
+	} faults[] = {
+		{ "hang", "4294967295", "4294967296" }, { "corrupt", "7", "-1" },
+		{ "memory", "1000000", "some" }, { "walk", "3", "0x" }, { "status", "7", "7x" },
+		{ "event", "7", "1e3" }, { "overflow", "0", "every" }, { "deaf", "7", "8" },
+		{ "clock_khz", "1000000", "1000001" }, { "latency_us", "10000000", "all" },
+		{ "memory_limit", "281474976710656", "281474976710657" }, { "disappear", "0", "2" },
+		{ "irq_lost", "1000", "1001" }, { "irq_double", "0x3e8", "all" },
+		{ "irq_spurious", "1000", "18446744073709551616" },
+	};
+	char line[128], names[512] = "";
+	int i;
+
+	for (i = 0; i < (int)(sizeof(faults) / sizeof(faults[0])); i++) {
+		snprintf(line, sizeof(line), "fault %s %s", faults[i].name, faults[i].bad);
+		test_ok(command(line, "error: out of range\n"), line);
+		snprintf(line, sizeof(line), "fault %s %s", faults[i].name, faults[i].good);
+		test_ok(command(line, "ok\n"), line);
+		snprintf(line, sizeof(line), "fault %s 0", faults[i].name);
+		test_ok(command(line, "ok\n"), line);
+		snprintf(line, sizeof(line), "fault %s", faults[i].name);
+		test_ok(command(line, "0\n"), line);
+		strcat(strcat(names, i ? " " : ""), faults[i].name);
+	}
+	test_ok(command("faults", strcat(names, "\n")), "these are all");
+	test_ok(command("fault hang all", "ok\n"), "each command hangs");
+	test_ok(command("fault hang", "all\n"), "it says so");
+	test_ok(command("fault hang 0", "ok\n"), "no command hangs");
 	test_ok(command("bus_errors", "0\n"), "no bus errors");
-	test_ok(command("fault hang 0", "ok\n"), "a fault");
 	test_ok(command("fault nothing 1", "error: no such fault\n"), "no such fault");
 	test_ok(command("fault hang 1 2", "error: no such command\n"), "too many arguments");
 	test_ok(command("nonsense", "error: no such command\n"), "no such command");
+}
+
+static bool comes_again(int event)
+{
+	uint64_t count;
+
+	return wait_readable(event) && read(event, &count, sizeof(count)) == sizeof(count);
+}
+
+static void start_reset(int s)
+{
+	client_write32(s, REGISTERS, NPU_REG_RESET, NPU_RESET_FUNCTION);
+	while (reg(s, NPU_REG_RESET))
+		;
+}
+
+static void test_irq_faults(int s)
+{
+	int event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	uint64_t count;
+
+	client_irq(s, VFU_MSIX, 1, event);
+	enable(s);
+	client_write32(s, REGISTERS, NPU_REG_IRQ_ENABLE, ONES);
+	test_ok(command("fault irq_double 1000", "ok\n"), "interrupts come twice");
+	start_reset(s);
+	test_ok(comes_again(event), "an interrupt");
+	test_ok(comes_again(event), "and again");
+	test_ok(command("fault irq_double 0", "ok\n"), "no more");
+	client_write32(s, REGISTERS, NPU_REG_IRQ_ENABLE, ONES);
+	test_ok(command("fault irq_lost 1000", "ok\n"), "interrupts get lost");
+	start_reset(s);
+	test_ok(read(event, &count, sizeof(count)) < 0, "none comes");
+	client_write32(s, REGISTERS, NPU_REG_IRQ_ENABLE, ONES);
+	test_ok(command("fault irq_spurious 1000", "ok\n"), "one that nobody asked for");
+	start_reset(s);
+	test_ok(comes_again(event), "comes");
+	test_flr(s);
+	test_ok(command("fault irq_lost", "0\n"), "a reset by the bus ends faults");
+	close(event);
+}
+
+/* Refused before anything is made. */
+static void test_options(const char *program)
+{
+	static const char *const bad[][2] = {
+		{ "--cores", "0" }, { "--cores", "33" }, { "--queues", "257" },
+		{ "--queues", "-1" }, { "--vectors", "3" }, { "--macs-order", "41" },
+		{ "--bytes-order", "19" }, { "--reset-ms", "x" }, { "--irq", "intx" },
+		{ "--memory-limit", "0" }, { "--log", "loud" }, { "--frobnicate", "1" },
+	};
+	int i;
+
+	for (i = 0; i < (int)(sizeof(bad) / sizeof(bad[0])); i++) {
+		int status = -1;
+		pid_t pid = fork();
+
+		if (!pid) {
+			dup2(open("/dev/null", O_WRONLY), 2);
+			execl(program, program, "--socket", path, bad[i][0], bad[i][1], NULL);
+			_exit(127);
+		}
+		waitpid(pid, &status, 0);
+		test_ok(WIFEXITED(status) && WEXITSTATUS(status) == 2, bad[i][0]);
+	}
+	test_ok(access(path, F_OK), "none of them listens");
 }
 
 int main(int argc, char **argv)
@@ -210,6 +307,7 @@ int main(int argc, char **argv)
 	ram = memfd_create("ram", MFD_CLOEXEC);
 	if (ram < 0 || ftruncate(ram, RAM))
 		return 1;
+	test_options(argv[1]);
 	pid = fork();
 	if (!pid) {
 		execl(argv[1], argv[1], "--socket", path, "--cores", "3", "--queues", "8", NULL);
@@ -225,6 +323,7 @@ int main(int argc, char **argv)
 	test_power(s);
 	test_memory(s, ram);
 	test_commands();
+	test_irq_faults(s);
 	test_death(s);
 	close(s);
 

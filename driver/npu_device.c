@@ -128,7 +128,7 @@ static int npu_device_read_caps(struct npu_device *npu)
 
 	if (caps->slots < 1 || caps->slots > NPU_MAX_SLOTS ||
 	    caps->cores < 1 || caps->cores > NPU_MAX_CORES ||
-	    caps->irqs < 1 || caps->irqs > npu->bus->irqs ||
+	    caps->irqs < 1 || caps->irqs > NPU_MAX_IRQS ||
 	    caps->va_bits < 32 || caps->va_bits > NPU_PT_SHIFT(NPU_PT_LEVELS) ||
 	    caps->bus_bits < 32 || caps->bus_bits > 52 ||
 	    caps->asids < 2 || ~caps->page_sizes & (BIT(12) | BIT(21)) ||
@@ -302,6 +302,12 @@ static int npu_device_init(struct npu_device *npu)
 	return npu_reclaim_init(npu);
 }
 
+/* Causes whose vector the bus has not granted come with vector 0. */
+static unsigned int npu_device_irqs(const struct npu_device *npu)
+{
+	return min(npu->caps.irqs, npu->bus->irqs);
+}
+
 static void npu_device_free_irqs(struct npu_device *npu, unsigned int count)
 {
 	while (count)
@@ -313,7 +319,7 @@ static int npu_device_request_irqs(struct npu_device *npu)
 	unsigned int i;
 	int ret;
 
-	for (i = 0; i < npu->caps.irqs; i++) {
+	for (i = 0; i < npu_device_irqs(npu); i++) {
 		ret = request_irq(npu->bus->irq[i], npu_irq, 0, dev_name(npu->drm.dev), npu);
 		if (ret) {
 			npu_device_free_irqs(npu, i);
@@ -363,7 +369,7 @@ int npu_device_probe(const struct npu_bus *bus)
 	return 0;
 
 err_stop:
-	npu_device_free_irqs(npu, npu->caps.irqs);
+	npu_device_free_irqs(npu, npu_device_irqs(npu));
 	/* What interrupts have asked for. */
 	cancel_delayed_work_sync(&npu->slots.work);
 	npu_wedge_fini(npu);
@@ -408,7 +414,7 @@ void npu_device_remove(struct device *dev)
 	npu_device_end_jobs(npu);
 	drm_dev_unplug(&npu->drm);
 
-	npu_device_free_irqs(npu, npu->caps.irqs);
+	npu_device_free_irqs(npu, npu_device_irqs(npu));
 	/* Sections that ended meanwhile may have used the device once more. */
 	npu->unsafe = !npu_is_gone(npu) && !npu_device_reset(npu);
 	if (npu->unsafe)

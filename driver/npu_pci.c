@@ -76,9 +76,13 @@ static int npu_pci_map(struct npu_pci *pci, struct pci_dev *pdev)
 
 static int npu_pci_get_irqs(struct npu_pci *pci, struct pci_dev *pdev)
 {
+	u32 want = clamp(readl(pci->registers + NPU_REG_IRQS), 1u, NPU_MAX_IRQS);
 	int i, count;
 
-	count = pci_alloc_irq_vectors(pdev, 1, NPU_MAX_IRQS, PCI_IRQ_MSIX | PCI_IRQ_MSI);
+	/* With MSI the device knows how many it has got; in MSI-X's table one would be missing. */
+	count = pci_alloc_irq_vectors(pdev, want, want, PCI_IRQ_MSIX);
+	if (count < 0)
+		count = pci_alloc_irq_vectors(pdev, 1, want, PCI_IRQ_MSI);
 	if (count < 0)
 		return count;
 	for (i = 0; i < count; i++)

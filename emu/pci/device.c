@@ -102,6 +102,9 @@ static void raise_irq(struct npu_pci *npu, u32 vector)
 {
 	const u64 one = 1;
 
+	/* One that MSI has not granted. */
+	if (npu->options.msi && npu->irq[vector] < 0)
+		vector = 0;
 	if (!__atomic_load_n(&npu->active, __ATOMIC_ACQUIRE) || npu->irq[vector] < 0)
 		return;
 	/* An eventfd that is full has been signalled. */

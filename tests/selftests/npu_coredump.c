@@ -41,7 +41,7 @@ static void dump_path(const struct emu *emu, char *path, size_t size)
 	char device[64];
 
 	emu_device(emu, device, sizeof(device));
-	snprintf(path, size, "/sys/devices/platform/%s/devcoredump/data", device);
+	device_path(device, "devcoredump/data", path, size);
 }
 
 static bool dump_exists(const struct emu *emu)

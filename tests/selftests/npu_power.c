@@ -12,16 +12,11 @@ FIXTURE(power)
 	struct ctx ctx;
 };
 
-static int power_path(const char *device, const char *file, char *path, size_t size)
-{
-	return snprintf(path, size, "/sys/devices/platform/%s/%s", device, file);
-}
-
 static int power_write(const char *device, const char *file, const char *text)
 {
 	char path[256];
 
-	power_path(device, file, path, sizeof(path));
+	device_path(device, file, path, sizeof(path));
 	return write_file(path, text);
 }
 
@@ -29,7 +24,7 @@ static bool power_is(const char *device, const char *what)
 {
 	char path[256], text[32] = "";
 
-	power_path(device, "power/runtime_status", path, sizeof(path));
+	device_path(device, "power/runtime_status", path, sizeof(path));
 	if (read_file(path, text, sizeof(text)))
 		return false;
 	text[strcspn(text, "\n")] = 0;
@@ -56,7 +51,7 @@ static long long power_number(const char *device, const char *file)
 {
 	char path[256], text[32];
 
-	power_path(device, file, path, sizeof(path));
+	device_path(device, file, path, sizeof(path));
 	return read_file(path, text, sizeof(text)) ? -1 : atoll(text);
 }
 
@@ -263,7 +258,7 @@ TEST_F(power, the_time_and_the_sensors_do)
 	struct drm_npu_dev_query query = {
 		.type = DRM_NPU_QUERY_TIME, .size = sizeof(time), .ptr = (uintptr_t)&time,
 	};
-	char path[256], text[32];
+	char path[256], file[64], text[32];
 	struct dirent *entry;
 	DIR *dir;
 
@@ -271,15 +266,15 @@ TEST_F(power, the_time_and_the_sensors_do)
 	ASSERT_EQ(call(self->fd, DRM_IOCTL_NPU_DEV_QUERY, &query), 0);
 	EXPECT_GT(time.device_ns, 0);
 	EXPECT_OFF();
-	power_path(self->device, "hwmon", path, sizeof(path));
+	device_path(self->device, "hwmon", path, sizeof(path));
 	dir = opendir(path);
 	if (!dir)
 		SKIP(return, "no hwmon");
 	while ((entry = readdir(dir)) && strncmp(entry->d_name, "hwmon", 5))
 		;
 	ASSERT_NE(entry, NULL);
-	snprintf(path, sizeof(path), "/sys/devices/platform/%s/hwmon/%.32s/power1_input",
-		 self->device, entry->d_name);
+	snprintf(file, sizeof(file), "hwmon/%.32s/power1_input", entry->d_name);
+	device_path(self->device, file, path, sizeof(path));
 	closedir(dir);
 	ASSERT_EQ(read_file(path, text, sizeof(text)), 0);
 	/* Microwatts of a device that is on. */

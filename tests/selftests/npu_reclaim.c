@@ -58,13 +58,15 @@ static int count_of(const struct emu *emu, const char *what)
 	return found ? atoi(found + strlen(what)) : -1;
 }
 
-/* The shrinker passes by what is locked or in use. */
+/* The shrinker passes by what is locked or in use, and what has ended may be for a while. */
 static bool press_until(const struct emu *emu, const char *state)
 {
-	int tries;
+	int64_t end = now_ns() + LONG;
 
-	for (tries = 0; tries < 20 && !victim_is(emu, state); tries++)
+	while (!victim_is(emu, state) && now_ns() < end) {
 		drop_slab();
+		sleep_ms(1);
+	}
 	return victim_is(emu, state);
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * What the tests of the driver share: thin wrappers of the ioctls (they return
- * 0 or a negative errno), small command streams, emulated devices by configfs.
+ * 0 or a negative errno), small command streams. Emulated devices are in emu.h.
  *
  * The tests speak the user API directly; libnpu has tests of its own.
  */
@@ -38,6 +38,8 @@
 #include <drm/npu_isa.h>
 
 #include "kselftest_harness.h"
+
+#include "emu.h"
 
 /* Seconds. 30 are not enough for every test on an emulated debug kernel. */
 #undef TEST_TIMEOUT_DEFAULT
@@ -83,164 +85,8 @@ static inline int device_open(void)
 	return device_open_index(0);
 }
 
-static inline int write_file(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-	ssize_t n;
-	int ret;
-
-	if (fd < 0)
-		return -errno;
-	n = write(fd, text, strlen(text));
-	ret = n < 0 ? -errno : 0;
-	close(fd);
-	return ret;
-}
-
-static inline int read_file(const char *path, char *text, size_t size)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t n;
-	int ret;
-
-	if (fd < 0)
-		return -errno;
-	n = read(fd, text, size - 1);
-	ret = n < 0 ? -errno : 0;
-	if (n >= 0)
-		text[n] = 0;
-	close(fd);
-	return ret;
-}
-
 /* Limits of clients and more, see modinfo npu. */
 #define PARAMETERS "/sys/module/npu/parameters/"
-
-#define EMU_ROOT "/sys/kernel/config/npu_emu"
-
-/* An emulated device of a test's own: other tests do not feel its faults. */
-struct emu {
-	char name[32];
-	int index;	/* of /dev/accel/accelN */
-};
-
-static inline int emu_write(const struct emu *emu, const char *file, const char *value)
-{
-	char path[256];
-
-	snprintf(path, sizeof(path), EMU_ROOT "/%s/%s", emu->name, file);
-	return write_file(path, value);
-}
-
-static inline int emu_write_number(const struct emu *emu, const char *file, unsigned long value)
-{
-	char text[32];
-
-	snprintf(text, sizeof(text), "%lu", value);
-	return emu_write(emu, file, text);
-}
-
-static inline int emu_read(const struct emu *emu, const char *file, char *text, size_t size)
-{
-	char path[256];
-
-	snprintf(path, sizeof(path), EMU_ROOT "/%s/%s", emu->name, file);
-	return read_file(path, text, size);
-}
-
-static inline long emu_bus_errors(const struct emu *emu)
-{
-	char text[32] = "";
-
-	return emu_read(emu, "bus_errors", text, sizeof(text)) ? -1 : atol(text);
-}
-
-/* The platform device of a configfs item. */
-static inline int emu_device(const struct emu *emu, char *name, size_t size)
-{
-	int ret = emu_read(emu, "device", name, size);
-
-	name[ret ? 0 : strcspn(name, "\n")] = 0;
-	return ret;
-}
-
-/* Takes the driver away from a device that stays, and gives it back. */
-static inline int emu_unbind(const struct emu *emu)
-{
-	char device[64];
-
-	return emu_device(emu, device, sizeof(device)) ?:
-	       write_file("/sys/bus/platform/drivers/npu/unbind", device);
-}
-
-static inline int emu_bind(const struct emu *emu)
-{
-	char device[64];
-
-	return emu_device(emu, device, sizeof(device)) ?:
-	       write_file("/sys/bus/platform/drivers/npu/bind", device);
-}
-
-/* The number of the accel node that belongs to a configfs item. */
-static inline int emu_find_index(const struct emu *emu)
-{
-	char device[64], path[256];
-	struct stat st;
-	int i;
-
-	if (emu_device(emu, device, sizeof(device)))
-		return -1;
-	for (i = 0; i < 64; i++) {
-		snprintf(path, sizeof(path), "/sys/devices/platform/%s/accel/accel%d", device, i);
-		if (!stat(path, &st))
-			return i;
-	}
-	return -1;
-}
-
-static inline int emu_make(struct emu *emu)
-{
-	static int counter;
-	char path[256];
-
-	snprintf(emu->name, sizeof(emu->name), "test-%d-%d", getpid(), counter++);
-	snprintf(path, sizeof(path), EMU_ROOT "/%s", emu->name);
-	emu->index = -1;
-	return mkdir(path, 0755) ? -errno : 0;
-}
-
-static inline int emu_plug(struct emu *emu)
-{
-	int ret = emu_write(emu, "enabled", "1");
-
-	if (!ret)
-		emu->index = emu_find_index(emu);
-	return ret ? ret : emu->index < 0 ? -ENODEV : 0;
-}
-
-static inline int emu_create(struct emu *emu, unsigned int cores, unsigned int slots)
-{
-	int ret = emu_make(emu);
-
-	if (!ret)
-		ret = emu_write_number(emu, "cores", cores);
-	if (!ret)
-		ret = emu_write_number(emu, "slots", slots);
-	return ret ? ret : emu_plug(emu);
-}
-
-static inline int emu_unplug(struct emu *emu)
-{
-	return emu_write(emu, "enabled", "0");
-}
-
-static inline int emu_remove(struct emu *emu)
-{
-	char path[256];
-
-	snprintf(path, sizeof(path), EMU_ROOT "/%s", emu->name);
-	return rmdir(path) ? -errno : 0;
-}
 
 /* ---- What exists --------------------------------------------------------------------- */
 

@@ -380,6 +380,8 @@ TEST(the_emulator_goes_at_any_time)
 	int fd = device_open(), sync_file, i;
 	struct ctx ctx;
 
+	if (bus_is_pci())
+		SKIP(return, "on PCI the emulator is no module");
 	ASSERT_EQ(ctx_init(&ctx, fd), 0);
 	ASSERT_EQ(submit_one(fd, ctx.queue, work_job(&ctx, WORK_LONG), ctx.syncobj), 0);
 	sync_file = syncobj_export(fd, ctx.syncobj);
@@ -417,6 +419,8 @@ TEST_F_TIMEOUT(life, loading_load_and_removal_a_hundred_times, 900)
 	struct ctx ctx;
 	int i, n, fd;
 
+	if (bus_is_pci())
+		SKIP(return, "on PCI the emulator is no module");
 	for (n = 0; n < 100; n++) {
 		fd = device_open();
 		ASSERT_EQ(ctx_init(&ctx, fd), 0);

@@ -11,6 +11,7 @@ for test in ${*:-$(ls npu_* | grep -v '\.')}; do
 	timeout "${NPU_TEST_TIMEOUT:-900}" ./"$test" || failed=1
 	# What a test that was ended left behind must not fail the next ones.
 	rmdir /sys/kernel/config/npu_emu/test-* 2>/dev/null
+	[ "$NPU_BUS" != pci ] || ./bench cleanup
 	echo "# program $test: $(($(awk '{print int($1)}' /proc/uptime) - before)) s"
 done
 

@@ -13,8 +13,9 @@ busybox=$(unpacked busybox-static)
 # Since the merge of /usr it lies below usr.
 busybox=$(find "$busybox" -path '*bin/busybox' -type f)
 
-# Beside what our modules need: what the tests exchange buffers with and swap to.
-extra=(configfs vgem brd)
+# Beside what our modules need: what the tests exchange buffers with and swap to, what
+# wakes the machine, whom they ask for it.
+extra=(configfs vgem brd button virtio_console)
 
 rm -rf "$root"
 mkdir -p "$root"/{bin,sbin,etc,proc,sys,dev,tmp,lib/modules/"$release"}

@@ -1,24 +1,28 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# Sourced by vm.sh: starts an npu-emu for each NPU and tells QEMU of them.
+# Sourced by vm.sh: root ports to plug NPUs into, an npu-emu for each of those that
+# are there from the beginning, and tells QEMU of them.
 
 append+=" npu_emu.default_device=0"
+ports=16
 
 # The server reads and writes the guest's memory: a file that it can map.
 qemu+=(-object "memory-backend-memfd,id=ram,size=${memory}M,share=on"
        -machine memory-backend=ram)
+for ((i = 0; i < ports; i++)); do
+	qemu+=(-device "pcie-root-port,id=port$i,chassis=$((i + 1)),slot=$((i + 1))")
+done
 
-npus=()
 start_npu() {	# OPTION...
-	local n=${#npus[@]} socket i
+	local n=${#there[@]} socket i
 	socket=$work/npu$n
 	"$BUILD/pci/npu-emu" --socket "$socket" "$@" 2>>"$work/npu-emu.log" &
-	npus+=($!)
 	for ((i = 0; i < 100; i++)); do
 		[ ! -S "$socket" ] || break
 		sleep 0.05
 	done
 	[ -S "$socket" ] || die "npu-emu does not start: $(cat "$work/npu-emu.log")"
-	qemu+=(-device "pcie-root-port,id=port$n,chassis=$n,slot=$n" -device
+	there+=("npu$n=port$n")
+	qemu+=(-device
 	       "{\"driver\":\"vfio-user-pci\",\"id\":\"npu$n\",\"bus\":\"port$n\",\"socket\":{\"type\":\"unix\",\"path\":\"$socket\"}}")
 }
 
@@ -26,4 +30,3 @@ IFS=';' read -ra devices <<<"${NPU_EMU:- }"
 for device in "${devices[@]}"; do
 	start_npu $device
 done
-trap 'kill "${npus[@]}" 2>/dev/null; rm -rf "$work"' EXIT

@@ -40,7 +40,7 @@ case $KERNEL in
 esac
 dir=$BUILD/vm/$KERNEL
 work=$(mktemp -d "$dir/$name.XXXXXX")
-trap 'rm -rf "$work"' EXIT
+trap 'kill $(jobs -p) 2>/dev/null; rm -rf "$work"' EXIT
 
 # overlay FILE TEXT: an archive with one file, to be appended to the initrd
 overlay() {
@@ -57,11 +57,7 @@ base="loglevel=7 panic=-1 oops=panic kunit.filter_glob=none"
 # Three serial ports: the kernel's log, what the command prints, its exit code.
 qemu=(qemu-system-x86_64 -M q35 -m "$memory" -smp "${NPU_SMP:-2}" -no-reboot
       -nodefaults -display none -kernel "$image")
-case ${BUS:-emu} in
-emu)	;;
-pci)	. "$TOP/tests/vm/pci.sh" ;;
-*)	die "BUS is emu or pci, not '$BUS'" ;;
-esac
+base+=" npu.bus=${BUS:-emu}"
 tcg=(-accel tcg,thread=multi -cpu max)
 kvm=(-accel kvm -cpu host)
 pc="console=ttyS0 kfence.sample_interval=100 clocksource=tsc tsc=reliable $base"
@@ -89,6 +85,20 @@ kvm_works() {
 	grep -q yes "$key"
 }
 
+# Who does from outside what tests ask for.
+ports=0 there=()
+bench_start() {
+	local i
+	qemu+=(-qmp "unix:$work/qmp,server=on,wait=off" -chardev "socket,id=bench,path=$work/bench"
+	       -device virtio-serial-pci -device virtserialport,chardev=bench,name=npu.bench)
+	"$TOP/tests/vm/bench.py" "$work" "$BUILD/pci/npu-emu" "$ports" "${there[@]}" &
+	for ((i = 0; i < 100; i++)); do
+		[ ! -S "$work/bench" ] || return 0
+		sleep 0.05
+	done
+	die "the bench does not start"
+}
+
 boot_qemu() {
 	local accel root
 	root=$("$TOP/tests/vm/qemu.sh") || exit
@@ -100,6 +110,12 @@ boot_qemu() {
 	"")	if kvm_works; then accel=("${kvm[@]}"); else accel=("${tcg[@]}"); fi ;;
 	*)	die "NPU_ACCEL is kvm or tcg, not '$NPU_ACCEL'" ;;
 	esac
+	case ${BUS:-emu} in
+	emu)	;;
+	pci)	. "$TOP/tests/vm/pci.sh" ;;
+	*)	die "BUS is emu or pci, not '$BUS'" ;;
+	esac
+	bench_start
 	qemu+=("${accel[@]}" -initrd "$work/initrd" -append "$pc $append" -monitor none
 	       -serial "file:$work/kernel.log")
 	if [ -n "$interactive" ]; then

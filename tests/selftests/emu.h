@@ -240,16 +240,26 @@ static inline int emu_make(struct emu *emu)
 	return mkdir(text, 0755) ? -errno : 0;
 }
 
+/* The driver's attributes are the last thing that comes. */
+static inline bool emu_is_bound(const struct emu *emu)
+{
+	char device[64], path[256];
+
+	if (emu_device(emu, device, sizeof(device)))
+		return false;
+	device_path(device, "npu_busy_time_us", path, sizeof(path));
+	return !access(path, F_OK);
+}
+
 static inline int emu_plug(struct emu *emu)
 {
 	int ret = emu_write(emu, "enabled", "1"), tries;
 
 	/* configfs returns when the driver has been asked; PCI tells the kernel. */
-	for (tries = 0; !ret && emu->index < 0 && tries < (bus_is_pci() ? 3000 : 1); tries++) {
-		if (tries)
-			usleep(10000);
+	for (tries = 0; bus_is_pci() && !ret && !emu_is_bound(emu) && tries < 3000; tries++)
+		usleep(10000);
+	if (!ret)
 		emu->index = emu_find_index(emu);
-	}
 	return ret ? ret : emu->index < 0 ? -ENODEV : 0;
 }
 

@@ -398,19 +398,24 @@ TEST_F_TIMEOUT(power, off_and_on_under_several_users, 300)
 
 /* ---- System sleep ---------------------------------------------------------------------- */
 
-static bool system_can(const char *state)
+/* With a @test all of it but the end: devices sleep, and wake a second later. */
+static bool system_can(const char *test, const char *state)
 {
 	char text[64] = "";
 
 	return !read_file("/sys/power/state", text, sizeof(text)) && strstr(text, state) &&
-	       !access("/sys/power/pm_test", W_OK);
+	       (test ? !access("/sys/power/pm_test", W_OK) : bench_exists());
 }
 
-/* All of it but the end: devices sleep, and wake a second later. */
 static int system_sleep(const char *test, const char *state)
 {
 	int ret;
 
+	if (!test) {
+		ret = bench("press 2", NULL, 0) ?: write_file("/sys/power/state", state);
+		bench("release", NULL, 0);
+		return ret;
+	}
 	write_file("/sys/module/suspend/parameters/pm_test_delay", "1");
 	ret = write_file("/sys/power/pm_test", test);
 	if (!ret)
@@ -434,6 +439,11 @@ FIXTURE_VARIANT(sleep)
 };
 
 FIXTURE_VARIANT_ADD(sleep, idle)
+{
+	.state = "freeze",
+};
+
+FIXTURE_VARIANT_ADD(sleep, devices)
 {
 	.test = "devices",
 	.state = "freeze",
@@ -462,8 +472,8 @@ FIXTURE_TEARDOWN(sleep)
 
 TEST_F(sleep, without_jobs)
 {
-	if (!system_can(variant->state))
-		SKIP(return, "this kernel cannot test '%s'", variant->state);
+	if (!system_can(variant->test, variant->state))
+		SKIP(return, "this machine cannot test '%s'", variant->state);
 	ASSERT_EQ(system_sleep(variant->test, variant->state), 0);
 	EXPECT_EQ(copy(&self->ctx, 0, 64, 64), 1);
 	EXPECT_OFF();
@@ -480,8 +490,8 @@ TEST_F(sleep, jobs_in_flight_go_on)
 	uint32_t more = syncobj_create(self->fd);
 	int i;
 
-	if (!system_can(variant->state))
-		SKIP(return, "this kernel cannot test '%s'", variant->state);
+	if (!system_can(variant->test, variant->state))
+		SKIP(return, "this machine cannot test '%s'", variant->state);
 	memset(data, 0, 128);
 	ASSERT_EQ(submit_one(self->fd, self->ctx.queue, work_job_for(&self->ctx, 1500),
 			     self->ctx.syncobj), 0);
@@ -503,8 +513,8 @@ TEST_F(sleep, many_queues_in_flight)
 	struct ctx ctx[8];
 	int i;
 
-	if (!system_can(variant->state))
-		SKIP(return, "this kernel cannot test '%s'", variant->state);
+	if (!system_can(variant->test, variant->state))
+		SKIP(return, "this machine cannot test '%s'", variant->state);
 	for (i = 0; i < 8; i++) {
 		ASSERT_EQ(ctx_init(&ctx[i], self->fd), 0);
 		ASSERT_EQ(submit_one(self->fd, ctx[i].queue, work_job_for(&ctx[i], 200),
@@ -522,8 +532,8 @@ TEST_F(sleep, a_hung_job_is_cancelled)
 	struct drm_npu_queue_get_state state;
 	struct ctx ctx;
 
-	if (!system_can(variant->state))
-		SKIP(return, "this kernel cannot test '%s'", variant->state);
+	if (!system_can(variant->test, variant->state))
+		SKIP(return, "this machine cannot test '%s'", variant->state);
 	ASSERT_EQ(ctx_init_full(&ctx, self->fd, DRM_NPU_PRIORITY_NORMAL, 60000), 0);
 	ASSERT_EQ(emu_write(&self->emu, "faults/hang", "1"), 0);
 	ASSERT_EQ(submit_one(self->fd, ctx.queue, work_job(&ctx, 1), ctx.syncobj), 0);
@@ -540,8 +550,8 @@ TEST_F(sleep, again_and_again)
 {
 	int i;
 
-	if (!system_can(variant->state))
-		SKIP(return, "this kernel cannot test '%s'", variant->state);
+	if (!system_can(variant->test, variant->state))
+		SKIP(return, "this machine cannot test '%s'", variant->state);
 	for (i = 0; i < 3; i++) {
 		ASSERT_EQ(submit_one(self->fd, self->ctx.queue, work_job_for(&self->ctx, 300),
 				     self->ctx.syncobj), 0);

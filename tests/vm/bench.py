@@ -9,7 +9,8 @@ QEMU at FOLDER/qmp and with each npu-emu at FOLDER/NAME.control.
 A request is a line "NUMBER COMMAND ...", its answer "NUMBER ERRNO TEXT", ERRNO 0 if it
 was carried out:
 
-  press SECONDS          the power button, so much later
+  press SECONDS          the power button, so often, for somebody who will be asleep
+  release                no more
   mkdir NAME             devices are like directories of configfs, see
   write NAME FILE VALUE  Documentation/emulator.rst: enabled plugs in and pulls out,
   read NAME FILE         as a surprise, device is the PCI function
@@ -207,6 +208,7 @@ class Bench:
         self.ports = [f"port{i}" for i in range(int(ports))]
         self.npus = {}
         self.monitor = None
+        self.released = threading.Event()
         for word in there:
             name, port = word.split("=")
             self.ports.remove(port)
@@ -225,7 +227,14 @@ class Bench:
         return self.npus.get(name) or fail(errno.ENOENT)
 
     def do_press(self, seconds):
-        threading.Timer(float(seconds), self.qmp.command, ["system_powerdown"]).start()
+        def press():
+            while not self.released.wait(float(seconds)):
+                self.qmp.command("system_powerdown")
+        self.released.clear()
+        threading.Thread(target=press, daemon=True).start()
+
+    def do_release(self):
+        self.released.set()
 
     def do_mkdir(self, name):
         if not self.ports:

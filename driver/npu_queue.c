@@ -580,7 +580,14 @@ static void npu_queue_close_work(struct work_struct *work)
 {
 	struct npu_queue *queue = container_of(work, struct npu_queue, close_work);
 
+	/*
+	 * The scheduler that takes a job at this moment would put the entity back into
+	 * the run queue that it has just been taken out of (6.12), and take from it the
+	 * jobs that are being killed. So it stands still meanwhile.
+	 */
+	drm_sched_wqueue_stop(&queue->sched);
 	drm_sched_entity_fini(&queue->entity);
+	drm_sched_wqueue_start(&queue->sched);
 	npu_queue_put(queue);
 }
 

@@ -258,6 +258,45 @@ TEST_F(queue, a_low_priority_does_not_starve)
 	EXPECT_EQ(emu_remove(&emu), 0);
 }
 
+/* Closed while the scheduler takes its jobs: each of them ends once. */
+static void *close_in_the_middle(void *arg)
+{
+	struct drm_npu_job jobs[64] = {};
+	struct ctx *ctx = arg;
+	long wrong = 0;
+	int i, n;
+
+	for (i = 0; i < 150; i++) {
+		uint32_t queue = queue_create(ctx->fd, ctx->vm), end = syncobj_create(ctx->fd);
+		struct drm_npu_sync sync = sync_signal(end, 0);
+		int result;
+
+		for (n = 0; n < 4; n++)
+			wrong += submit(ctx->fd, queue, jobs, ARRAY_SIZE(jobs), &sync, 1) != 0;
+		usleep(i % 16 * 50);
+		wrong += queue_destroy(ctx->fd, queue) != 0;
+		result = job_result(ctx->fd, end);
+		wrong += result != 1 && result != -ECANCELED;
+		drmSyncobjDestroy(ctx->fd, end);
+	}
+	return (void *)wrong;
+}
+
+TEST_F(queue, closed_while_jobs_are_handed_out)
+{
+	pthread_t threads[3];
+	void *wrong;
+	int i;
+
+	for (i = 0; i < 3; i++)
+		ASSERT_EQ(pthread_create(&threads[i], NULL, close_in_the_middle, &self->ctx), 0);
+	for (i = 0; i < 3; i++) {
+		pthread_join(threads[i], &wrong);
+		EXPECT_EQ(wrong, NULL);
+	}
+	EXPECT_TRUE(device_works(self->fd));
+}
+
 TEST_F(queue, perf_counts_a_job)
 {
 	struct drm_npu_perf_query job = { .queue_id = self->ctx.queue, .job = 1 };

@@ -580,7 +580,7 @@ TEST_F(survive, a_function_reset_is_not_acknowledged)
 	EXPECT_EQ(state_of(self->fd, &by.busy), DRM_NPU_QUEUE_LOST);
 	EXPECT_EQ(state_of(self->fd, &by.idle), DRM_NPU_QUEUE_LOST);
 	EXPECT_LOST(self->fd, &by.idle);
-	EXPECT_STREQ(wedged.recovery, "rebind");
+	EXPECT_STREQ(wedged.recovery, bus_is_pci() ? "rebind,bus-reset" : "rebind");
 	EXPECT_EQ(wedged.pid, getpid());
 	EXPECT_STREQ(wedged.task, name);
 
@@ -612,7 +612,7 @@ TEST_F(survive, a_device_that_reads_as_ones)
 	EXPECT_EQ(job_result(self->fd, self->ctx.syncobj), -ENODEV);
 	EXPECT_LOST(self->fd, &self->ctx);
 	ASSERT_EQ(wedged_wait(self->uevents, self->emu.index, 10000, &wedged), 0);
-	EXPECT_STREQ(wedged.recovery, "rebind");
+	EXPECT_STREQ(wedged.recovery, bus_is_pci() ? "rebind,bus-reset" : "rebind");
 	EXPECT_EQ(wedged.pid, 0);
 	/* Once. */
 	EXPECT_EQ(wedged_wait(self->uevents, self->emu.index, 500, &wedged), -ETIME);

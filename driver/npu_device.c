@@ -136,6 +136,8 @@ static int npu_device_read_caps(struct npu_device *npu)
 		dev_err(npu->drm.dev, "capability registers make no sense\n");
 		return -EIO;
 	}
+	/* Causes whose vector the bus has not granted come with vector 0. */
+	caps->irqs = min(caps->irqs, npu->bus->irqs);
 	return 0;
 }
 
@@ -259,8 +261,7 @@ static int npu_device_init(struct npu_device *npu)
 	INIT_LIST_HEAD(&npu->objects.binds);
 	ida_init(&npu->objects.asids);
 	xa_init_flags(&npu->queues, XA_FLAGS_ALLOC1);
-	init_rwsem(&npu->pm.lock);
-	npu->pm.since = jiffies;
+	npu_pm_init(npu);
 	spin_lock_init(&npu->history.lock);
 	npu_wedge_init(npu);
 	npu_coredump_init(npu);
@@ -302,12 +303,6 @@ static int npu_device_init(struct npu_device *npu)
 	return npu_reclaim_init(npu);
 }
 
-/* Causes whose vector the bus has not granted come with vector 0. */
-static unsigned int npu_device_irqs(const struct npu_device *npu)
-{
-	return min(npu->caps.irqs, npu->bus->irqs);
-}
-
 static void npu_device_free_irqs(struct npu_device *npu, unsigned int count)
 {
 	while (count)
@@ -319,7 +314,7 @@ static int npu_device_request_irqs(struct npu_device *npu)
 	unsigned int i;
 	int ret;
 
-	for (i = 0; i < npu_device_irqs(npu); i++) {
+	for (i = 0; i < npu->caps.irqs; i++) {
 		ret = request_irq(npu->bus->irq[i], npu_irq, 0, dev_name(npu->drm.dev), npu);
 		if (ret) {
 			npu_device_free_irqs(npu, i);
@@ -369,7 +364,7 @@ int npu_device_probe(const struct npu_bus *bus)
 	return 0;
 
 err_stop:
-	npu_device_free_irqs(npu, npu_device_irqs(npu));
+	npu_device_free_irqs(npu, npu->caps.irqs);
 	/* What interrupts have asked for. */
 	cancel_delayed_work_sync(&npu->slots.work);
 	npu_wedge_fini(npu);
@@ -414,7 +409,7 @@ void npu_device_remove(struct device *dev)
 	npu_device_end_jobs(npu);
 	drm_dev_unplug(&npu->drm);
 
-	npu_device_free_irqs(npu, npu_device_irqs(npu));
+	npu_device_free_irqs(npu, npu->caps.irqs);
 	/* Sections that ended meanwhile may have used the device once more. */
 	npu->unsafe = !npu_is_gone(npu) && !npu_device_reset(npu);
 	if (npu->unsafe)

@@ -4,6 +4,12 @@
  *
  * An NPU on PCI has its registers in BAR 0, its doorbells in BAR 2 and one or more
  * message-signalled interrupts. Everything else is the same as on other buses.
+ *
+ * A reset of the function that user space asks for (``reset`` in sysfs) costs no job:
+ * queues leave their slots before and go on afterwards. An error that makes the bus reset
+ * the device (AER) is a function reset for queues: what had begun is lost if it cannot
+ * be begun again. An error that lasts is the loss of the device. One that
+ * is not fatal concerns nobody here; what comes of it, the device reports itself.
  */
 #include <linux/io.h>
 #include <linux/module.h>
@@ -26,12 +32,21 @@
  * @bus: what the driver sees
  * @registers: BAR 0
  * @doorbells: BAR 2
+ * @frozen: an error has stopped all access
  */
 struct npu_pci {
 	struct npu_bus bus;
 	void __iomem *registers;
 	void __iomem *doorbells;
+	bool frozen;
 };
+
+static struct npu_pci *to_npu_pci(struct pci_dev *pdev)
+{
+	struct npu_device *npu = pci_get_drvdata(pdev);
+
+	return npu->bus->priv;
+}
 
 static u32 npu_pci_read(void *priv, u32 reg)
 {
@@ -123,6 +138,7 @@ static int npu_pci_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 		pci_free_irq_vectors(pdev);
 		return ret;
 	}
+	pci_save_state(pdev);
 	/* PCI forbids it until somebody says otherwise. */
 	pm_runtime_allow(&pdev->dev);
 	return 0;
@@ -140,6 +156,55 @@ static void npu_pci_shutdown(struct pci_dev *pdev)
 	npu_pm_shutdown(&pdev->dev);
 }
 
+static void npu_pci_reset_prepare(struct pci_dev *pdev)
+{
+	npu_pm_hold(&pdev->dev, true);
+}
+
+static void npu_pci_reset_done(struct pci_dev *pdev)
+{
+	npu_pm_release(&pdev->dev);
+}
+
+static pci_ers_result_t npu_pci_error_detected(struct pci_dev *pdev, pci_channel_state_t state)
+{
+	if (state == pci_channel_io_normal)
+		return PCI_ERS_RESULT_CAN_RECOVER;
+	if (!npu_pm_hold(&pdev->dev, false) || state == pci_channel_io_perm_failure) {
+		/* It reads as ones, which is noticed. */
+		npu_pm_release(&pdev->dev);
+		return PCI_ERS_RESULT_DISCONNECT;
+	}
+	to_npu_pci(pdev)->frozen = true;
+	return PCI_ERS_RESULT_NEED_RESET;
+}
+
+static pci_ers_result_t npu_pci_slot_reset(struct pci_dev *pdev)
+{
+	pci_restore_state(pdev);
+	pci_save_state(pdev);
+	return PCI_ERS_RESULT_RECOVERED;
+}
+
+/* Comes after errors that were not fatal, too. */
+static void npu_pci_error_resume(struct pci_dev *pdev)
+{
+	struct npu_pci *pci = to_npu_pci(pdev);
+
+	if (pci->frozen) {
+		pci->frozen = false;
+		npu_pm_release(&pdev->dev);
+	}
+}
+
+static const struct pci_error_handlers npu_pci_errors = {
+	.reset_prepare = npu_pci_reset_prepare,
+	.reset_done = npu_pci_reset_done,
+	.error_detected = npu_pci_error_detected,
+	.slot_reset = npu_pci_slot_reset,
+	.resume = npu_pci_error_resume,
+};
+
 static const struct pci_device_id npu_pci_ids[] = {
 	{ PCI_DEVICE(NPU_PCI_VENDOR, NPU_PCI_DEVICE) },
 	{ }
@@ -154,6 +219,7 @@ static struct pci_driver npu_pci_driver = {
 	.probe = npu_pci_probe,
 	.remove = npu_pci_remove,
 	.shutdown = npu_pci_shutdown,
+	.err_handler = &npu_pci_errors,
 };
 
 int npu_pci_register(void)

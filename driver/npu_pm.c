@@ -42,6 +42,7 @@
 
 /* An invalidation that is waited for ends in this time; see npu_tlb_invalidate(). */
 #define NPU_PM_LOCK_MS		20000
+#define NPU_PM_PATIENCE_MS	20000	/* with a bus that resets the device */
 
 /**
  * npu_pm_get() - keep the device on
@@ -118,9 +119,15 @@ int npu_pm_read(struct npu_device *npu, u32 reg, u32 *value)
  */
 u64 npu_pm_busy_cycles(struct npu_device *npu)
 {
+	u64 cycles, last = READ_ONCE(npu->pm.busy_cycles);
+
 	if (npu->pm.off)
-		return npu->pm.busy_cycles;
-	return npu->pm.busy_base + npu_device_busy_cycles(npu);
+		return last;
+	cycles = npu->pm.busy_base + npu_device_busy_cycles(npu);
+	/* For when it is off without having been asked. */
+	if (cycles > last)
+		WRITE_ONCE(npu->pm.busy_cycles, cycles);
+	return cycles;
 }
 
 /* ---- Off and on ---------------------------------------------------------------- */
@@ -137,15 +144,20 @@ static bool npu_pm_trylock(struct npu_device *npu)
 	return true;
 }
 
-static void npu_pm_switch_off(struct npu_device *npu)
+static void npu_pm_disable_irqs(struct npu_device *npu)
 {
 	unsigned int i;
 
+	for (i = 0; i < npu->caps.irqs; i++)
+		disable_irq(npu->bus->irq[i]);
+}
+
+static void npu_pm_switch_off(struct npu_device *npu)
+{
 	npu_slots_vacate(npu, NPU_PM_SUSPEND_MS);
 	if (npu_is_lost(npu))
 		return;
-	for (i = 0; i < npu->caps.irqs; i++)
-		disable_irq(npu->bus->irq[i]);
+	npu_pm_disable_irqs(npu);
 	npu->pm.busy_cycles = npu_pm_busy_cycles(npu);
 	npu_write(npu, NPU_REG_IRQ_ENABLE, 0);
 	if (npu->caps.features & NPU_FEATURE_POWER_OFF)
@@ -175,19 +187,31 @@ static int npu_pm_suspend(struct device *dev)
 	return ret;
 }
 
+/* Does it work? Queues that still had slots have left them then. */
+static bool npu_pm_wake(struct npu_device *npu)
+{
+	if (npu->pm.cut) {
+		npu->pm.cut = false;
+		npu_slots_restart(npu);
+	} else if (!npu_device_wake(npu) || npu_is_gone(npu)) {
+		npu_device_lose(npu, npu_is_gone(npu), NULL);
+	} else {
+		npu_device_start(npu);
+	}
+	return !npu_is_lost(npu);
+}
+
 static void npu_pm_switch_on(struct npu_device *npu)
 {
+	u64 before = npu->pm.busy_cycles;
 	unsigned int i;
 
 	npu->pm.off = false;
 	npu->pm.since = jiffies;
-	if (!npu_device_wake(npu) || npu_is_gone(npu)) {
-		npu_device_lose(npu, npu_is_gone(npu), NULL);
+	if (!npu_pm_wake(npu))
 		return;
-	}
-	if (npu_pm_busy_cycles(npu) < npu->pm.busy_cycles)
-		npu->pm.busy_base = npu->pm.busy_cycles;
-	npu_device_start(npu);
+	if (npu_pm_busy_cycles(npu) < before)
+		npu->pm.busy_base = before;
 	for (i = 0; i < npu->caps.irqs; i++)
 		enable_irq(npu->bus->irq[i]);
 }
@@ -212,6 +236,99 @@ static int npu_pm_resume(struct device *dev)
 	return 0;
 }
 
+/**
+ * npu_pm_hold() - leave the device alone while its bus resets it
+ * @dev: of the bus
+ * @answers: queues leave their slots before, and go on there afterwards; otherwise nobody
+ *           looks at the device any more, and jobs that it had begun are lost as in a
+ *           function reset
+ *
+ * npu_pm_release() follows. If it does not after a device that did not answer, the device
+ * is given up: jobs end.
+ *
+ * Return: false if somebody could not be kept off it.
+ */
+bool npu_pm_hold(struct device *dev, bool answers)
+{
+	struct npu_device *npu = dev_get_drvdata(dev);
+	bool cookie, held;
+	int idx;
+
+	pm_runtime_get_noresume(dev);
+	if (!npu_dev_enter(npu, &idx))
+		return true;
+	cookie = dma_fence_begin_signalling();
+	held = npu_pm_trylock(npu);
+	if (held && !npu->pm.off) {
+		if (answers) {
+			npu_pm_switch_off(npu);
+		} else {
+			npu_pm_disable_irqs(npu);
+			npu->pm.off = true;
+			npu->pm.cut = true;
+			queue_delayed_work(npu->wq, &npu->pm.patience,
+					   msecs_to_jiffies(NPU_PM_PATIENCE_MS));
+		}
+		/* A device that is lost stays as it is. */
+		npu->pm.held = npu->pm.off;
+	}
+	if (held)
+		up_write(&npu->pm.lock);
+	dma_fence_end_signalling(cookie);
+	drm_dev_exit(idx);
+	return held;
+}
+
+static void npu_pm_give_up(struct work_struct *work)
+{
+	struct npu_device *npu = container_of(work, struct npu_device, pm.patience.work);
+	bool cookie;
+	int idx;
+
+	if (!npu_dev_enter(npu, &idx))
+		return;
+	cookie = dma_fence_begin_signalling();
+	down_write(&npu->pm.lock);
+	if (npu->pm.cut) {
+		npu->pm.held = false;
+		npu->pm.cut = false;
+		npu_device_lose(npu, false, NULL);
+		npu_slots_abandon(npu);
+	}
+	up_write(&npu->pm.lock);
+	dma_fence_end_signalling(cookie);
+	npu_slots_kick(npu);
+	drm_dev_exit(idx);
+}
+
+/**
+ * npu_pm_release() - counterpart of npu_pm_hold(), of a device that can be used again
+ * @dev: of the bus
+ */
+void npu_pm_release(struct device *dev)
+{
+	struct npu_device *npu = dev_get_drvdata(dev);
+	bool cookie;
+	int idx;
+
+	if (npu_dev_enter(npu, &idx)) {
+		cookie = dma_fence_begin_signalling();
+		down_write(&npu->pm.lock);
+		if (npu->pm.held) {
+			npu->pm.held = false;
+			npu_pm_switch_on(npu);
+		} else if (!npu->pm.off && !npu_is_lost(npu)) {
+			/* It was reset while it was in use. */
+			npu_slots_restart(npu);
+		}
+		up_write(&npu->pm.lock);
+		dma_fence_end_signalling(cookie);
+		npu_slots_kick(npu);
+		drm_dev_exit(idx);
+	}
+	npu_pm_put(npu);
+}
+
 /* For system sleep and hibernation too, whatever references there are. */
 const struct dev_pm_ops npu_pm_ops = {
 	SYSTEM_SLEEP_PM_OPS(pm_runtime_force_suspend, pm_runtime_force_resume)
@@ -233,6 +350,17 @@ void npu_pm_shutdown(struct device *dev)
 }
 
 /**
+ * npu_pm_init() - set up what npu_pm_stop() ends
+ * @npu: device
+ */
+void npu_pm_init(struct npu_device *npu)
+{
+	init_rwsem(&npu->pm.lock);
+	npu->pm.since = jiffies;
+	INIT_DELAYED_WORK(&npu->pm.patience, npu_pm_give_up);
+}
+
+/**
  * npu_pm_start() - let the device be switched off from now on
  * @npu: device that works. The bus has enabled runtime power management and holds a
  *       reference, which ends here.
@@ -250,6 +378,7 @@ void npu_pm_start(struct npu_device *npu)
  */
 void npu_pm_stop(struct npu_device *npu)
 {
+	cancel_delayed_work_sync(&npu->pm.patience);
 	/* The driver core has let it go to sleep once more. A device that cannot wake is lost. */
 	pm_runtime_get_sync(npu->drm.dev);
 	pm_runtime_dont_use_autosuspend(npu->drm.dev);

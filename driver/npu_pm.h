@@ -5,6 +5,7 @@
 #include <linux/pm.h>
 #include <linux/rwsem.h>
 #include <linux/types.h>
+#include <linux/workqueue.h>
 
 struct device;
 struct npu_device;
@@ -13,6 +14,9 @@ struct npu_device;
  * struct npu_pm - power of a device
  * @lock: read to keep the device as it is, written to change that
  * @off: registers must not be used; written under @lock
+ * @held: off for the time of a reset by the bus; protected by @lock
+ * @cut: and it could not be asked before; protected by @lock
+ * @patience: gives it up if that lasts too long
  * @since: when it was switched on last, jiffies; protected by @lock
  * @busy_cycles: of the cores when it was switched off; protected by @lock
  * @busy_base: of the cores before the device began to count anew; protected by @lock
@@ -20,6 +24,9 @@ struct npu_device;
 struct npu_pm {
 	struct rw_semaphore lock;
 	bool off;
+	bool held;
+	bool cut;
+	struct delayed_work patience;
 	unsigned long since;
 	u64 busy_cycles;
 	u64 busy_base;
@@ -27,9 +34,12 @@ struct npu_pm {
 
 extern const struct dev_pm_ops npu_pm_ops;
 
+void npu_pm_init(struct npu_device *npu);
 void npu_pm_start(struct npu_device *npu);
 void npu_pm_stop(struct npu_device *npu);
 void npu_pm_shutdown(struct device *dev);
+bool npu_pm_hold(struct device *dev, bool answers);
+void npu_pm_release(struct device *dev);
 
 int npu_pm_get(struct npu_device *npu);
 void npu_pm_put(struct npu_device *npu);

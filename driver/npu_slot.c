@@ -512,6 +512,28 @@ void npu_slots_vacate(struct npu_device *npu, unsigned int ms)
 }
 
 /**
+ * npu_slots_restart() - begin anew with a device that has lost all that it knew
+ * @npu: device; the caller holds npu_pm.lock for writing
+ *
+ * For queues it is a function reset.
+ */
+void npu_slots_restart(struct npu_device *npu)
+{
+	guard(mutex)(&npu->slots.lock);
+	npu_slots_reset_function(npu);
+}
+
+/**
+ * npu_slots_abandon() - let all queues go from a device that is lost
+ * @npu: device; the caller holds npu_pm.lock for writing
+ */
+void npu_slots_abandon(struct npu_device *npu)
+{
+	guard(mutex)(&npu->slots.lock);
+	npu_slots_forget(npu);
+}
+
+/**
  * npu_slots_kick() - let the slot worker look around
  * @npu: device. Any context.
  */

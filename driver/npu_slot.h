@@ -7,6 +7,8 @@
 int npu_slots_init(struct npu_device *npu);
 void npu_slots_fini(struct npu_device *npu);
 void npu_slots_vacate(struct npu_device *npu, unsigned int ms);
+void npu_slots_restart(struct npu_device *npu);
+void npu_slots_abandon(struct npu_device *npu);
 void npu_slots_kick(struct npu_device *npu);
 void npu_slots_want(struct npu_queue *queue);
 void npu_slots_reset(struct npu_device *npu);

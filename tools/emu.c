@@ -358,6 +358,8 @@ int cmd_emu(const struct options *opt)
 	unsigned int i;
 	int code;
 
+	if (opt->socket)
+		return cmd_emu_socket(opt);
 	for (i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
 		if (strcmp(what, commands[i].name))
 			continue;

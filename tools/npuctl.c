@@ -31,6 +31,9 @@ static void usage(FILE *out)
 	      "npuctl [OPTION...] emu create NAME [KEY=VALUE...]\n"
 	      "npuctl [OPTION...] emu fault NAME KIND VALUE...\n"
 	      "	emulated devices of npu_emu.ko; keys and kinds are those that show has\n"
+	      "npuctl [OPTION...] emu --socket PATH show|kill|restart\n"
+	      "npuctl [OPTION...] emu --socket PATH fault KIND VALUE\n"
+	      "	the device of the npu-emu that listens at PATH\n"
 	      "\n"
 	      "  -d, --device DEV      index or path (default: $NPU_DEVICE, else the first)\n"
 	      "  -j, --json            machine-readable output\n"
@@ -139,6 +142,7 @@ static int run_command(int argc, char **argv, struct options *opt)
 		{ "priority", required_argument, NULL, 'P' },
 		{ "stream", no_argument, NULL, 's' },
 		{ "once", no_argument, NULL, '1' },
+		{ "socket", required_argument, NULL, 'S' },
 		{ "interval", required_argument, NULL, 'i' },
 		{ 0 }
 	};
@@ -200,6 +204,9 @@ static int run_command(int argc, char **argv, struct options *opt)
 			break;
 		case 's':
 			opt->stream = true;
+			break;
+		case 'S':
+			opt->socket = optarg;
 			break;
 		case '1':
 			opt->once = true;

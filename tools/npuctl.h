@@ -36,6 +36,7 @@ enum exit_code {
  * @batch: --batch
  * @expect: --expect
  * @priority: --priority
+ * @socket: --socket
  * @args: what is no option
  * @nargs: entries of @args
  */
@@ -53,6 +54,7 @@ struct options {
 	const char *batch;
 	const char *expect;
 	enum drm_npu_priority priority;
+	const char *socket;
 	char **args;
 	int nargs;
 };
@@ -81,6 +83,7 @@ int cmd_run(const struct options *opt);
 int cmd_dis(const struct options *opt);
 int cmd_coredump(const struct options *opt);
 int cmd_emu(const struct options *opt);
+int cmd_emu_socket(const struct options *opt);
 
 /*
  * ---- json.c: writes one object to stdout ----

@@ -2,7 +2,7 @@
 /*
  * npu-emu as a process, attached to this test instead of QEMU: registers,
  * configuration space, reset, power states, guest memory, interrupts; a worker
- * that dies, and its successor. Usage: process NPU-EMU
+ * that dies, and its successor. Usage: process NPU-EMU NPUCTL
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -270,6 +270,40 @@ static void test_irq_faults(int s)
 }
 
 /* Refused before anything is made. */
+static void npuctl(const char *program, const char *arguments, int code, const char *says)
+{
+	char line[512], text[4096] = "";
+	size_t n;
+	FILE *f;
+	int status;
+
+	snprintf(line, sizeof(line), "%s emu --socket %s %s 2>&1", program, path, arguments);
+	f = popen(line, "r");
+	n = f ? fread(text, 1, sizeof(text) - 1, f) : 0;
+	text[n] = 0;
+	status = f ? pclose(f) : -1;
+	if (!test_ok(WIFEXITED(status) && WEXITSTATUS(status) == code && strstr(text, says),
+		     arguments))
+		printf("# exit code %d\n# %s\n", WEXITSTATUS(status), text);
+}
+
+static void test_npuctl(const char *program)
+{
+	npuctl(program, "fault hang 3", 0, "");
+	npuctl(program, "show", 0, "faults hang                 3");
+	npuctl(program, "show", 0, "bus_errors           0");
+	npuctl(program, "--json show", 0, "\"hang\": \"3\"");
+	npuctl(program, "fault hang 0", 0, "");
+	npuctl(program, "fault deaf 8", 6, "out of range");
+	npuctl(program, "fault frobnicate 1", 2, "no such fault");
+	npuctl(program, "restart", 6, "the device is there");
+	npuctl(program, "fault hang", 2, "too few");
+	npuctl(program, "show me", 2, "too many");
+	npuctl(program, "", 2, "no command");
+	npuctl(program, "create x", 2, "no command 'create'");
+	npuctl(program, "--socket /nowhere show", 3, "is npu-emu there?");
+}
+
 static void test_options(const char *program)
 {
 	static const char *const bad[][2] = {
@@ -300,7 +334,7 @@ int main(int argc, char **argv)
 	int s, ram, status = -1;
 	pid_t pid;
 
-	if (argc < 2)
+	if (argc < 3)
 		return 2;
 	test_seed();
 	snprintf(path, sizeof(path), "/tmp/npu-emu-test-%d", getpid());
@@ -324,6 +358,7 @@ int main(int argc, char **argv)
 	test_memory(s, ram);
 	test_commands();
 	test_irq_faults(s);
+	test_npuctl(argv[2]);
 	test_death(s);
 	close(s);
 

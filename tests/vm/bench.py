@@ -16,6 +16,8 @@ was carried out:
   read NAME FILE         as a surprise, device is the PCI function
   rmdir NAME
   control NAME LINE      for npu-emu, see emu/pci/control.h
+  aer NAME               a fatal error at the port that a device is plugged into
+  count                  how often that was asked: of a VM that restarts, its boots
   cleanup                all devices whose names begin with "test-" are pulled out
 
 PORTS root ports are named port0, port1 ...; NAME=PORT are devices that are there already.
@@ -208,6 +210,7 @@ class Bench:
         self.ports = [f"port{i}" for i in range(int(ports))]
         self.npus = {}
         self.monitor = None
+        self.counted = 0
         self.released = threading.Event()
         for word in there:
             name, port = word.split("=")
@@ -255,6 +258,17 @@ class Bench:
 
     def do_control(self, name, *line):
         return self.find(name).control(" ".join(line))
+
+    def do_aer(self, name):
+        answer = self.qmp.command("human-monitor-command", **{
+            "command-line": f"pcie_aer_inject_error {self.find(name).port} DLP"})
+        if not answer.startswith("OK"):
+            print(f"bench: aer: {answer}", file=sys.stderr)
+            fail(errno.EIO)
+
+    def do_count(self):
+        self.counted += 1
+        return str(self.counted)
 
     def do_cleanup(self):
         for name in [n for n in self.npus if n.startswith("test-")]:

@@ -8,13 +8,15 @@ ports=16
 # The server reads and writes the guest's memory: a file that it can map.
 qemu+=(-object "memory-backend-memfd,id=ram,size=${memory}M,share=on"
        -machine memory-backend=ram)
+# Of a faster port Linux wants to hear that the link is up again after a reset, which
+# QEMU's does not say.
 for ((i = 0; i < ports; i++)); do
-	qemu+=(-device "pcie-root-port,id=port$i,chassis=$((i + 1)),slot=$((i + 1))")
+	qemu+=(-device "pcie-root-port,id=port$i,chassis=$((i + 1)),slot=$((i + 1)),x-speed=2_5")
 done
 
 start_npu() {	# OPTION...
 	local n=${#there[@]} socket i
-	socket=$work/npu$n
+	socket=$sockets/npu$n
 	"$BUILD/pci/npu-emu" --socket "$socket" "$@" 2>>"$work/npu-emu.log" &
 	for ((i = 0; i < 100; i++)); do
 		[ ! -S "$socket" ] || break

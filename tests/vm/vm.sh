@@ -40,7 +40,8 @@ case $KERNEL in
 esac
 dir=$BUILD/vm/$KERNEL
 work=$(mktemp -d "$dir/$name.XXXXXX")
-trap 'kill $(jobs -p) 2>/dev/null; rm -rf "$work"' EXIT
+sockets=$(mktemp -d)	# their paths must be short
+trap 'kill $(jobs -p) 2>/dev/null; rm -rf "$work" "$sockets"' EXIT
 
 # overlay FILE TEXT: an archive with one file, to be appended to the initrd
 overlay() {
@@ -89,11 +90,11 @@ kvm_works() {
 ports=0 there=()
 bench_start() {
 	local i
-	qemu+=(-qmp "unix:$work/qmp,server=on,wait=off" -chardev "socket,id=bench,path=$work/bench"
+	qemu+=(-qmp "unix:$sockets/qmp,server=on,wait=off" -chardev "socket,id=bench,path=$sockets/bench"
 	       -device virtio-serial-pci -device virtserialport,chardev=bench,name=npu.bench)
-	"$TOP/tests/vm/bench.py" "$work" "$BUILD/pci/npu-emu" "$ports" "${there[@]}" &
+	"$TOP/tests/vm/bench.py" "$sockets" "$BUILD/pci/npu-emu" "$ports" "${there[@]}" &
 	for ((i = 0; i < 100; i++)); do
-		[ ! -S "$work/bench" ] || return 0
+		[ ! -S "$sockets/bench" ] || return 0
 		sleep 0.05
 	done
 	die "the bench does not start"
@@ -103,7 +104,8 @@ boot_qemu() {
 	local accel root
 	root=$("$TOP/tests/vm/qemu.sh") || exit
 	enter "$root"
-	[ -z "${NPU_SHARE:-}" ] || [ -z "$root" ] || inside+=(--bind "$NPU_SHARE" "$NPU_SHARE")
+	[ -z "$root" ] || inside+=(--bind "$sockets" "$sockets")
+	[ -z "$root" ] || [ -z "${NPU_SHARE:-}" ] || inside+=(--bind "$NPU_SHARE" "$NPU_SHARE")
 	case ${NPU_ACCEL:-} in
 	tcg)	accel=("${tcg[@]}") ;;
 	kvm)	accel=("${kvm[@]}") ;;

@@ -838,6 +838,53 @@ static void slot_expect_lost(struct fake_npu *fake, unsigned int jobs)
 	}
 }
 
+/* The bus resets a device that could not be asked: for queues a function reset. */
+static void slot_test_cut(struct kunit *test)
+{
+	struct fake_npu *fake = test->priv;
+	struct npu_queue *begun = slot_queue(fake, DRM_NPU_PRIORITY_NORMAL);
+	struct npu_queue *waits = slot_queue(fake, DRM_NPU_PRIORITY_NORMAL);
+	unsigned int resets = fake->resets;
+
+	fake_start(fake, begun);
+	KUNIT_ASSERT_TRUE(test, npu_pm_hold(fake->dev, false));
+	/* What comes meanwhile waits. */
+	fake_submit(fake, waits);
+	fake_settle(fake);
+	KUNIT_EXPECT_FALSE(test, fake_job_ended(fake->job[0]));
+	KUNIT_EXPECT_EQ(test, fake->resets, resets);
+	npu_pm_release(fake->dev);
+	fake_settle(fake);
+	KUNIT_EXPECT_EQ(test, fake->resets, resets + 1);
+	KUNIT_EXPECT_EQ(test, fake_job_error(fake->job[0]), -ECANCELED);
+	KUNIT_EXPECT_EQ(test, begun->state, DRM_NPU_QUEUE_INNOCENT);
+	fake_wait(fake, READ_ONCE(waits->slot) >= 0);
+	slot_done(fake, waits);
+	slot_done(fake, waits);
+	KUNIT_EXPECT_EQ(test, fake_job_error(fake->job[1]), 0);
+	KUNIT_EXPECT_EQ(test, fake_job_error(fake->job[2]), 0);
+	KUNIT_EXPECT_FALSE(test, npu_is_lost(fake->npu));
+}
+
+/* Nobody comes to reset it: the fences must not wait. */
+static void slot_test_cut_for_ever(struct kunit *test)
+{
+	struct fake_npu *fake = test->priv;
+
+	slot_fill(fake, DRM_NPU_PRIORITY_NORMAL);
+	slot_queue(fake, DRM_NPU_PRIORITY_NORMAL);
+	KUNIT_ASSERT_TRUE(test, npu_pm_hold(fake->dev, false));
+	KUNIT_EXPECT_TRUE(test, mod_delayed_work(fake->npu->wq, &fake->npu->pm.patience, 1));
+	fake_wait(fake, fake_job_ended(fake->job[0]));
+	fake_settle(fake);
+	KUNIT_EXPECT_TRUE(test, npu_is_lost(fake->npu));
+	KUNIT_EXPECT_TRUE(test, fake->npu->unsafe);
+	slot_expect_lost(fake, fake->jobs);
+	/* Too late. */
+	npu_pm_release(fake->dev);
+	KUNIT_EXPECT_TRUE(test, npu_is_lost(fake->npu));
+}
+
 static void slot_test_gone(struct kunit *test)
 {
 	struct fake_npu *fake = test->priv;
@@ -1037,6 +1084,8 @@ static struct kunit_case slot_cases[] = {
 	KUNIT_CASE(slot_test_reset_starts_again),
 	KUNIT_CASE(slot_test_fatal),
 	KUNIT_CASE(slot_test_late_reset),
+	KUNIT_CASE(slot_test_cut),
+	KUNIT_CASE(slot_test_cut_for_ever),
 	KUNIT_CASE(slot_test_gone),
 	KUNIT_CASE(slot_test_gone_silently),
 	KUNIT_CASE(slot_test_gone_in_reset),

@@ -41,7 +41,7 @@ esac
 dir=$BUILD/vm/$KERNEL
 work=$(mktemp -d "$dir/$name.XXXXXX")
 sockets=$(mktemp -d)	# their paths must be short
-trap 'kill $(jobs -p) 2>/dev/null; rm -rf "$work" "$sockets"' EXIT
+trap 'kill $(jobs -p) 2>/dev/null || true; rm -rf "$work" "$sockets"' EXIT
 
 # overlay FILE TEXT: an archive with one file, to be appended to the initrd
 overlay() {

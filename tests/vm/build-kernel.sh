@@ -54,7 +54,8 @@ unpack() {
 	tar -C "$tmp/linux" --strip-components=1 -xf "$source/usr/src/linux-source-$VERSION.tar.xz"
 }
 
-# What a fragment asks for and Kconfig does not grant would go unnoticed.
+# What a fragment asks for and Kconfig does not grant would go unnoticed. Of several
+# fragments the last one counts.
 configure() {
 	cat "$tmp/linux/Kconfig" "${fragments[0]}" >"$tmp/linux/Kconfig.npu"
 	{ cat "${fragments[@]:1}"; echo "CONFIG_LOCALVERSION=\"-$flavour\""; } >"$tmp/wanted"
@@ -63,7 +64,8 @@ configure() {
 		die "the kernel's configuration failed"
 	}
 	local lost
-	lost=$(grep '^CONFIG_.*=[^n]' "$tmp/wanted" | grep -v -x -F -f "$tmp/linux/.config" || true)
+	lost=$(awk -F= '/^CONFIG_/ { last[$1] = $0 } END { for (i in last) print last[i] }' \
+		"$tmp/wanted" | grep '=[^n]' | grep -v -x -F -f "$tmp/linux/.config" || true)
 	[ -z "$lost" ] || die "the kernel's configuration drops these:" $lost
 }
 

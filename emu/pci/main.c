@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* npu-emu: the NPU as a PCI device in a process of its own, see emu/pci.rst. */
+/* npu-emu: the NPU as a PCI device in a process of its own, see Documentation/pci.rst. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <getopt.h>
@@ -37,6 +37,7 @@ static const char usage[] =
 	"  --cores N           compute cores (2)\n"
 	"  --queues N          hardware slots of queues (64)\n"
 	"  --vectors N         interrupt vectors, 1 or 2 (2)\n"
+	"  --bus-bits N        width of its bus addresses, 32 to 52 (48)\n"
 	"  --macs-order N      log2 of the most MACs in a command, 20 to 40 (34)\n"
 	"  --bytes-order N     log2 of the most bytes in a command, 20 to 40 (32)\n"
 	"  --reset-ms N        bound of a reset, milliseconds (500)\n"
@@ -86,7 +87,7 @@ int main(int argc, char **argv)
 	static u32 *const sizes[] = {
 		&o.device.config.cores, &o.device.config.slots, &o.device.config.irqs,
 		&o.device.config.macs_max_order, &o.device.config.bytes_max_order,
-		&o.device.config.reset_ms,
+		&o.device.config.reset_ms, &o.device.config.bus_bits,
 	};
 	static const struct option options[] = {
 		{ "cores", required_argument, NULL, SIZES },
@@ -95,6 +96,7 @@ int main(int argc, char **argv)
 		{ "macs-order", required_argument, NULL, SIZES + 3 },
 		{ "bytes-order", required_argument, NULL, SIZES + 4 },
 		{ "reset-ms", required_argument, NULL, SIZES + 5 },
+		{ "bus-bits", required_argument, NULL, SIZES + 6 },
 		{ "socket", required_argument, NULL, SOCKET },
 		{ "irq", required_argument, NULL, IRQ },
 		{ "memory-limit", required_argument, NULL, LIMIT },

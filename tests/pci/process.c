@@ -309,7 +309,8 @@ static void test_options(const char *program)
 	static const char *const bad[][2] = {
 		{ "--cores", "0" }, { "--cores", "33" }, { "--queues", "257" },
 		{ "--queues", "-1" }, { "--vectors", "3" }, { "--macs-order", "41" },
-		{ "--bytes-order", "19" }, { "--reset-ms", "x" }, { "--irq", "intx" },
+		{ "--bytes-order", "19" }, { "--reset-ms", "x" },
+		{ "--bus-bits", "31" }, { "--irq", "intx" },
 		{ "--memory-limit", "0" }, { "--log", "loud" }, { "--frobnicate", "1" },
 	};
 	int i;

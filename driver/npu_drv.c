@@ -117,10 +117,15 @@ static int npu_query_time(struct npu_device *npu, struct drm_npu_time_info *info
 		return -ENODEV;
 	ret = npu_pm_get(npu);
 	if (!ret) {
-		scoped_guard(irqsave) {
+		/* It is on, unless its bus is about to reset it. */
+		ret = -EAGAIN;
+		if (npu_pm_enter(npu)) {
+			guard(irqsave)();
 			info->monotonic_ns = ktime_get_ns();
 			info->device_ns = npu_device_time(npu);
+			ret = 0;
 		}
+		npu_pm_exit(npu);
 		npu_pm_put(npu);
 	}
 	drm_dev_exit(idx);

@@ -32,8 +32,9 @@ static int npu_hwmon_read(struct device *dev, enum hwmon_sensor_types type, u32 
 		return ret;
 	ret = npu_pm_read(npu, type == hwmon_temp ? NPU_REG_TEMPERATURE : NPU_REG_POWER_MW, &raw);
 	npu_pm_put(npu);
+	/* Off although it was asked for: about to be reset by its bus, or given up. */
 	if (ret)
-		return -ENODEV;	/* off although it was asked for: given up */
+		return npu_is_lost(npu) ? -ENODEV : ret;
 	*value = type == hwmon_temp ? (s32)raw : raw * 1000l;
 	return 0;
 }

@@ -705,6 +705,8 @@ static void fake_create_device(struct fake_npu *fake)
 	fake->dev->coherent_dma_mask = fake->dma_mask;
 	fake->dev->dma_parms = &fake->dma_parms;
 	fake->bus.dev = fake->dev;
+	/* As a bus does before it enables runtime power management, which this one has not. */
+	pm_runtime_set_active(fake->dev);
 }
 
 /**

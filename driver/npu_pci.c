@@ -8,8 +8,9 @@
  * A reset of the function that user space asks for (``reset`` in sysfs) costs no job:
  * queues leave their slots before and go on afterwards. An error that makes the bus reset
  * the device (AER) is a function reset for queues: what had begun is lost if it cannot
- * be begun again. An error that lasts is the loss of the device. One that
- * is not fatal concerns nobody here; what comes of it, the device reports itself.
+ * be begun again. An error that lasts is the loss of the device, and so is one that makes
+ * registers read as ones before the kernel tells of it. One that is not fatal concerns
+ * nobody here; what comes of it, the device reports itself.
  */
 #include <linux/io.h>
 #include <linux/module.h>
@@ -32,13 +33,17 @@
  * @bus: what the driver sees
  * @registers: BAR 0
  * @doorbells: BAR 2
- * @frozen: an error has stopped all access
+ * @prepared: what npu_pm_hold() said before a reset
+ * @frozen: an error has stopped all access; there is a hold
+ * @held: what npu_pm_hold() said then
  */
 struct npu_pci {
 	struct npu_bus bus;
 	void __iomem *registers;
 	void __iomem *doorbells;
+	bool prepared;
 	bool frozen;
+	bool held;
 };
 
 static struct npu_pci *to_npu_pci(struct pci_dev *pdev)
@@ -146,8 +151,12 @@ static int npu_pci_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 
 static void npu_pci_remove(struct pci_dev *pdev)
 {
+	struct npu_pci *pci = to_npu_pci(pdev);
+
 	pm_runtime_forbid(&pdev->dev);
 	npu_device_remove(&pdev->dev);
+	if (pci->frozen)
+		pm_runtime_put_noidle(&pdev->dev);
 	pci_free_irq_vectors(pdev);
 }
 
@@ -158,24 +167,47 @@ static void npu_pci_shutdown(struct pci_dev *pdev)
 
 static void npu_pci_reset_prepare(struct pci_dev *pdev)
 {
-	npu_pm_hold(&pdev->dev, true);
+	to_npu_pci(pdev)->prepared = npu_pm_hold(&pdev->dev, true);
 }
 
 static void npu_pci_reset_done(struct pci_dev *pdev)
 {
-	npu_pm_release(&pdev->dev);
+	npu_pm_release(&pdev->dev, to_npu_pci(pdev)->prepared);
+}
+
+static void npu_pci_freeze(struct pci_dev *pdev)
+{
+	struct npu_pci *pci = to_npu_pci(pdev);
+
+	/* An earlier error from which it did not recover. */
+	if (pci->frozen)
+		return;
+	/* With a reset comes its saved state, and the bus again. */
+	pci_clear_master(pdev);
+	pci->held = npu_pm_hold(&pdev->dev, false);
+	pci->frozen = true;
+}
+
+static void npu_pci_thaw(struct pci_dev *pdev)
+{
+	struct npu_pci *pci = to_npu_pci(pdev);
+
+	if (!pci->frozen)
+		return;
+	pci->frozen = false;
+	npu_pm_release(&pdev->dev, pci->held);
 }
 
 static pci_ers_result_t npu_pci_error_detected(struct pci_dev *pdev, pci_channel_state_t state)
 {
 	if (state == pci_channel_io_normal)
 		return PCI_ERS_RESULT_CAN_RECOVER;
-	if (!npu_pm_hold(&pdev->dev, false) || state == pci_channel_io_perm_failure) {
+	npu_pci_freeze(pdev);
+	if (state == pci_channel_io_perm_failure) {
 		/* It reads as ones, which is noticed. */
-		npu_pm_release(&pdev->dev);
+		npu_pci_thaw(pdev);
 		return PCI_ERS_RESULT_DISCONNECT;
 	}
-	to_npu_pci(pdev)->frozen = true;
 	return PCI_ERS_RESULT_NEED_RESET;
 }
 
@@ -183,18 +215,17 @@ static pci_ers_result_t npu_pci_slot_reset(struct pci_dev *pdev)
 {
 	pci_restore_state(pdev);
 	pci_save_state(pdev);
+	/* After an error that was not fatal here, but for somebody else below the port. */
+	if (!to_npu_pci(pdev)->frozen) {
+		npu_pci_freeze(pdev);
+		pci_set_master(pdev);
+	}
 	return PCI_ERS_RESULT_RECOVERED;
 }
 
-/* Comes after errors that were not fatal, too. */
 static void npu_pci_error_resume(struct pci_dev *pdev)
 {
-	struct npu_pci *pci = to_npu_pci(pdev);
-
-	if (pci->frozen) {
-		pci->frozen = false;
-		npu_pm_release(&pdev->dev);
-	}
+	npu_pci_thaw(pdev);
 }
 
 static const struct pci_error_handlers npu_pci_errors = {

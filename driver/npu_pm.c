@@ -119,15 +119,24 @@ int npu_pm_read(struct npu_device *npu, u32 reg, u32 *value)
  */
 u64 npu_pm_busy_cycles(struct npu_device *npu)
 {
-	u64 cycles, last = READ_ONCE(npu->pm.busy_cycles);
+	s64 last = atomic64_read(&npu->pm.busy_cycles), cycles;
 
 	if (npu->pm.off)
 		return last;
 	cycles = npu->pm.busy_base + npu_device_busy_cycles(npu);
 	/* For when it is off without having been asked. */
-	if (cycles > last)
-		WRITE_ONCE(npu->pm.busy_cycles, cycles);
-	return cycles;
+	while (cycles > last && !atomic64_try_cmpxchg(&npu->pm.busy_cycles, &last, cycles))
+		;
+	return max(cycles, last);
+}
+
+/* The device may have begun to count anew. */
+static void npu_pm_rebase_cycles(struct npu_device *npu)
+{
+	u64 seen = atomic64_read(&npu->pm.busy_cycles);
+
+	if (npu->pm.busy_base + npu_device_busy_cycles(npu) < seen)
+		npu->pm.busy_base = seen;
 }
 
 /* ---- Off and on ---------------------------------------------------------------- */
@@ -158,7 +167,7 @@ static void npu_pm_switch_off(struct npu_device *npu)
 	if (npu_is_lost(npu))
 		return;
 	npu_pm_disable_irqs(npu);
-	npu->pm.busy_cycles = npu_pm_busy_cycles(npu);
+	npu_pm_busy_cycles(npu);
 	npu_write(npu, NPU_REG_IRQ_ENABLE, 0);
 	if (npu->caps.features & NPU_FEATURE_POWER_OFF)
 		npu_write(npu, NPU_REG_POWER, NPU_POWER_OFF);
@@ -192,6 +201,7 @@ static bool npu_pm_wake(struct npu_device *npu)
 {
 	if (npu->pm.cut) {
 		npu->pm.cut = false;
+		cancel_delayed_work(&npu->pm.patience);
 		npu_slots_restart(npu);
 	} else if (!npu_device_wake(npu) || npu_is_gone(npu)) {
 		npu_device_lose(npu, npu_is_gone(npu), NULL);
@@ -203,15 +213,13 @@ static bool npu_pm_wake(struct npu_device *npu)
 
 static void npu_pm_switch_on(struct npu_device *npu)
 {
-	u64 before = npu->pm.busy_cycles;
 	unsigned int i;
 
 	npu->pm.off = false;
 	npu->pm.since = jiffies;
 	if (!npu_pm_wake(npu))
 		return;
-	if (npu_pm_busy_cycles(npu) < before)
-		npu->pm.busy_base = before;
+	npu_pm_rebase_cycles(npu);
 	for (i = 0; i < npu->caps.irqs; i++)
 		enable_irq(npu->bus->irq[i]);
 }
@@ -227,7 +235,7 @@ static int npu_pm_resume(struct device *dev)
 	cookie = dma_fence_begin_signalling();
 	/* Readers are quick while the device is off. */
 	down_write(&npu->pm.lock);
-	if (npu->pm.off)
+	if (npu->pm.off && !npu->pm.held)
 		npu_pm_switch_on(npu);
 	up_write(&npu->pm.lock);
 	dma_fence_end_signalling(cookie);
@@ -236,17 +244,27 @@ static int npu_pm_resume(struct device *dev)
 	return 0;
 }
 
+/* Nobody touches it from now on. It does no DMA: the bus has seen to that. */
+static void npu_pm_cut_off(struct npu_device *npu)
+{
+	npu_pm_disable_irqs(npu);
+	npu->pm.off = true;
+	npu->pm.cut = true;
+	npu->pm.cut_since = jiffies;
+	mod_delayed_work(npu->wq, &npu->pm.patience, msecs_to_jiffies(NPU_PM_PATIENCE_MS));
+}
+
 /**
  * npu_pm_hold() - leave the device alone while its bus resets it
  * @dev: of the bus
- * @answers: queues leave their slots before, and go on there afterwards; otherwise nobody
- *           looks at the device any more, and jobs that it had begun are lost as in a
- *           function reset
+ * @answers: queues leave their slots before, and go on there afterwards. Otherwise the
+ *           caller has ended all its DMA; jobs that it had begun are lost as in a function
+ *           reset.
  *
- * npu_pm_release() follows. If it does not after a device that did not answer, the device
- * is given up: jobs end.
+ * Holds nest. npu_pm_release() follows; if it does not after a device that did not
+ * answer, the device is given up, and jobs end.
  *
- * Return: false if somebody could not be kept off it.
+ * Return: for npu_pm_release(): whether everybody is kept off it.
  */
 bool npu_pm_hold(struct device *dev, bool answers)
 {
@@ -254,26 +272,20 @@ bool npu_pm_hold(struct device *dev, bool answers)
 	bool cookie, held;
 	int idx;
 
-	pm_runtime_get_noresume(dev);
+	pm_runtime_get_sync(dev);
 	if (!npu_dev_enter(npu, &idx))
-		return true;
+		return false;
 	cookie = dma_fence_begin_signalling();
 	held = npu_pm_trylock(npu);
-	if (held && !npu->pm.off) {
-		if (answers) {
-			npu_pm_switch_off(npu);
-		} else {
-			npu_pm_disable_irqs(npu);
-			npu->pm.off = true;
-			npu->pm.cut = true;
-			queue_delayed_work(npu->wq, &npu->pm.patience,
-					   msecs_to_jiffies(NPU_PM_PATIENCE_MS));
-		}
+	if (held) {
 		/* A device that is lost stays as it is. */
-		npu->pm.held = npu->pm.off;
-	}
-	if (held)
+		if (!npu->pm.off && answers)
+			npu_pm_switch_off(npu);
+		else if (!npu->pm.off && !npu_is_lost(npu))
+			npu_pm_cut_off(npu);
+		npu->pm.held++;
 		up_write(&npu->pm.lock);
+	}
 	dma_fence_end_signalling(cookie);
 	drm_dev_exit(idx);
 	return held;
@@ -282,30 +294,59 @@ bool npu_pm_hold(struct device *dev, bool answers)
 static void npu_pm_give_up(struct work_struct *work)
 {
 	struct npu_device *npu = container_of(work, struct npu_device, pm.patience.work);
+	unsigned long end;
 	bool cookie;
 	int idx;
 
 	if (!npu_dev_enter(npu, &idx))
 		return;
 	cookie = dma_fence_begin_signalling();
-	down_write(&npu->pm.lock);
-	if (npu->pm.cut) {
-		npu->pm.held = false;
-		npu->pm.cut = false;
-		npu_device_lose(npu, false, NULL);
-		npu_slots_abandon(npu);
+	/* While it is cut off, readers are quick. */
+	if (READ_ONCE(npu->pm.cut) && npu_pm_trylock(npu)) {
+		/* It may be another time. */
+		end = npu->pm.cut_since + msecs_to_jiffies(NPU_PM_PATIENCE_MS);
+		if (npu->pm.cut && time_before(jiffies, end)) {
+			mod_delayed_work(npu->wq, &npu->pm.patience, end - jiffies);
+		} else if (npu->pm.cut) {
+			npu->pm.cut = false;
+			npu_device_lose(npu, false, NULL);
+			npu_slots_abandon(npu);
+		}
+		up_write(&npu->pm.lock);
 	}
-	up_write(&npu->pm.lock);
 	dma_fence_end_signalling(cookie);
 	npu_slots_kick(npu);
 	drm_dev_exit(idx);
 }
 
+/* Returns false if it could not be had. */
+static bool npu_pm_end_hold(struct npu_device *npu, bool held)
+{
+	if (!npu_pm_trylock(npu))
+		return false;
+	if (held)
+		npu->pm.held--;
+	if (npu_is_lost(npu) || npu->pm.held) {
+		;
+	} else if (npu->pm.off) {
+		/* Who has put it to sleep wakes it. */
+		if (!pm_runtime_status_suspended(npu->drm.dev))
+			npu_pm_switch_on(npu);
+	} else if (!held) {
+		/* It was reset while it was in use. */
+		npu_slots_restart(npu);
+		npu_pm_rebase_cycles(npu);
+	}
+	up_write(&npu->pm.lock);
+	return true;
+}
+
 /**
  * npu_pm_release() - counterpart of npu_pm_hold(), of a device that can be used again
  * @dev: of the bus
+ * @held: what npu_pm_hold() has returned
  */
-void npu_pm_release(struct device *dev)
+void npu_pm_release(struct device *dev, bool held)
 {
 	struct npu_device *npu = dev_get_drvdata(dev);
 	bool cookie;
@@ -313,15 +354,9 @@ void npu_pm_release(struct device *dev)
 
 	if (npu_dev_enter(npu, &idx)) {
 		cookie = dma_fence_begin_signalling();
-		down_write(&npu->pm.lock);
-		if (npu->pm.held) {
-			npu->pm.held = false;
-			npu_pm_switch_on(npu);
-		} else if (!npu->pm.off && !npu_is_lost(npu)) {
-			/* It was reset while it was in use. */
-			npu_slots_restart(npu);
-		}
-		up_write(&npu->pm.lock);
+		/* Who waits for the device that was reset waits for a function reset. */
+		if (!npu_pm_end_hold(npu, held))
+			npu_slots_reset(npu);
 		dma_fence_end_signalling(cookie);
 		npu_slots_kick(npu);
 		drm_dev_exit(idx);

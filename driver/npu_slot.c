@@ -326,6 +326,9 @@ static bool npu_slots_serve_one(struct npu_device *npu, struct npu_queue *queue,
 	int slot = queue->slot;
 
 	if (slot >= 0) {
+		/* Cut off from its bus: it all begins anew, or ends. */
+		if (npu->pm.off)
+			return true;
 		if (READ_ONCE(queue->dead))
 			npu_slot_advance(npu, slot);
 		else if (npu->slots.slot[slot].state == NPU_SLOT_RUNNING)

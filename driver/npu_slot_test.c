@@ -845,6 +845,7 @@ static void slot_test_cut(struct kunit *test)
 	struct npu_queue *begun = slot_queue(fake, DRM_NPU_PRIORITY_NORMAL);
 	struct npu_queue *waits = slot_queue(fake, DRM_NPU_PRIORITY_NORMAL);
 	unsigned int resets = fake->resets;
+	u32 rung;
 
 	fake_start(fake, begun);
 	KUNIT_ASSERT_TRUE(test, npu_pm_hold(fake->dev, false));
@@ -853,7 +854,16 @@ static void slot_test_cut(struct kunit *test)
 	fake_settle(fake);
 	KUNIT_EXPECT_FALSE(test, fake_job_ended(fake->job[0]));
 	KUNIT_EXPECT_EQ(test, fake->resets, resets);
-	npu_pm_release(fake->dev);
+	/* Not even to be switched on: it is held. */
+	KUNIT_EXPECT_TRUE(test, npu_pm_hold(fake->dev, true));
+	npu_pm_release(fake->dev, true);
+	KUNIT_EXPECT_EQ(test, fake->resets, resets);
+	rung = fake->doorbells[waits->slot];
+	fake_submit(fake, waits);
+	npu_queue_ban(fake_queue(fake, DRM_NPU_PRIORITY_NORMAL, 0), 0);
+	fake_settle(fake);
+	KUNIT_EXPECT_EQ(test, fake->doorbells[waits->slot], rung);
+	npu_pm_release(fake->dev, true);
 	fake_settle(fake);
 	KUNIT_EXPECT_EQ(test, fake->resets, resets + 1);
 	KUNIT_EXPECT_EQ(test, fake_job_error(fake->job[0]), -ECANCELED);
@@ -861,8 +871,10 @@ static void slot_test_cut(struct kunit *test)
 	fake_wait(fake, READ_ONCE(waits->slot) >= 0);
 	slot_done(fake, waits);
 	slot_done(fake, waits);
+	slot_done(fake, waits);
 	KUNIT_EXPECT_EQ(test, fake_job_error(fake->job[1]), 0);
 	KUNIT_EXPECT_EQ(test, fake_job_error(fake->job[2]), 0);
+	KUNIT_EXPECT_EQ(test, fake_job_error(fake->job[3]), 0);
 	KUNIT_EXPECT_FALSE(test, npu_is_lost(fake->npu));
 }
 
@@ -874,14 +886,19 @@ static void slot_test_cut_for_ever(struct kunit *test)
 	slot_fill(fake, DRM_NPU_PRIORITY_NORMAL);
 	slot_queue(fake, DRM_NPU_PRIORITY_NORMAL);
 	KUNIT_ASSERT_TRUE(test, npu_pm_hold(fake->dev, false));
-	KUNIT_EXPECT_TRUE(test, mod_delayed_work(fake->npu->wq, &fake->npu->pm.patience, 1));
+	/* A time that began earlier has not run out yet. */
+	mod_delayed_work(fake->npu->wq, &fake->npu->pm.patience, 0);
+	fake_settle(fake);
+	KUNIT_EXPECT_FALSE(test, npu_is_lost(fake->npu));
+	fake->npu->pm.cut_since -= msecs_to_jiffies(60000);
+	mod_delayed_work(fake->npu->wq, &fake->npu->pm.patience, 0);
 	fake_wait(fake, fake_job_ended(fake->job[0]));
 	fake_settle(fake);
 	KUNIT_EXPECT_TRUE(test, npu_is_lost(fake->npu));
 	KUNIT_EXPECT_TRUE(test, fake->npu->unsafe);
 	slot_expect_lost(fake, fake->jobs);
 	/* Too late. */
-	npu_pm_release(fake->dev);
+	npu_pm_release(fake->dev, true);
 	KUNIT_EXPECT_TRUE(test, npu_is_lost(fake->npu));
 }
 

@@ -11,51 +11,44 @@
 
 #define ANSWER_SIZE	1024
 
+/* A connection, or minus the exit code after a message. */
 static int connect_to(const char *path)
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
 	struct timeval patience = { .tv_sec = 10 };
 	int fd, n = snprintf(addr.sun_path, sizeof(addr.sun_path), "%s.control", path);
 
-	if (n < 0 || (size_t)n >= sizeof(addr.sun_path)) {
-		fail(EXIT_USAGE, "%s: the path is too long for a socket", path);
-		return -1;
-	}
+	if (n < 0 || (size_t)n >= sizeof(addr.sun_path))
+		return -fail(EXIT_USAGE, "%s: the path is too long for a socket", path);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd >= 0 && connect(fd, (struct sockaddr *)&addr, sizeof(addr))) {
 		close(fd);
 		fd = -1;
 	}
-	if (fd < 0) {
-		fail(errno == EACCES ? EXIT_PERMISSION : EXIT_NO_DEVICE, "%s: %s; is npu-emu there?",
-		     addr.sun_path, strerror(errno));
-		return -1;
-	}
+	if (fd < 0)
+		return -fail(errno == EACCES ? EXIT_PERMISSION : EXIT_NO_DEVICE,
+			     "%s: %s; is npu-emu there?", addr.sun_path, strerror(errno));
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
 	return fd;
 }
 
-/* The answer to a line, to be freed without its end of line; NULL after a message. */
-static char *ask(const char *path, const char *line)
+/* The answer to a line, without its end; an exit code. */
+static int ask(const char *path, const char *line, char answer[ANSWER_SIZE])
 {
-	char *answer = calloc(1, ANSWER_SIZE);
-	int fd = answer ? connect_to(path) : -1;
-	ssize_t n = -1;
+	int fd = connect_to(path);
+	ssize_t n;
 
-	if (fd >= 0) {
-		n = send(fd, line, strlen(line), MSG_NOSIGNAL);
-		if (n > 0)
-			n = recv(fd, answer, ANSWER_SIZE - 1, 0);
-		if (n <= 0)
-			fail(EXIT_RUN, "%s: no answer to '%s'", path, line);
-		close(fd);
-	}
-	if (n <= 0) {
-		free(answer);
-		return NULL;
-	}
+	if (fd < 0)
+		return -fd;
+	n = send(fd, line, strlen(line), MSG_NOSIGNAL);
+	if (n > 0)
+		n = recv(fd, answer, ANSWER_SIZE - 1, 0);
+	close(fd);
+	if (n <= 0)
+		return fail(EXIT_RUN, "%s: no answer to '%s'", path, line);
+	answer[n] = '\0';
 	answer[strcspn(answer, "\n")] = '\0';
-	return answer;
+	return EXIT_OK;
 }
 
 /* What npu-emu refuses, as an exit code. */
@@ -77,14 +70,10 @@ static bool is_error(const char *answer)
 
 static int order(const struct options *opt, const char *line)
 {
-	char *answer = ask(opt->socket, line);
-	int code;
+	char answer[ANSWER_SIZE];
+	int code = ask(opt->socket, line, answer);
 
-	if (!answer)
-		return EXIT_NO_DEVICE;
-	code = is_error(answer) ? refused(line, answer) : EXIT_OK;
-	free(answer);
-	return code;
+	return !code && is_error(answer) ? refused(line, answer) : code;
 }
 
 static int socket_order(const struct options *opt)
@@ -104,19 +93,18 @@ static int socket_fault(const struct options *opt)
 
 static int show_value(const struct options *opt, const char *line, const char *key)
 {
-	char *value = ask(opt->socket, line);
-	int code = EXIT_OK;
+	char value[ANSWER_SIZE];
+	int code = ask(opt->socket, line, value);
 
-	if (!value)
-		return EXIT_NO_DEVICE;
+	if (code)
+		return code;
 	if (is_error(value))
-		code = refused(line, value);
-	else if (opt->json)
+		return refused(line, value);
+	if (opt->json)
 		json_string(key, value);
 	else
 		printf("%s%-20s %s\n", strcmp(line, key) ? "faults " : "", key, value);
-	free(value);
-	return code;
+	return EXIT_OK;
 }
 
 static int show_faults(const struct options *opt, char *names)
@@ -134,21 +122,21 @@ static int show_faults(const struct options *opt, char *names)
 
 static int socket_show(const struct options *opt)
 {
-	char *names;
+	char names[ANSWER_SIZE];
 	int code;
 
 	if (opt->json)
 		json_open(NULL, '{');
 	code = show_value(opt, "bus_errors", "bus_errors");
+	if (!code)
+		code = ask(opt->socket, "faults", names);
 	if (code)
 		return code;
-	names = ask(opt->socket, "faults");
-	if (!names)
-		return EXIT_NO_DEVICE;
+	if (is_error(names))
+		return refused("faults", names);
 	if (opt->json)
 		json_open("faults", '{');
-	code = is_error(names) ? refused("faults", names) : show_faults(opt, names);
-	free(names);
+	code = show_faults(opt, names);
 	if (opt->json)
 		json_close();
 	return code;

@@ -94,8 +94,7 @@ static void host_unmap(void *host, void *ptr, u64 len)
 {
 	struct npu_pci *npu = host;
 
-	(void)len;
-	memory_return(&npu->memory, ptr);
+	memory_return(&npu->memory, ptr, len);
 }
 
 static void raise_irq(struct npu_pci *npu, u32 vector)

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -15,10 +16,11 @@
 
 #include "control.h"
 #include "log.h"
+#include "memory.h"
 #include "supervisor.h"
 
 #define MAX_WAITING	64	/* requests that the worker has; QEMU sends one at a time */
-#define MAX_SAVED	320	/* pieces of memory and sets of interrupts */
+#define MAX_SAVED	(MEMORY_AREAS + 64)	/* pieces of memory and sets of interrupts */
 
 /* The beginning of a message: all of one that is no large access. */
 struct brief {
@@ -43,6 +45,7 @@ struct brief {
  * @nwaiting: how many
  * @saved: memory and interrupts that the client has given
  * @nsaved: how many
+ * @saved_room: for how many there is memory
  * @message: the one that is passed on
  */
 struct supervisor {
@@ -57,8 +60,9 @@ struct supervisor {
 	pid_t pid;
 	struct brief waiting[MAX_WAITING];
 	unsigned int nwaiting;
-	struct brief saved[MAX_SAVED];
+	struct brief *saved;
 	unsigned int nsaved;
+	unsigned int saved_room;
 	struct vfu_message message;
 };
 
@@ -205,6 +209,23 @@ static bool is_same_irqs(const struct brief *old, const struct vfu_irq_set *new)
 				set->start - new->start < new->count));
 }
 
+static bool room_for_saved(struct supervisor *s)
+{
+	unsigned int more = s->saved_room ? 2 * s->saved_room : 64;
+	struct brief *new;
+
+	if (s->nsaved < s->saved_room)
+		return true;
+	if (s->nsaved >= MAX_SAVED)
+		return false;
+	new = realloc(s->saved, more * sizeof(*new));
+	if (!new)
+		return false;
+	s->saved = new;
+	s->saved_room = more;
+	return true;
+}
+
 /* Memory and interrupts belong to the client, not to the worker. */
 static void remember(struct supervisor *s, const struct vfu_message *m)
 {
@@ -228,7 +249,7 @@ static void remember(struct supervisor *s, const struct vfu_message *m)
 		else
 			i++;
 	}
-	if (keep && s->nsaved < MAX_SAVED && brief_make(&s->saved[s->nsaved], m, true))
+	if (keep && room_for_saved(s) && brief_make(&s->saved[s->nsaved], m, true))
 		s->nsaved++;
 }
 
@@ -482,11 +503,23 @@ static void unlink_at(const char *path, const char *suffix)
 	unlink(text);
 }
 
+/* Behind an IOMMU each page of the client's memory comes with a descriptor. */
+static void raise_limits(void)
+{
+	struct rlimit limit;
+
+	if (!getrlimit(RLIMIT_NOFILE, &limit)) {
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}
+
 int supervisor_run(const struct supervisor_options *options)
 {
 	static struct supervisor s;
 
 	s = (struct supervisor){ .options = options, .client = -1, .worker = -1, .commands = -1 };
+	raise_limits();
 	npu_pci_vfu_gone(&options->device, &s.gone);
 	s.signals = watch_signals();
 	s.listener = listen_at(options->path, "");

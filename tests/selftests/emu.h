@@ -98,10 +98,12 @@ static inline int bench(const char *request, char *answer, size_t size)
 
 	if (!bench_exists())
 		return -ENODEV;
+	n = snprintf(line, sizeof(line), "%d %s\n", getpid(), request);
+	if (n >= (int)sizeof(line))
+		return -E2BIG;
 	fd = bench_port_open();
 	if (fd < 0)
 		return fd;
-	n = snprintf(line, sizeof(line), "%d %s\n", getpid(), request);
 	ret = write(fd, line, n) == n ? 0 : -EIO;
 	/* Somebody may have died before he read his. */
 	do {

@@ -174,23 +174,37 @@ TEST_F(pci, resets_under_load)
 	}
 }
 
-/* For queues a function reset: what had begun is lost, or done, and the device works. */
-TEST_F(pci, a_fatal_error)
+/* For queues a function reset: what had begun is lost, what had not goes on. */
+TEST_F(pci, fatal_errors)
 {
 	struct drm_npu_queue_get_state state;
-	int result;
+	struct ctx ctx, other;
+	int i;
 
 	if (strcmp(variant->method, "bus"))
 		SKIP(return, "ports reset their bus");
-	ASSERT_EQ(submit_one(self->fd, self->ctx.queue, work_job(&self->ctx, WORK_LONG),
-			     self->ctx.syncobj), 0);
-	sleep_ms(20);
-	ASSERT_EQ(pci_ask(&self->emu, "aer %s"), 0);
-	result = job_result(self->fd, self->ctx.syncobj);
-	EXPECT_TRUE(result == 1 || result == -ECANCELED);
-	ASSERT_EQ(queue_state(self->fd, self->ctx.queue, &state), 0);
-	EXPECT_EQ(state.state, result == 1 ? 0 : DRM_NPU_QUEUE_INNOCENT);
-	EXPECT_TRUE(device_works(self->fd));
+	ASSERT_EQ(ctx_init(&other, self->fd), 0);
+	/* The second one soon after the first, the third one while the device sleeps. */
+	for (i = 0; i < 3; i++) {
+		ASSERT_EQ(ctx_init_full(&ctx, self->fd, DRM_NPU_PRIORITY_NORMAL, HANG_MS), 0);
+		ASSERT_EQ(emu_write(&self->emu, "faults/hang", "1"), 0);
+		ASSERT_EQ(submit_one(self->fd, ctx.queue, work_job(&ctx, 1), ctx.syncobj), 0);
+		sleep_ms(50);
+		ASSERT_EQ(pci_ask(&self->emu, "aer %s"), 0);
+		EXPECT_EQ(job_result(self->fd, ctx.syncobj), -ECANCELED);
+		ASSERT_EQ(queue_state(self->fd, ctx.queue, &state), 0);
+		EXPECT_EQ(state.state, DRM_NPU_QUEUE_INNOCENT);
+		ASSERT_EQ(submit_one(self->fd, other.queue, work_job(&other, 5), other.syncobj),
+			  0);
+		EXPECT_EQ(job_result(self->fd, other.syncobj), 1);
+		EXPECT_TRUE(device_works(self->fd));
+		if (i != 1)
+			continue;
+		while (!pci_says(self->device, "power/runtime_status", "suspended"))
+			sleep_ms(1);
+		ASSERT_EQ(pci_ask(&self->emu, "aer %s"), 0);
+		EXPECT_TRUE(device_works(self->fd));
+	}
 }
 
 /* ---- Death ------------------------------------------------------------------------ */

@@ -23,8 +23,10 @@ was carried out:
 PORTS root ports are named port0, port1 ...; NAME=PORT are devices that are there already.
 """
 import errno
+import inspect
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -57,10 +59,10 @@ def fail(error):
     raise OSError(error, os.strerror(error))
 
 
-def wait_for(path):
+def wait_for(path, maker=None):
     end = time.monotonic() + PATIENCE
     while not os.path.exists(path):
-        if time.monotonic() > end:
+        if time.monotonic() > end or (maker and maker.poll() is not None):
             fail(errno.ETIMEDOUT)
         time.sleep(0.01)
 
@@ -118,6 +120,7 @@ class Npu:
     def plug(self):
         if self.port:
             return
+        self.must_be_ours()
         self.port = self.bench.take_port()
         options = [word for file, value in self.sizes.items()
                    for word in (SIZES[file][0], str(value))]
@@ -125,12 +128,17 @@ class Npu:
             # With MSI-X QEMU aborts when a device is pulled out.
             self.server = subprocess.Popen([self.bench.program, "--socket", self.path,
                                             "--irq", "msi", *options])
-            wait_for(self.path + ".control")
+            wait_for(self.path + ".control", self.server)
             self.bench.qmp.command("device_add", driver="vfio-user-pci", id=self.name,
                                    bus=self.port, socket={"type": "unix", "path": self.path})
-        except OSError:
+        except (OSError, ValueError):
             self.end()
             raise
+
+    def must_be_ours(self):
+        """What was there at boot stays: with its MSI-X, QEMU would abort."""
+        if self.name in self.bench.there:
+            fail(errno.EBUSY)
 
     def end(self):
         if self.server:
@@ -142,6 +150,7 @@ class Npu:
 
     def pull(self):
         """A surprise: it does not answer any more when the VM is told."""
+        self.must_be_ours()
         if not self.port:
             return
         try:
@@ -156,6 +165,7 @@ class Npu:
         if not self.port:
             fail(errno.ENODEV)
         with socket.socket(socket.AF_UNIX) as s:
+            s.settimeout(PATIENCE)
             s.connect(self.path + ".control")
             s.sendall(line.encode())
             answer = s.recv(4096).decode().strip()
@@ -209,6 +219,7 @@ class Bench:
         self.program = program
         self.ports = [f"port{i}" for i in range(int(ports))]
         self.npus = {}
+        self.there = {word.split("=")[0] for word in there}
         self.monitor = None
         self.counted = 0
         self.released = threading.Event()
@@ -272,22 +283,38 @@ class Bench:
 
     def do_cleanup(self):
         for name in [n for n in self.npus if n.startswith("test-")]:
-            self.do_rmdir(name)
+            try:
+                self.do_rmdir(name)
+            except OSError as e:
+                print(f"bench: {name}: {e}", file=sys.stderr)
+
+    def carry_out(self, words):
+        command = getattr(self, "do_" + words[0], None) if words else None
+        try:
+            inspect.signature(command).bind(*words[1:])
+        except TypeError:
+            fail(errno.EINVAL)
+        return command(*words[1:]) or ""
 
     def answer(self, line):
-        number, command, *arguments = line.split()
+        number, *words = line.split() or ["0"]
         try:
-            text = getattr(self, "do_" + command)(*arguments) or ""
-            return f"{number} 0 {text}\n"
+            return f"{number} 0 {self.carry_out(words)}\n"
         except OSError as e:
             return f"{number} {e.errno or errno.EIO} {e.strerror or e}\n"
-        except (AttributeError, TypeError, ValueError):
-            return f"{number} {errno.EINVAL} what?\n"
+        except Exception as e:	# pylint: disable=broad-except
+            print(f"bench: {line.strip()}: {e!r}", file=sys.stderr)
+            return f"{number} {errno.EIO} {e}\n"
 
     def serve(self, client):
         for line in client:
             client.write(self.answer(line))
             client.flush()
+
+    def end(self):
+        for npu in self.npus.values():
+            if npu.server:
+                npu.server.terminate()
 
 
 def main():
@@ -296,14 +323,14 @@ def main():
     listener.bind(os.path.join(folder, "bench"))
     listener.listen()
     bench = Bench(folder, program, ports, there)
-    client, _ = listener.accept()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     try:
-        bench.serve(client.makefile("rw"))
+        client, _ = listener.accept()
+        bench.serve(client.makefile("rw", errors="replace"))
     except OSError:
         pass	# the VM has ended
-    for npu in bench.npus.values():
-        if npu.server:
-            npu.server.terminate()
+    finally:
+        bench.end()
 
 
 main()

@@ -11,7 +11,7 @@ fuzz=(clang libclang-rt-dev llvm python3-minimal)
 coverage=(python3)
 docs=(python3-sphinx perl)
 check=(clang clang-tidy codespell coccinelle cppcheck g++ pahole shellcheck sparse)
-run=(bubblewrap cpio xz-utils kmod bc python3-minimal)
+run=(bubblewrap cpio xz-utils kmod bc python3)
 
 case ${1:-all} in
 build)	want=("${build[@]}") ;;

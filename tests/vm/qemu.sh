@@ -7,9 +7,8 @@
 # lib.sh.
 . "$(dirname "$0")/lib.sh"
 
-if qemu-system-x86_64 -device help 2>/dev/null | grep -q vfio-user-pci; then
-	exit
-fi
+help=$(qemu-system-x86_64 -device help 2>/dev/null || true)
+[[ $help != *vfio-user-pci* ]] || exit 0
 newer_debian
 version=$(apt-cache "${APT[@]}" madison qemu-system-x86 |
 	awk -v suite="$NEWER_DEBIAN-backports/" 'index($0, suite) { print $3; exit }')

@@ -118,7 +118,9 @@ def main():
             with open(os.path.join(top, name)) as f:
                 text = f.read().splitlines()
             for n in files[name].uncovered():
-                at = (name, files[name].function(n))
+                at = (name, "*")
+                if at not in why:
+                    at = (name, files[name].function(n))
                 if at not in used and at not in why:
                     bad.append(f"{name}:{at[1]}: is not run in full, and tests/coverage.txt does not say why")
                 if at not in used:

@@ -292,6 +292,32 @@ TEST_F(dump, what_is_not_mapped_any_more_is_left_out)
 	EXPECT_EQ(dump_compare(self->text, "stream", self->ctx.mem, &first), 0);
 }
 
+TEST_F(dump, foreign_memory)
+{
+	struct drm_npu_job job = nops_job(&self->ctx, 2);
+	struct drm_npu_vm_bind_op op = {
+		.type = DRM_NPU_VM_BIND_MAP_USERPTR, .va = 1024 * MIB, .size = PAGE,
+	};
+	int other = device_open(), dma_buf;
+	uint32_t handle;
+	void *mem;
+
+	mem = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	op.offset = (uintptr_t)mem;
+	ASSERT_EQ(vm_bind_ops(self->fd, self->ctx.vm, &op, 1), 0);
+	ASSERT_EQ(drmPrimeHandleToFD(other, bo_create(other, PAGE), DRM_CLOEXEC | DRM_RDWR,
+				     &dma_buf), 0);
+	ASSERT_EQ(drmPrimeFDToHandle(self->fd, dma_buf, &handle), 0);
+	ASSERT_EQ(vm_map(self->fd, self->ctx.vm, handle, 2048 * MIB, PAGE), 0);
+	ASSERT_EQ(run_hanging(&self->emu, &self->ctx, job, 1), -ETIME);
+	ASSERT_EQ(dump_read(&self->emu, self->text), 0);
+	EXPECT_TRUE(dump_is_whole(self->text));
+	EXPECT_NE(strstr(self->text, " (user memory)"), NULL);
+	EXPECT_NE(strstr(self->text, " (imported)"), NULL);
+	close(dma_buf);
+	close(other);
+}
+
 TEST_F(dump, more_mappings_than_room)
 {
 	struct drm_npu_job job = nops_job(&self->ctx, 2);

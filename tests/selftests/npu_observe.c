@@ -62,6 +62,23 @@ TEST_F(observe, fdinfo_has_the_keys_of_drm)
 	EXPECT_EQ(fdinfo(self->fd, "drm-purgeable-memory"), 0);
 }
 
+TEST_F(observe, fdinfo_knows_what_may_go)
+{
+	struct drm_npu_bo_madvise args = {
+		.handle = bo_create(self->fd, MIB + PAGE), .advice = DRM_NPU_MADVISE_DONTNEED,
+	};
+	long long resident = fdinfo(self->fd, "drm-resident-memory");
+
+	ASSERT_EQ(call(self->fd, DRM_IOCTL_NPU_BO_MADVISE, &args), 0);
+	EXPECT_EQ(fdinfo(self->fd, "drm-purgeable-memory"), (MIB + PAGE) / 1024);
+	EXPECT_EQ(fdinfo(self->fd, "drm-resident-memory"), resident);
+	args = (struct drm_npu_bo_madvise) {
+		.handle = args.handle, .advice = DRM_NPU_MADVISE_WILLNEED,
+	};
+	ASSERT_EQ(call(self->fd, DRM_IOCTL_NPU_BO_MADVISE, &args), 0);
+	EXPECT_EQ(fdinfo(self->fd, "drm-purgeable-memory"), 0);
+}
+
 TEST_F(observe, fdinfo_counts_the_cycles_of_jobs)
 {
 	struct drm_npu_perf_query perf = { .queue_id = self->ctx.queue };

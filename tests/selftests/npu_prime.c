@@ -179,6 +179,7 @@ TEST_F(prime, two_npus_work_on_one_buffer)
 	uint32_t bo = bo_create(self->fd, SIZE), handle;
 	int other = device_open(), dma_buf;
 	uint8_t *map = bo_map(self->fd, bo, SIZE);
+	char text[4096];
 	struct ctx ctx;
 	int i;
 
@@ -187,6 +188,8 @@ TEST_F(prime, two_npus_work_on_one_buffer)
 	ASSERT_EQ(drmPrimeHandleToFD(self->fd, bo, DRM_CLOEXEC | DRM_RDWR, &dma_buf), 0);
 	ASSERT_EQ(drmPrimeFDToHandle(other, dma_buf, &handle), 0);
 	ASSERT_EQ(vm_map(other, ctx.vm, handle, DATA_VA, SIZE), 0);
+	ASSERT_EQ(debugfs_file(0, "bos", text, sizeof(text)), 0);
+	EXPECT_NE(strstr(text, "imported"), NULL);
 	ASSERT_EQ(vm_map_flags(self->fd, self->ctx.vm, bo, DATA_VA, HALF, HALF, 0), 0);
 	ASSERT_EQ(vm_map_flags(self->fd, self->ctx.vm, bo, DATA_VA + HALF, HALF, 0, 0), 0);
 	for (i = 0; i < 5; i++) {

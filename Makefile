@@ -24,6 +24,7 @@ TEST_FILES := $(RUN_FILES) \
 	tests/run.sh=$(TOP)/tests/selftests/run.sh \
 	tests/tap.sh=$(TOP)/tests/tap.sh \
 	tests/npu_emu.sh=$(TOP)/tests/selftests/npu_emu.sh \
+	tests/npu_pair.sh=$(TOP)/tests/selftests/npu_pair.sh \
 	tests/npu_model.sh=$(TOP)/tests/selftests/npu_model.sh
 
 help:

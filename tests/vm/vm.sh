@@ -13,10 +13,12 @@
 # NPU_ACCEL=kvm|tcg chooses the accelerator; else KVM is used if a short probe
 # boot works in it. NPU_SMP and NPU_MEM: processors (2) and MiB (2048; with
 # KASAN's shadow 4096).
+# NPU_REBOOT=1: it may restart, and begins with the same command again.
 # The VM can write files to the folder NPU_SHARE, if set: its /share.
 #
 # BUS=pci: the NPU is a PCI device in a process of its own (npu-emu), not one that
 # the kernel emulates. NPU_EMU has its options; "OPTIONS; OPTIONS" are two NPUs.
+# NPU_IOMMU=1: there is an IOMMU, to be used with -a intel_iommu=on.
 . "$(dirname "$0")/lib.sh"
 
 name=command limit=600 append= interactive=
@@ -56,8 +58,9 @@ overlay() {
 base="loglevel=7 panic=-1 oops=panic kunit.filter_glob=none"
 
 # Three serial ports: the kernel's log, what the command prints, its exit code.
-qemu=(qemu-system-x86_64 -M q35 -m "$memory" -smp "${NPU_SMP:-2}" -no-reboot
+qemu=(qemu-system-x86_64 -M q35 -m "$memory" -smp "${NPU_SMP:-2}"
       -nodefaults -display none -kernel "$image")
+[ -n "${NPU_REBOOT:-}" ] || qemu+=(-no-reboot)
 base+=" npu.bus=${BUS:-emu}"
 tcg=(-accel tcg,thread=multi -cpu max)
 kvm=(-accel kvm -cpu host)

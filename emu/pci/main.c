@@ -131,7 +131,8 @@ int main(int argc, char **argv)
 			die("bad arguments", NULL);
 			break;
 		default:
-			*sizes[c - SIZES] = (u32)number(optarg, options[c - SIZES].name, UINT32_MAX);
+			c -= SIZES;
+			*sizes[c] = (u32)number(optarg, options[c].name, UINT32_MAX);
 			break;
 		}
 	}

@@ -266,7 +266,7 @@ static void *close_in_the_middle(void *arg)
 	long wrong = 0;
 	int i, n;
 
-	for (i = 0; i < 150; i++) {
+	for (i = 0; i < 30; i++) {
 		uint32_t queue = queue_create(ctx->fd, ctx->vm), end = syncobj_create(ctx->fd);
 		struct drm_npu_sync sync = sync_signal(end, 0);
 		int result;

@@ -213,6 +213,8 @@ static pci_ers_result_t npu_pci_error_detected(struct pci_dev *pdev, pci_channel
 
 static pci_ers_result_t npu_pci_slot_reset(struct pci_dev *pdev)
 {
+	/* Also if it has been used meanwhile, to come back from D3. */
+	pdev->state_saved = true;
 	pci_restore_state(pdev);
 	pci_save_state(pdev);
 	/* After an error that was not fatal here, but for somebody else below the port. */

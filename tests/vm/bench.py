@@ -2,15 +2,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """bench.py FOLDER NPU-EMU PORTS [NAME=PORT...]
 
-What tests in the VM cannot do from inside: press the machine's button, plug in and pull
-out PCI devices. Listens at FOLDER/bench for the VM's serial port npu.bench, speaks with
+What tests in the VM cannot do from inside: press the machine's power button, again and
+again, which wakes it; plug in and pull out PCI devices. Listens at FOLDER/bench for the VM's serial port npu.bench, speaks with
 QEMU at FOLDER/qmp and with each npu-emu at FOLDER/NAME.control.
 
 A request is a line "NUMBER COMMAND ...", its answer "NUMBER ERRNO TEXT", ERRNO 0 if it
 was carried out:
 
-  press SECONDS          the power button, so often, for somebody who will be asleep
-  release                no more
   mkdir NAME             devices are like directories of configfs, see
   write NAME FILE VALUE  Documentation/emulator.rst: enabled plugs in and pulls out,
   read NAME FILE         as a surprise, device is the PCI function
@@ -34,6 +32,7 @@ import threading
 import time
 
 PATIENCE = 60	# seconds for what takes a fraction of one
+PRESS = 3	# seconds between presses
 
 # File of configfs: option of npu-emu, least, most, default.
 SIZES = {
@@ -222,7 +221,6 @@ class Bench:
         self.there = {word.split("=")[0] for word in there}
         self.monitor = None
         self.counted = 0
-        self.released = threading.Event()
         for word in there:
             name, port = word.split("=")
             self.ports.remove(port)
@@ -240,15 +238,14 @@ class Bench:
     def find(self, name):
         return self.npus.get(name) or fail(errno.ENOENT)
 
-    def do_press(self, seconds):
-        def press():
-            while not self.released.wait(float(seconds)):
+    def press(self):
+        """Nobody asks for it: who sleeps cannot, and some kernels' ports do not wake."""
+        try:
+            while True:
+                time.sleep(PRESS)
                 self.qmp.command("system_powerdown")
-        self.released.clear()
-        threading.Thread(target=press, daemon=True).start()
-
-    def do_release(self):
-        self.released.set()
+        except (OSError, ValueError):
+            pass	# the VM has ended
 
     def do_mkdir(self, name):
         if not self.ports:
@@ -326,6 +323,7 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     try:
         client, _ = listener.accept()
+        threading.Thread(target=bench.press, daemon=True).start()
         bench.serve(client.makefile("rw", errors="replace"))
     except OSError:
         pass	# the VM has ended

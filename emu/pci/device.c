@@ -357,6 +357,8 @@ static void config_options(const struct npu_pci_options *from, struct config_opt
 
 static void power_on(struct npu_pci *npu)
 {
+	npu->timer = 0;
+	npu->woken = 0;
 	npu->again = 0;
 	memset(npu->irq_fault, 0, sizeof(npu->irq_fault));
 	npu->start = now_ns();
@@ -385,8 +387,6 @@ static void npu_pci_reset(void *priv)
 	pthread_cond_broadcast(&npu->changed);
 	while (npu->computing)
 		pthread_cond_wait(&npu->changed, &npu->lock);
-	npu->timer = 0;
-	npu->woken = 0;
 	power_on(npu);
 	npu->paused = false;
 	pthread_cond_broadcast(&npu->changed);

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "memory.h"
+#include "room.h"
 
 #define PAGE	4096u
 
@@ -29,22 +30,6 @@ void memory_fini(struct memory *memory)
 	free(memory->area);
 	free(memory->span);
 	memory_init(memory);
-}
-
-/* Room for one more in an array that doubles. */
-static bool make_room(void **array, unsigned int *room, unsigned int used, size_t size)
-{
-	unsigned int more = *room ? *room * 2 : 16;
-	void *new;
-
-	if (used < *room)
-		return true;
-	new = realloc(*array, more * size);
-	if (!new)
-		return false;
-	*array = new;
-	*room = more;
-	return true;
 }
 
 /* ---- Files ----------------------------------------------------------------------- */
@@ -93,6 +78,7 @@ static int file_get(struct memory *memory, int fd, const struct stat *st,
 	return file_map(*file, fd, st);
 }
 
+/* There may be no piece of it left. */
 static void file_put(struct memory_file *file)
 {
 	if (!file->areas)
@@ -206,7 +192,7 @@ static bool is_borrowed(const struct memory *memory, uint64_t first, uint64_t la
 /* The lock is dropped while somebody still has a span. */
 static void areas_remove(struct memory *memory, uint64_t first, uint64_t last)
 {
-	unsigned int from, to, i;
+	unsigned int from, to;
 
 	memory->leaving = true;
 	memory->first = first;
@@ -216,15 +202,9 @@ static void areas_remove(struct memory *memory, uint64_t first, uint64_t last)
 	memory->leaving = false;
 
 	from = area_at(memory, first);
-	for (to = from; to < memory->areas && memory->area[to].addr <= last; to++)
+	for (to = from; to < memory->areas && memory->area[to].addr <= last; to++) {
 		memory->area[to].file->areas--;
-	for (i = from; i < to; i++) {
-		struct memory_file *file = memory->area[i].file;
-
-		if (!file->areas && file->ptr) {
-			munmap(file->ptr, file->size);
-			file->ptr = NULL;
-		}
+		file_put(memory->area[to].file);
 	}
 	memmove(&memory->area[from], &memory->area[to],
 		(memory->areas - to) * sizeof(*memory->area));

@@ -17,6 +17,7 @@
 #include "control.h"
 #include "log.h"
 #include "memory.h"
+#include "room.h"
 #include "supervisor.h"
 
 #define MAX_WAITING	64	/* requests that the worker has; QEMU sends one at a time */
@@ -211,19 +212,8 @@ static bool is_same_irqs(const struct brief *old, const struct vfu_irq_set *new)
 
 static bool room_for_saved(struct supervisor *s)
 {
-	unsigned int more = s->saved_room ? 2 * s->saved_room : 64;
-	struct brief *new;
-
-	if (s->nsaved < s->saved_room)
-		return true;
-	if (s->nsaved >= MAX_SAVED)
-		return false;
-	new = realloc(s->saved, more * sizeof(*new));
-	if (!new)
-		return false;
-	s->saved = new;
-	s->saved_room = more;
-	return true;
+	return s->nsaved < MAX_SAVED &&
+	       make_room((void **)&s->saved, &s->saved_room, s->nsaved, sizeof(*s->saved));
 }
 
 /* Memory and interrupts belong to the client, not to the worker. */

@@ -190,6 +190,15 @@ static void test_death(int s)
 	test_eq(client_unmap(s, RAM_AT, RAM / 2), -EINVAL, "it has the memory that the old one had");
 }
 
+/* @value: NULL asks. */
+static void test_fault(const char *name, const char *value, const char *wanted)
+{
+	char line[128];
+
+	snprintf(line, sizeof(line), "fault %s%s%s", name, value ? " " : "", value ? value : "");
+	test_ok(command(line, wanted), line);
+}
+
 static void test_commands(void)
 {
 	static const struct {
@@ -205,18 +214,14 @@ static void test_commands(void)
 		{ "irq_lost", "1000", "1001" }, { "irq_double", "0x3e8", "all" },
 		{ "irq_spurious", "1000", "18446744073709551616" },
 	};
-	char line[128], names[512] = "";
+	char names[512] = "";
 	int i;
 
 	for (i = 0; i < (int)(sizeof(faults) / sizeof(faults[0])); i++) {
-		snprintf(line, sizeof(line), "fault %s %s", faults[i].name, faults[i].bad);
-		test_ok(command(line, "error: out of range\n"), line);
-		snprintf(line, sizeof(line), "fault %s %s", faults[i].name, faults[i].good);
-		test_ok(command(line, "ok\n"), line);
-		snprintf(line, sizeof(line), "fault %s 0", faults[i].name);
-		test_ok(command(line, "ok\n"), line);
-		snprintf(line, sizeof(line), "fault %s", faults[i].name);
-		test_ok(command(line, "0\n"), line);
+		test_fault(faults[i].name, faults[i].bad, "error: out of range\n");
+		test_fault(faults[i].name, faults[i].good, "ok\n");
+		test_fault(faults[i].name, "0", "ok\n");
+		test_fault(faults[i].name, NULL, "0\n");
 		strcat(strcat(names, i ? " " : ""), faults[i].name);
 	}
 	test_ok(command("faults", strcat(names, "\n")), "these are all");
@@ -274,7 +279,6 @@ static void test_irq_faults(int s)
 	close(event);
 }
 
-/* Refused before anything is made. */
 static void npuctl(const char *program, const char *arguments, int code, const char *says)
 {
 	char line[512], text[4096] = "";
@@ -311,6 +315,7 @@ static void test_npuctl(const char *program)
 	       "since/that/has/room/for/a/hundred/and/eight/bytes show", 2, "too long");
 }
 
+/* Refused before anything is made. */
 static void test_options(const char *program)
 {
 	static const char *const bad[][2] = {

@@ -209,6 +209,35 @@ static inline int device_path(const char *device, const char *file, char *path, 
 	return snprintf(path, size, EMU_BUS "devices/%s/%s", emu_bus(), device, file);
 }
 
+static inline int device_write(const char *device, const char *file, const char *text)
+{
+	char path[256];
+
+	device_path(device, file, path, sizeof(path));
+	return write_file(path, text);
+}
+
+/* Is this what a file says? */
+static inline bool device_says(const char *device, const char *file, const char *want)
+{
+	char path[256], text[64] = "";
+
+	device_path(device, file, path, sizeof(path));
+	if (read_file(path, text, sizeof(text)))
+		return false;
+	text[strcspn(text, "\n")] = 0;
+	return !strcmp(text, want);
+}
+
+/* A device that is off has no clock. */
+static inline int emu_keep_on(const struct emu *emu)
+{
+	char device[64];
+	int ret = emu_device(emu, device, sizeof(device));
+
+	return ret ? ret : device_write(device, "power/control", "on");
+}
+
 /* The number of the accel node of a device. */
 static inline int emu_find_index(const struct emu *emu)
 {

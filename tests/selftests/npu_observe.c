@@ -161,13 +161,9 @@ static long long sysfs(const struct emu *emu, const char *name)
 TEST_F(observe, sysfs_shows_the_device)
 {
 	long long memory = sysfs(&self->emu, "npu_memory_utilization");
-	char path[96];
 	uint32_t bo;
 
-	/* A device that is off has no clock. */
-	snprintf(path, sizeof(path), "/sys/class/accel/accel%d/device/power/control",
-		 self->emu.index);
-	ASSERT_EQ(write_file(path, "on"), 0);
+	ASSERT_EQ(emu_keep_on(&self->emu), 0);
 
 	EXPECT_EQ(memory, CTX_SIZE);
 	bo = bo_create(self->fd, MIB);

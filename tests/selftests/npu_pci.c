@@ -31,15 +31,20 @@ FIXTURE_VARIANT_ADD(pci, bus)
 	.method = "bus",
 };
 
+/* What both fixtures begin with. */
+#define PLUG_IN(hang_ms) do {									\
+		if (!bus_is_pci())								\
+			SKIP(return, "the NPU is not on PCI");					\
+		ASSERT_EQ(emu_create(&self->emu, 2, 8), 0);					\
+		ASSERT_EQ(emu_device(&self->emu, self->device, sizeof(self->device)), 0);	\
+		self->fd = device_open_index(self->emu.index);					\
+		ASSERT_GE(self->fd, 0);								\
+		ASSERT_EQ(ctx_init_full(&self->ctx, self->fd, DRM_NPU_PRIORITY_NORMAL, hang_ms), 0);	\
+} while (0)
+
 FIXTURE_SETUP(pci)
 {
-	if (!bus_is_pci())
-		SKIP(return, "the NPU is not on PCI");
-	ASSERT_EQ(emu_create(&self->emu, 2, 8), 0);
-	ASSERT_EQ(emu_device(&self->emu, self->device, sizeof(self->device)), 0);
-	self->fd = device_open_index(self->emu.index);
-	ASSERT_GE(self->fd, 0);
-	ASSERT_EQ(ctx_init_full(&self->ctx, self->fd, DRM_NPU_PRIORITY_NORMAL, HANG_MS), 0);
+	PLUG_IN(HANG_MS);
 }
 
 FIXTURE_TEARDOWN(pci)
@@ -49,24 +54,6 @@ FIXTURE_TEARDOWN(pci)
 	EXPECT_EQ(emu_bus_errors(&self->emu), 0);
 	close(self->fd);
 	EXPECT_EQ(emu_remove(&self->emu), 0);
-}
-
-static int pci_write(const char *device, const char *file, const char *text)
-{
-	char path[256];
-
-	device_path(device, file, path, sizeof(path));
-	return write_file(path, text);
-}
-
-static bool pci_says(const char *device, const char *file, const char *want)
-{
-	char path[256], text[64] = "";
-
-	device_path(device, file, path, sizeof(path));
-	read_file(path, text, sizeof(text));
-	text[strcspn(text, "\n")] = 0;
-	return !strcmp(text, want);
 }
 
 static int pci_ask(const struct emu *emu, const char *format)
@@ -79,9 +66,9 @@ static int pci_ask(const struct emu *emu, const char *format)
 
 static int pci_reset(const char *device, const char *method)
 {
-	int ret = pci_write(device, "reset_method", method);
+	int ret = device_write(device, "reset_method", method);
 
-	return ret ? ret : pci_write(device, "reset", "1");
+	return ret ? ret : device_write(device, "reset", "1");
 }
 
 TEST_F(pci, a_reset_of_an_idle_device)
@@ -130,15 +117,15 @@ TEST_F(pci, a_reset_ends_a_job_that_hangs)
 
 TEST_F(pci, a_reset_of_a_device_in_d3)
 {
-	ASSERT_EQ(pci_write(self->device, "power/autosuspend_delay_ms", "0"), 0);
-	while (!pci_says(self->device, "power/runtime_status", "suspended"))
+	ASSERT_EQ(device_write(self->device, "power/autosuspend_delay_ms", "0"), 0);
+	while (!device_says(self->device, "power/runtime_status", "suspended"))
 		sleep_ms(1);
-	EXPECT_TRUE(pci_says(self->device, "power_state", "D3hot"));
+	EXPECT_TRUE(device_says(self->device, "power_state", "D3hot"));
 	ASSERT_EQ(pci_reset(self->device, variant->method), 0);
 	EXPECT_TRUE(device_works(self->fd));
-	while (!pci_says(self->device, "power/runtime_status", "suspended"))
+	while (!device_says(self->device, "power/runtime_status", "suspended"))
 		sleep_ms(1);
-	EXPECT_TRUE(pci_says(self->device, "power_state", "D3hot"));
+	EXPECT_TRUE(device_says(self->device, "power_state", "D3hot"));
 }
 
 static void *keep_busy(void *arg)
@@ -200,7 +187,7 @@ TEST_F(pci, fatal_errors)
 		EXPECT_TRUE(device_works(self->fd));
 		if (i != 1)
 			continue;
-		while (!pci_says(self->device, "power/runtime_status", "suspended"))
+		while (!device_says(self->device, "power/runtime_status", "suspended"))
 			sleep_ms(1);
 		ASSERT_EQ(pci_ask(&self->emu, "aer %s"), 0);
 		EXPECT_TRUE(device_works(self->fd));
@@ -219,13 +206,7 @@ FIXTURE(death)
 
 FIXTURE_SETUP(death)
 {
-	if (!bus_is_pci())
-		SKIP(return, "the NPU is not on PCI");
-	ASSERT_EQ(emu_create(&self->emu, 2, 8), 0);
-	ASSERT_EQ(emu_device(&self->emu, self->device, sizeof(self->device)), 0);
-	self->fd = device_open_index(self->emu.index);
-	ASSERT_GE(self->fd, 0);
-	ASSERT_EQ(ctx_init_full(&self->ctx, self->fd, DRM_NPU_PRIORITY_NORMAL, 500), 0);
+	PLUG_IN(500);
 	ASSERT_EQ(submit_one(self->fd, self->ctx.queue, work_job(&self->ctx, WORK_LONG),
 			     self->ctx.syncobj), 0);
 	/* Its process ends in the middle. */
@@ -266,7 +247,7 @@ TEST_F(death, and_a_new_one_is_plugged_in)
 TEST_F(death, and_it_comes_back_by_itself)
 {
 	EXPECT_EQ(job_result(self->fd, self->ctx.syncobj), -ENODEV);
-	ASSERT_EQ(pci_write(self->device, "remove", "1"), 0);
+	ASSERT_EQ(device_write(self->device, "remove", "1"), 0);
 	close(self->fd);
 	ASSERT_EQ(pci_ask(&self->emu, "control %s restart"), 0);
 	ASSERT_EQ(write_file("/sys/bus/pci/rescan", "1"), 0);

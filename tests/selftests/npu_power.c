@@ -12,23 +12,9 @@ FIXTURE(power)
 	struct ctx ctx;
 };
 
-static int power_write(const char *device, const char *file, const char *text)
-{
-	char path[256];
-
-	device_path(device, file, path, sizeof(path));
-	return write_file(path, text);
-}
-
 static bool power_is(const char *device, const char *what)
 {
-	char path[256], text[32] = "";
-
-	device_path(device, "power/runtime_status", path, sizeof(path));
-	if (read_file(path, text, sizeof(text)))
-		return false;
-	text[strcspn(text, "\n")] = 0;
-	return !strcmp(text, what);
+	return device_says(device, "power/runtime_status", what);
 }
 
 static bool power_becomes(const char *device, const char *what)
@@ -68,7 +54,7 @@ static int power_init(struct emu *emu, char *device, size_t size)
 FIXTURE_SETUP(power)
 {
 	ASSERT_EQ(power_init(&self->emu, self->device, sizeof(self->device)), 0);
-	ASSERT_EQ(power_write(self->device, "power/autosuspend_delay_ms", "0"), 0);
+	ASSERT_EQ(device_write(self->device, "power/autosuspend_delay_ms", "0"), 0);
 	self->fd = device_open_index(self->emu.index);
 	ASSERT_GE(self->fd, 0);
 	ASSERT_EQ(ctx_init(&self->ctx, self->fd), 0);
@@ -102,7 +88,7 @@ TEST_F(power, off_after_the_delay)
 	int64_t start;
 
 	ASSERT_OFF();
-	ASSERT_EQ(power_write(self->device, "power/autosuspend_delay_ms", "1000"), 0);
+	ASSERT_EQ(device_write(self->device, "power/autosuspend_delay_ms", "1000"), 0);
 	start = now_ns();
 	ASSERT_EQ(submit_one(self->fd, self->ctx.queue, empty_job(), self->ctx.syncobj), 0);
 	ASSERT_EQ(job_result(self->fd, self->ctx.syncobj), 1);
@@ -179,11 +165,11 @@ TEST_F(power, a_submission_that_fails_does_not_keep_it_on)
 TEST_F(power, control_keeps_it_on)
 {
 	ASSERT_OFF();
-	ASSERT_EQ(power_write(self->device, "power/control", "on"), 0);
+	ASSERT_EQ(device_write(self->device, "power/control", "on"), 0);
 	EXPECT_ON();
 	sleep_ms(50);
 	EXPECT_ON();
-	ASSERT_EQ(power_write(self->device, "power/control", "auto"), 0);
+	ASSERT_EQ(device_write(self->device, "power/control", "auto"), 0);
 	EXPECT_OFF();
 }
 
@@ -247,7 +233,7 @@ TEST_F(power, statistics_do_not_switch_it_on)
 	EXPECT_GT(power_number(self->device, "npu_max_frequency_mhz"), 0);
 	EXPECT_GT(power_number(self->device, "npu_memory_utilization"), 0);
 	EXPECT_TRUE(power_is(self->device, "suspended"));
-	ASSERT_EQ(power_write(self->device, "power/control", "on"), 0);
+	ASSERT_EQ(device_write(self->device, "power/control", "on"), 0);
 	EXPECT_GE(power_number(self->device, "npu_busy_time_us"), busy);
 	EXPECT_GT(power_number(self->device, "npu_current_frequency_mhz"), 0);
 }

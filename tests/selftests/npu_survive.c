@@ -421,10 +421,7 @@ TEST_F(survive, a_slow_clock)
 	ASSERT_EQ(ctx_init_full(&ctx, self->fd, DRM_NPU_PRIORITY_NORMAL, SLOW_HANG_MS), 0);
 	job = work_job(&ctx, 20);
 	ASSERT_EQ(emu_write(&self->emu, "faults/clock_khz", "10000"), 0);
-	/* A device that is off has no clock. */
-	snprintf(path, sizeof(path), "/sys/class/accel/accel%d/device/power/control",
-		 self->emu.index);
-	ASSERT_EQ(write_file(path, "on"), 0);
+	ASSERT_EQ(emu_keep_on(&self->emu), 0);
 	snprintf(path, sizeof(path), "/sys/class/accel/accel%d/device/npu_current_frequency_mhz",
 		 self->emu.index);
 	EXPECT_EQ(read_file(path, mhz, sizeof(mhz)), 0);

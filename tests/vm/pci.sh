@@ -8,9 +8,9 @@ ports=16
 # The server reads and writes the guest's memory: a file that it can map.
 qemu+=(-object "memory-backend-memfd,id=ram,size=${memory}M,share=on"
        -machine memory-backend=ram)
+[ -z "${NPU_IOMMU:-}" ] || qemu+=(-device "intel-iommu,caching-mode=on")
 # Of a faster port Linux wants to hear that the link is up again after a reset, which
 # QEMU's does not say.
-[ -z "${NPU_IOMMU:-}" ] || qemu+=(-device "intel-iommu,caching-mode=on")
 for ((i = 0; i < ports; i++)); do
 	qemu+=(-device "pcie-root-port,id=port$i,chassis=$((i + 1)),slot=$((i + 1)),x-speed=2_5")
 done

@@ -33,13 +33,13 @@ FIXTURE_VARIANT_ADD(pci, bus)
 
 /* What both fixtures begin with. */
 #define PLUG_IN(hang_ms) do {									\
-		if (!bus_is_pci())								\
-			SKIP(return, "the NPU is not on PCI");					\
-		ASSERT_EQ(emu_create(&self->emu, 2, 8), 0);					\
-		ASSERT_EQ(emu_device(&self->emu, self->device, sizeof(self->device)), 0);	\
-		self->fd = device_open_index(self->emu.index);					\
-		ASSERT_GE(self->fd, 0);								\
-		ASSERT_EQ(ctx_init_full(&self->ctx, self->fd, DRM_NPU_PRIORITY_NORMAL, hang_ms), 0);	\
+	if (!bus_is_pci())									\
+		SKIP(return, "the NPU is not on PCI");						\
+	ASSERT_EQ(emu_create(&self->emu, 2, 8), 0);						\
+	ASSERT_EQ(emu_device(&self->emu, self->device, sizeof(self->device)), 0);		\
+	self->fd = device_open_index(self->emu.index);						\
+	ASSERT_GE(self->fd, 0);									\
+	ASSERT_EQ(ctx_init_full(&self->ctx, self->fd, DRM_NPU_PRIORITY_NORMAL, hang_ms), 0);	\
 } while (0)
 
 FIXTURE_SETUP(pci)

@@ -16,14 +16,10 @@ for ((i = 0; i < ports; i++)); do
 done
 
 start_npu() {	# OPTION...
-	local n=${#there[@]} socket i
+	local n=${#there[@]} socket
 	socket=$sockets/npu$n
 	"$BUILD/pci/npu-emu" --socket "$socket" "$@" 2>>"$work/npu-emu.log" &
-	for ((i = 0; i < 100; i++)); do
-		[ ! -S "$socket" ] || break
-		sleep 0.05
-	done
-	[ -S "$socket" ] || die "npu-emu does not start: $(cat "$work/npu-emu.log")"
+	await_socket "$socket" || die "npu-emu does not start: $(cat "$work/npu-emu.log")"
 	there+=("npu$n=port$n")
 	qemu+=(-device
 	       "{\"driver\":\"vfio-user-pci\",\"id\":\"npu$n\",\"bus\":\"port$n\",\"socket\":{\"type\":\"unix\",\"path\":\"$socket\"}}")

@@ -89,18 +89,23 @@ kvm_works() {
 	grep -q yes "$key"
 }
 
+# Does somebody listen at PATH within five seconds?
+await_socket() {	# PATH
+	local i
+	for ((i = 0; i < 100; i++)); do
+		[ ! -S "$1" ] || return 0
+		sleep 0.05
+	done
+	return 1
+}
+
 # Who does from outside what tests ask for.
 ports=0 there=()
 bench_start() {
-	local i
 	qemu+=(-qmp "unix:$sockets/qmp,server=on,wait=off" -chardev "socket,id=bench,path=$sockets/bench"
 	       -device virtio-serial-pci -device virtserialport,chardev=bench,name=npu.bench)
 	"$TOP/tests/vm/bench.py" "$sockets" "$BUILD/pci/npu-emu" "$ports" "${there[@]}" &
-	for ((i = 0; i < 100; i++)); do
-		[ ! -S "$sockets/bench" ] || return 0
-		sleep 0.05
-	done
-	die "the bench does not start"
+	await_socket "$sockets/bench" || die "the bench does not start"
 }
 
 boot_qemu() {

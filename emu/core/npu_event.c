@@ -118,6 +118,7 @@ static void npu_event_post(struct npu_model *model, const struct npu_event *even
 	*to = *event;
 	if (npu_injected(model, NPU_INJECT_EVENT))
 		memset(to, 0xff, sizeof(*to));
+	npu_trace(model, NPU_TRACE_EVENT, le32_to_cpu(event->slot), 0, to, sizeof(*to));
 	/* The record is in memory before the index and the interrupt say so. */
 	smp_mb();
 	npu_unmap(model, to, NPU_EVENT_SIZE);

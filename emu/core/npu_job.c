@@ -54,7 +54,7 @@ static enum npu_outcome npu_job_fetch(struct npu_core *core, struct npu_job_desc
 	u64 addr, write;
 
 	memset(&core->job, 0, sizeof(core->job));
-	context = npu_context_map(model, &core->bus_errors, s->bus);
+	context = npu_context_map(model, &core->bus_errors, s->bus, NPU_ACCESS_READ);
 	if (!context)
 		return NPU_OUT_LOST;
 	/* Entries up to the index were written before it. */
@@ -74,6 +74,7 @@ static enum npu_outcome npu_job_fetch(struct npu_core *core, struct npu_job_desc
 	}
 	memcpy(desc, entry, sizeof(*desc));
 	npu_unmap(model, entry, NPU_JOB_SIZE);
+	npu_trace(model, NPU_TRACE_JOB, (u32)core->slot, 0, desc, sizeof(*desc));
 	return NPU_OUT_NONE;
 }
 
@@ -142,7 +143,7 @@ static enum npu_outcome npu_job_started(struct npu_core *core)
 	s->resume = 0;
 	s->suspended = false;
 	s->started = job->sequence;
-	context = npu_context_map(core->model, &core->bus_errors, s->bus);
+	context = npu_context_map(core->model, &core->bus_errors, s->bus, NPU_ACCESS_WRITE);
 	if (!context)
 		return NPU_OUT_LOST;
 	WRITE_ONCE(context->started, cpu_to_le64(s->started));
@@ -239,6 +240,7 @@ static int npu_job_command(struct npu_core *core)
 	if (npu_read(core, NPU_PIN_CODE, va + sizeof(header),
 		     (u8 *)core->raw + sizeof(header), size - sizeof(header)))
 		return -1;
+	npu_trace(core->model, NPU_TRACE_COMMAND, (u32)core->slot, job->offset, core->raw, size);
 	cmd->next = 0;
 	cmd->tiles = 1;
 	cmd->macs = 0;
@@ -267,7 +269,7 @@ static enum npu_outcome npu_job_complete(struct npu_core *core)
 		npu_fault(core, NPU_FAULT_BUS, 0, s->report, NPU_ACCESS_WRITE);
 		return NPU_OUT_FAULT;
 	}
-	context = npu_context_map(model, &core->bus_errors, s->bus);
+	context = npu_context_map(model, &core->bus_errors, s->bus, NPU_ACCESS_WRITE);
 	if (!context)
 		return NPU_OUT_LOST;
 	s->sequence = job->sequence;
@@ -339,7 +341,7 @@ static enum npu_outcome npu_job_tile(struct npu_core *core)
 		if (core->job.offset == core->job.stream_size)
 			return npu_job_complete(core);
 	}
-	context = npu_context_map(core->model, &core->bus_errors, s->bus);
+	context = npu_context_map(core->model, &core->bus_errors, s->bus, NPU_ACCESS_WRITE);
 	if (!context)
 		return NPU_OUT_LOST;
 	npu_slot_counters(context, s);

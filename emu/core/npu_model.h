@@ -19,6 +19,14 @@
 
 struct npu_model;
 
+/* What @trace of the host learns of a slot: @size bytes at @data. */
+enum npu_trace {
+	NPU_TRACE_JOB,		/* a ring entry was read: struct npu_job_desc */
+	NPU_TRACE_COMMAND,	/* so was a command, @offset of its stream */
+	NPU_TRACE_REPORT,	/* a job ended, or was suspended (no end): struct npu_report */
+	NPU_TRACE_EVENT,	/* an event is posted: struct npu_event */
+};
+
 /**
  * struct npu_host_ops - what the model asks of its host
  * @map: lend memory at bus address @addr: returns a pointer and in *@len how
@@ -34,6 +42,7 @@ struct npu_model;
  * @now: nanoseconds since power-on
  * @lock: the short lock; returns what @unlock takes. Excludes interrupts.
  * @unlock: counterpart
+ * @trace: what a core has read or tells, see enum npu_trace; NULL: nobody wants to know
  */
 struct npu_host_ops {
 	void *(*map)(void *host, u64 addr, u64 size, enum npu_access access, u64 *len);
@@ -44,6 +53,8 @@ struct npu_host_ops {
 	u64 (*now)(void *host);
 	unsigned long (*lock)(void *host);
 	void (*unlock)(void *host, unsigned long flags);
+	void (*trace)(void *host, enum npu_trace what, u32 slot, u64 offset, const void *data,
+		      u32 size);
 };
 
 /**

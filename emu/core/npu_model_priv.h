@@ -562,6 +562,14 @@ static inline u64 npu_now(struct npu_model *model)
 	return model->ops->now(model->host);
 }
 
+/* Tell the host, if it wants to know. */
+static inline void npu_trace(struct npu_model *model, enum npu_trace what, u32 slot, u64 offset,
+			     const void *data, u32 size)
+{
+	if (model->ops->trace)
+		model->ops->trace(model->host, what, slot, offset, data, size);
+}
+
 /* Is this the one that a fault on demand is meant for? Without the lock, too. */
 static inline bool npu_injected(struct npu_model *model, enum npu_inject what)
 {
@@ -626,7 +634,8 @@ bool npu_slot_write_fault(struct npu_model *model, u64 *errors, struct npu_slot 
 void npu_slot_counters(struct npu_context *context, const struct npu_slot *slot);
 bool npu_slot_report(struct npu_model *model, u64 *errors, const struct npu_slot *slot,
 		     u64 sequence, u64 start, u64 end, const struct npu_cost *cost);
-struct npu_context *npu_context_map(struct npu_model *model, u64 *errors, u64 bus);
+struct npu_context *npu_context_map(struct npu_model *model, u64 *errors, u64 bus,
+				    enum npu_access access);
 void npu_context_unmap(struct npu_model *model, struct npu_context *context);
 
 /* npu_sched.c */

@@ -5,9 +5,10 @@
  */
 #include "npu_model_priv.h"
 
-struct npu_context *npu_context_map(struct npu_model *model, u64 *errors, u64 bus)
+struct npu_context *npu_context_map(struct npu_model *model, u64 *errors, u64 bus,
+				    enum npu_access access)
 {
-	return npu_map(model, errors, bus, NPU_CONTEXT_SIZE, NPU_ACCESS_WRITE);
+	return npu_map(model, errors, bus, NPU_CONTEXT_SIZE, access);
 }
 
 void npu_context_unmap(struct npu_model *model, struct npu_context *context)
@@ -34,15 +35,7 @@ bool npu_slot_report(struct npu_model *model, u64 *errors, const struct npu_slot
 		     u64 sequence, u64 start, u64 end, const struct npu_cost *cost)
 {
 	u64 place = (slot->read & ((1ull << slot->order) - 1)) * NPU_REPORT_SIZE;
-	struct npu_report *report;
-
-	if (!slot->report)
-		return true;
-	report = npu_map(model, errors, slot->report + place, NPU_REPORT_SIZE,
-			 NPU_ACCESS_WRITE);
-	if (!report)
-		return false;
-	*report = (struct npu_report){
+	const struct npu_report report = {
 		.sequence = cpu_to_le64(sequence),
 		.start = cpu_to_le64(start),
 		.end = cpu_to_le64(end),
@@ -50,7 +43,17 @@ bool npu_slot_report(struct npu_model *model, u64 *errors, const struct npu_slot
 		.macs = cpu_to_le64(cost->macs),
 		.bytes = cpu_to_le64(cost->bytes),
 	};
-	npu_unmap(model, report, NPU_REPORT_SIZE);
+	struct npu_report *to;
+
+	npu_trace(model, NPU_TRACE_REPORT, (u32)(slot - model->slots), 0, &report,
+		  sizeof(report));
+	if (!slot->report)
+		return true;
+	to = npu_map(model, errors, slot->report + place, NPU_REPORT_SIZE, NPU_ACCESS_WRITE);
+	if (!to)
+		return false;
+	*to = report;
+	npu_unmap(model, to, NPU_REPORT_SIZE);
 	return true;
 }
 
@@ -66,7 +69,8 @@ bool npu_slot_report(struct npu_model *model, u64 *errors, const struct npu_slot
 bool npu_slot_write_fault(struct npu_model *model, u64 *errors, struct npu_slot *slot,
 			  const struct npu_fault_info *f)
 {
-	struct npu_context *context = npu_context_map(model, errors, slot->bus);
+	struct npu_context *context = npu_context_map(model, errors, slot->bus,
+						      NPU_ACCESS_WRITE);
 	u32 status = f->status;
 
 	if (!context)
@@ -155,7 +159,7 @@ void npu_slot_suspend(struct npu_core *core)
 		s->job_cost = core->job.cost;
 		npu_slot_report(model, &model->bus_errors, s, 0, core->job.start, 0,
 				&core->job.cost);
-		context = npu_context_map(model, &model->bus_errors, s->bus);
+		context = npu_context_map(model, &model->bus_errors, s->bus, NPU_ACCESS_WRITE);
 		if (context) {
 			npu_slot_counters(context, s);
 			WRITE_ONCE(context->resume_offset, cpu_to_le64(s->resume));
@@ -259,7 +263,7 @@ static void npu_slot_bind(struct npu_model *model, u32 slot)
 	s->bus = s->context;
 	s->queue = 0;
 	s->sequence = 0;
-	context = npu_context_map(model, &model->bus_errors, s->bus);
+	context = npu_context_map(model, &model->bus_errors, s->bus, NPU_ACCESS_READ);
 	if (!context) {
 		npu_slot_empty(model, slot, NPU_FAULT_BUS);
 		return;

@@ -56,11 +56,11 @@ semantic_patches() {
 	[ -z "$reports" ] || { echo "$reports"; return 1; }
 }
 
-include=(-D_GNU_SOURCE -I{lib,uapi,driver,emu/core,emu/pci,tests/unit,tests/lib,tools}
+include=(-D_GNU_SOURCE -I{lib,uapi,driver,emu/core,emu/pci,emu/host,tests/unit,tests/lib,tools}
 	 -isystem "$source/tools/testing/selftests" $(pkg-config --cflags libdrm))
 
 clang_tidy() {
-	find lib tools emu/core emu/pci tests -name '*.c' |
+	find lib tools emu/core emu/pci emu/host tests -name '*.c' |
 		each bash -c 'clang-tidy --quiet "${@: -1}" -- -std=gnu11 "${@:1:$#-1}" 2>/dev/null' \
 			_ "${include[@]}" | sed -n '/ error: /p'
 }
@@ -69,7 +69,7 @@ cpp_check() {
 	cppcheck -j "$(nproc)" -q --enable=warning,style,performance,portability --std=c11 \
 		--error-exitcode=1 --template='{file}:{line}: {severity}: {message} [{id}]' \
 		--suppressions-list=tests/cppcheck.txt --suppress="*:$source/*" \
-		"${include[@]/#-isystem/-I}" lib tools emu/core emu/pci tests
+		"${include[@]/#-isystem/-I}" lib tools emu/core emu/pci emu/host tests
 }
 
 # Not reported: paths have no spaces, lists of words are split deliberately,
@@ -87,7 +87,7 @@ spelling() {
 }
 
 check "checkpatch, kernel" checkpatch "$kernel_style" driver emu/core emu/kernel uapi
-check "checkpatch, user space" checkpatch "$user_style" lib tools emu/pci tests/selftests
+check "checkpatch, user space" checkpatch "$user_style" lib tools emu/pci emu/host tests/selftests
 check "kernel-doc" kernel_doc
 check "sparse" sparse
 check "semantic patches" semantic_patches

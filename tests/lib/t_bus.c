@@ -66,9 +66,9 @@ static void meddle(struct host *h)
 		host_ring_doorbell(queue);
 		break;
 	case GONE:
-		npu_model_inject(h->model, NPU_INJECT_GONE, 1);
+		trace_inject(&h->trace, NPU_INJECT_GONE, 1);
 		host_set(h, NPU_REG_CONTROL, 0);
-		npu_model_timer(h->model);
+		trace_timer(&h->trace);
 		break;
 	default:
 		break;

@@ -35,9 +35,9 @@ static void *hammer(void *arg)
 		else
 			host_reg(h, reg);
 		if ((r >> 41 & 15) == 0)
-			npu_model_doorbell(h->model, (u32)(r >> 45) % 80, (u32)r);
+			trace_doorbell(&h->trace, (u32)(r >> 45) % 80, (u32)r);
 		if ((r >> 41 & 15) == 1)
-			npu_model_timer(h->model);
+			trace_timer(&h->trace);
 	}
 	return NULL;
 }

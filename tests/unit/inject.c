@@ -113,14 +113,14 @@ static void test_ranges(void)
 	test_eq(ARRAY_SIZE(range), NPU_INJECT_KINDS, "all kinds");
 	for (i = 0; i < ARRAY_SIZE(range); i++) {
 		test_ok(!left(range[i].what) &&
-			npu_model_inject(h->model, range[i].what, range[i].most) &&
+			trace_inject(&h->trace, range[i].what, range[i].most) &&
 			left(range[i].what) == range[i].most, "kind %u: the most", i);
-		test_ok(!npu_model_inject(h->model, range[i].what, range[i].most + 1) &&
+		test_ok(!trace_inject(&h->trace, range[i].what, range[i].most + 1) &&
 			left(range[i].what) == range[i].most, "kind %u: more", i);
-		test_ok(npu_model_inject(h->model, range[i].what, 0) && !left(range[i].what),
+		test_ok(trace_inject(&h->trace, range[i].what, 0) && !left(range[i].what),
 			"kind %u: none", i);
 	}
-	test_ok(!npu_model_inject(h->model, NPU_INJECT_KINDS, 0) && !left(NPU_INJECT_KINDS),
+	test_ok(!trace_inject(&h->trace, NPU_INJECT_KINDS, 0) && !left(NPU_INJECT_KINDS),
 		"no such kind");
 	end("ranges");
 }
@@ -137,7 +137,7 @@ static void test_memory(void)
 	q = queue(0);
 	for (n = 1; n < 40; n++) {
 		host_invalidate(s, 0, 0);
-		npu_model_inject(h->model, NPU_INJECT_MEMORY, n);
+		trace_inject(&h->trace, NPU_INJECT_MEMORY, n);
 		host_push(q, code[0], size[0], 0, 0, NPU_JOB_EVENT);
 		host_ring_doorbell(q);
 		host_steps(h, 100);
@@ -154,7 +154,7 @@ static void test_memory(void)
 			walk += fault(q) == NPU_FAULT_WALK;
 			other += fault(q) != NPU_FAULT_BUS && fault(q) != NPU_FAULT_WALK;
 		}
-		npu_model_inject(h->model, NPU_INJECT_MEMORY, 0);
+		trace_inject(&h->trace, NPU_INJECT_MEMORY, 0);
 		again(q);
 		host_steps(h, 100);
 		if (host_done(q) != n) {
@@ -176,15 +176,15 @@ static void test_limit(void)
 
 	begin(1);
 	q = queue(0);
-	npu_model_inject(h->model, NPU_INJECT_LIMIT, HOST_BUS);
+	trace_inject(&h->trace, NPU_INJECT_LIMIT, HOST_BUS);
 	go(q, 0);
 	host_steps(h, 10);
 	test_ok(state(q) == NPU_SLOT_EMPTY && !host_done(q), "beyond the limit: lost");
-	npu_model_inject(h->model, NPU_INJECT_LIMIT, 1ull << 48);
+	trace_inject(&h->trace, NPU_INJECT_LIMIT, 1ull << 48);
 	again(q);
 	host_steps(h, 10);
 	test_eq(host_done(q), 1, "below the limit: no difference");
-	npu_model_inject(h->model, NPU_INJECT_LIMIT, 0);
+	trace_inject(&h->trace, NPU_INJECT_LIMIT, 0);
 	test_eq(npu_model_bus_errors(h->model), 0, "no error of the host's");
 	finish(q);
 	end("limit");
@@ -196,7 +196,7 @@ static void test_walk(void)
 
 	begin(1);
 	q = queue(0);
-	npu_model_inject(h->model, NPU_INJECT_WALK, 2);
+	trace_inject(&h->trace, NPU_INJECT_WALK, 2);
 	go(q, 0);
 	host_steps(h, 10);
 	test_ok(host_done(q) == 1 && left(NPU_INJECT_WALK) == 1, "the first walk is good");
@@ -222,9 +222,9 @@ static void test_status(void)
 
 	begin(1);
 	q = queue(0);
-	npu_model_inject(h->model, NPU_INJECT_STATUS, NPU_INJECT_EACH);
+	trace_inject(&h->trace, NPU_INJECT_STATUS, NPU_INJECT_EACH);
 	for (i = 0; i < 3; i++) {
-		npu_model_inject(h->model, NPU_INJECT_WALK, 1);
+		trace_inject(&h->trace, NPU_INJECT_WALK, 1);
 		host_invalidate(s, 0, 0);
 		if (i)
 			again(q);
@@ -233,7 +233,7 @@ static void test_status(void)
 		host_steps(h, 10);
 		test_eq(fault(q), ~(u32)NPU_FAULT_WALK, "a status that does not exist");
 	}
-	npu_model_inject(h->model, NPU_INJECT_STATUS, 0);
+	trace_inject(&h->trace, NPU_INJECT_STATUS, 0);
 	again(q);
 	host_steps(h, 10);
 	test_eq(host_done(q), 1, "works again");
@@ -248,7 +248,7 @@ static void test_event(void)
 
 	begin(1);
 	q = queue(0);
-	npu_model_inject(h->model, NPU_INJECT_EVENT, 2);
+	trace_inject(&h->trace, NPU_INJECT_EVENT, 2);
 	go(q, 0);
 	go(q, 0);
 	go(q, 0);
@@ -269,7 +269,7 @@ static void test_overflow(void)
 
 	begin(1);
 	q = queue(0);
-	npu_model_inject(h->model, NPU_INJECT_OVERFLOW, 2);
+	trace_inject(&h->trace, NPU_INJECT_OVERFLOW, 2);
 	go(q, 0);
 	go(q, 0);
 	host_steps(h, 20);
@@ -292,8 +292,8 @@ static void test_deaf_queue(void)
 	begin(2);
 	q = queue(0);
 	idle = queue(1);
-	npu_model_inject(h->model, NPU_INJECT_DEAF, NPU_DEAF_QUEUE);
-	npu_model_inject(h->model, NPU_INJECT_HANG, 10);
+	trace_inject(&h->trace, NPU_INJECT_DEAF, NPU_DEAF_QUEUE);
+	trace_inject(&h->trace, NPU_INJECT_HANG, 10);
 	go(q, 1);
 	host_steps(h, 20);
 	host_command(q, NPU_SLOT_RESET);
@@ -304,7 +304,7 @@ static void test_deaf_queue(void)
 	host_set(h, NPU_REG_RESET, NPU_RESET_CORE(NPU_SLOT_CORE(host_state(q))));
 	test_ok(!host_reg(h, NPU_REG_RESET) && state(q) == NPU_SLOT_EMPTY &&
 		fault(q) == NPU_FAULT_ABORTED, "a core reset takes it away");
-	npu_model_inject(h->model, NPU_INJECT_DEAF, 0);
+	trace_inject(&h->trace, NPU_INJECT_DEAF, 0);
 	test_eq(state(idle), NPU_SLOT_EMPTY, "heard at last");
 	finish(q);
 	finish(idle);
@@ -318,7 +318,7 @@ static void test_deaf_end(void)
 
 	begin(1);
 	q = queue(0);
-	npu_model_inject(h->model, NPU_INJECT_DEAF, NPU_DEAF_QUEUE);
+	trace_inject(&h->trace, NPU_INJECT_DEAF, NPU_DEAF_QUEUE);
 	go(q, 1);
 	host_steps(h, 10);
 	host_command(q, NPU_SLOT_STOP);
@@ -327,7 +327,7 @@ static void test_deaf_end(void)
 	host_set(h, NPU_REG_RESET, NPU_RESET_FUNCTION);
 	test_ok(!host_reg(h, NPU_REG_RESET) && state(q) == NPU_SLOT_EMPTY,
 		"a function reset is one");
-	npu_model_inject(h->model, NPU_INJECT_DEAF, 0);
+	trace_inject(&h->trace, NPU_INJECT_DEAF, 0);
 	finish(q);
 	end("deaf end");
 }
@@ -340,8 +340,8 @@ static void test_deaf_core(void)
 	begin(2);
 	q = queue(0);
 	other = queue(1);
-	npu_model_inject(h->model, NPU_INJECT_DEAF, NPU_DEAF_CORE);
-	npu_model_inject(h->model, NPU_INJECT_HANG, 10);
+	trace_inject(&h->trace, NPU_INJECT_DEAF, NPU_DEAF_CORE);
+	trace_inject(&h->trace, NPU_INJECT_HANG, 10);
 	go(q, 1);
 	host_steps(h, 20);
 	status = host_state(q);
@@ -352,7 +352,7 @@ static void test_deaf_core(void)
 	go(other, 1);
 	host_steps(h, 1000);
 	test_ok(host_done(other) == 1, "the other core works");
-	npu_model_inject(h->model, NPU_INJECT_DEAF, 0);
+	trace_inject(&h->trace, NPU_INJECT_DEAF, 0);
 	test_ok(!host_reg(h, NPU_REG_RESET) && state(q) == NPU_SLOT_HALTED &&
 		fault(q) == NPU_FAULT_ABORTED, "heard at last");
 	again(q);
@@ -369,8 +369,8 @@ static void test_deaf_function(void)
 
 	begin(2);
 	q = queue(0);
-	npu_model_inject(h->model, NPU_INJECT_DEAF, NPU_DEAF_ALL);
-	npu_model_inject(h->model, NPU_INJECT_HANG, 10);
+	trace_inject(&h->trace, NPU_INJECT_DEAF, NPU_DEAF_ALL);
+	trace_inject(&h->trace, NPU_INJECT_HANG, 10);
 	go(q, 1);
 	host_steps(h, 20);
 	host_set(h, NPU_REG_RESET, NPU_RESET_FUNCTION);
@@ -379,7 +379,7 @@ static void test_deaf_function(void)
 		!host_reg(h, NPU_REG_STATUS), "not acknowledged");
 	host_enable(h, 6);
 	test_ok(!host_reg(h, NPU_REG_CONTROL), "nor does anything else happen");
-	npu_model_inject(h->model, NPU_INJECT_DEAF, 0);
+	trace_inject(&h->trace, NPU_INJECT_DEAF, 0);
 	test_ok(!host_reg(h, NPU_REG_RESET) &&
 		host_reg(h, NPU_REG_STATUS) == NPU_STATUS_READY, "acknowledged at last");
 	host_enable(h, 6);
@@ -422,13 +422,13 @@ static void test_clock(void)
 	h->mapped = take_time;
 	duration(q);
 	fast = duration(q);
-	npu_model_inject(h->model, NPU_INJECT_CLOCK, 1000);
+	trace_inject(&h->trace, NPU_INJECT_CLOCK, 1000);
 	test_eq(host_reg(h, NPU_REG_CLOCK_NOW), 1000, "CLOCK_NOW");
 	test_eq(host_reg(h, NPU_REG_CLOCK_KHZ), 1000000, "the nominal clock stays");
 	slow = duration(q);
 	test_ok(slow > fast * 900 && slow < fast * 1100, "a thousandth of the clock: %llu, %llu",
 		(unsigned long long)fast, (unsigned long long)slow);
-	npu_model_inject(h->model, NPU_INJECT_CLOCK, 0);
+	trace_inject(&h->trace, NPU_INJECT_CLOCK, 0);
 	test_eq(host_reg(h, NPU_REG_CLOCK_NOW), 1000000, "back to normal");
 	test_ok(duration(q) < 2 * fast, "at once");
 	finish(q);
@@ -445,16 +445,16 @@ static void test_latency(void)
 	h->mapped = take_time;
 	duration(q);
 	fast = duration(q);
-	npu_model_inject(h->model, NPU_INJECT_LATENCY, 5000);
+	trace_inject(&h->trace, NPU_INJECT_LATENCY, 5000);
 	slow = duration(q) - fast;
 	test_ok(slow >= 500000000 && slow < 520000000, "100 commands, 5 ms each");
-	npu_model_inject(h->model, NPU_INJECT_LATENCY, NPU_INJECT_LATENCY_MAX);
+	trace_inject(&h->trace, NPU_INJECT_LATENCY, NPU_INJECT_LATENCY_MAX);
 	go(q, 0);
 	host_steps(h, 10);
 	host_command(q, NPU_SLOT_STOP);
 	test_ok(state(q) == NPU_SLOT_EMPTY && fault(q) == NPU_FAULT_ABORTED,
 		"STOP does not wait for it");
-	npu_model_inject(h->model, NPU_INJECT_LATENCY, 0);
+	trace_inject(&h->trace, NPU_INJECT_LATENCY, 0);
 	again(q);
 	host_steps(h, 10);
 	test_eq(host_done(q), 4, "works again, at once");

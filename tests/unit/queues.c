@@ -182,8 +182,8 @@ static void test_ring(void)
 	host_ring_doorbell(q);
 	host_ring_doorbell(q);
 	host_steps(h, 10);
-	npu_model_doorbell(h->model, 3, 0);
-	npu_model_doorbell(h->model, 1000, 0);
+	trace_doorbell(&h->trace, 3, 0);
+	trace_doorbell(&h->trace, 1000, 0);
 	test_eq(le64_to_cpu(q->context->jobs), 75, "doorbells without work");
 	push(q, 1, 0);
 	host_steps(h, 10);
@@ -652,15 +652,15 @@ static void test_moderation(void)
 	test_eq(h->irqs[0], 1, "one interrupt for a burst");
 	test_ok(h->timer > h->time && h->timer <= h->time + 100000, "timer set");
 	h->time = h->timer;
-	npu_model_timer(h->model);
+	trace_timer(&h->trace);
 	test_eq(h->irqs[0], 2, "the rest after the time");
-	npu_model_timer(h->model);
+	trace_timer(&h->trace);
 	test_eq(h->irqs[0], 2, "a spurious timer does nothing");
 	go(q, 0, NPU_JOB_EVENT);
 	host_steps(h, 10);
 	host_set(h, NPU_REG_EVENT_READ, host_reg(h, NPU_REG_EVENT_WRITE));
 	h->time = h->timer;
-	npu_model_timer(h->model);
+	trace_timer(&h->trace);
 	test_eq(h->irqs[0], 2, "nothing left when the time is over");
 	h->time += 1000000;
 	go(q, 0, NPU_JOB_EVENT);
@@ -681,7 +681,7 @@ static void test_hang(void)
 	begin_with(2, 2);
 	q = queue(0, 1);
 	other = queue(1, 1);
-	npu_model_inject(h->model, NPU_INJECT_HANG, 11);
+	trace_inject(&h->trace, NPU_INJECT_HANG, 11);
 	go(q, 100, 0);
 	for (i = 0; i < 20; i++)
 		stalled += host_step(h, 0) == NPU_STEP_STALLED;
@@ -700,7 +700,7 @@ static void test_hang(void)
 	host_bind(q, 0);
 	host_steps(h, 500);
 	test_eq(host_done(q), 1, "works afterwards");
-	npu_model_inject(h->model, NPU_INJECT_HANG, 1);
+	trace_inject(&h->trace, NPU_INJECT_HANG, 1);
 	go(q, 10, 0);
 	host_steps(h, 10);
 	host_set(h, NPU_REG_RESET, NPU_RESET_CORE(0));
@@ -710,7 +710,7 @@ static void test_hang(void)
 	host_command(q, NPU_SLOT_UNBIND);
 	q->context->fault_status = 0;
 	host_bind(q, 0);
-	npu_model_inject(h->model, NPU_INJECT_HANG, 1);
+	trace_inject(&h->trace, NPU_INJECT_HANG, 1);
 	host_ring_doorbell(q);
 	host_steps(h, 10);
 	host_set(h, NPU_REG_RESET, NPU_RESET_FUNCTION);
@@ -732,7 +732,7 @@ static void test_corrupt(void)
 
 	begin();
 	q = queue(0, 1);
-	npu_model_inject(h->model, NPU_INJECT_CORRUPT, 2);
+	trace_inject(&h->trace, NPU_INJECT_CORRUPT, 2);
 	push(q, 1, NPU_JOB_EVENT);
 	push(q, 1, NPU_JOB_EVENT);
 	host_ring_doorbell(q);
@@ -757,7 +757,7 @@ static void test_gone(void)
 	go(q, 100, 0);
 	host_steps(h, 10);
 	h->irqs[0] = h->irqs[1] = 0;
-	npu_model_inject(h->model, NPU_INJECT_GONE, 1);
+	trace_inject(&h->trace, NPU_INJECT_GONE, 1);
 	test_eq(host_reg(h, NPU_REG_ID), 0xffffffff, "reads give ones");
 	test_eq(host_reg(h, NPU_REG_SLOT_STATUS(0)), 0xffffffff, "of slots too");
 	host_set(h, NPU_REG_RESET, NPU_RESET_FUNCTION);
@@ -765,7 +765,7 @@ static void test_gone(void)
 	host_invalidate(s, 0, 0);
 	test_eq(host_steps(h, 10), 0, "nothing runs");
 	test_ok(progress(q) == 10 && !h->irqs[0] && !h->irqs[1], "no trace");
-	npu_model_inject(h->model, NPU_INJECT_GONE, 0);
+	trace_inject(&h->trace, NPU_INJECT_GONE, 0);
 	test_ok(host_reg(h, NPU_REG_ID) == NPU_ID && !host_reg(h, NPU_REG_IRQ_ENABLE),
 		"comes back from power-off");
 	host_enable(h, 4);

@@ -203,9 +203,9 @@ static void test_gone(void)
 		host_bind(q, 1);
 		push(q);
 		usleep((unsigned int)test_range(0, 200));
-		npu_model_inject(h->model, NPU_INJECT_GONE, 1);
+		trace_inject(&h->trace, NPU_INJECT_GONE, 1);
 		bad += host_reg(h, NPU_REG_ID) != ~0u;
-		npu_model_inject(h->model, NPU_INJECT_GONE, 0);
+		trace_inject(&h->trace, NPU_INJECT_GONE, 0);
 		while (host_reg(h, NPU_REG_RESET))
 			usleep(5);
 		host_enable(h, 0);

@@ -225,12 +225,12 @@ static void function_reset(void)
 
 static void leave(void)
 {
-	npu_model_leave(h->model);
+	trace_leave(&h->trace);
 }
 
 static void gone(void)
 {
-	npu_model_inject(h->model, NPU_INJECT_GONE, 1);
+	trace_inject(&h->trace, NPU_INJECT_GONE, 1);
 }
 
 static void (*const requests[])(void) = {
@@ -389,7 +389,7 @@ static void test_leave(void)
 	test_eq(host_steps(h, 5), 0, "leave: nothing after it");
 	gone();
 	test_eq(host_reg(h, NPU_REG_ID), ~0u, "leave: then gone");
-	npu_model_inject(h->model, NPU_INJECT_GONE, 0);
+	trace_inject(&h->trace, NPU_INJECT_GONE, 0);
 	host_enable(h, 0);
 	host_bind(q, 1);
 	test_eq(host_steps(h, 5), 5, "leave: works again with power");

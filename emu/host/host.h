@@ -20,8 +20,8 @@
 
 #include <pthread.h>
 
-#include "npu_model.h"
 #include "drm/npu_isa.h"
+#include "trace.h"
 
 #define HOST_FRAMES	(1u << 18)		/* 1 GiB of bus addresses */
 #define HOST_BUS	0x100000000ull		/* where they begin */
@@ -49,6 +49,7 @@ struct host_loan {
 
 struct host {
 	struct npu_model *model;
+	struct trace trace;
 	struct npu_model_config config;
 	pthread_mutex_t lock;	/* the model's */
 	pthread_mutex_t memory;	/* of the frames */
@@ -63,6 +64,7 @@ struct host {
 	struct host_loan loan[HOST_LOANS];
 	u64 maps;
 	u64 errors;		/* misuse of the memory by the model */
+	bool real_time;		/* else time goes on by 1 ns with each look at it */
 	u64 time;
 	u64 timer;		/* 0 = off */
 	u64 irqs[2];
@@ -74,7 +76,13 @@ struct host {
 	void *mapped_arg;
 };
 
-/* NULL is the default configuration. */
+/*
+ * A device that records what it does in @file, see trace.h, unless that is NULL; the file
+ * is closed at the end. NULL as configuration is the default one. Functions of npu_model.h
+ * that change anything are called through h->trace.
+ */
+struct host *host_new_traced(const struct npu_model_config *config, FILE *file);
+/* The same; the environment variable NPU_TRACE names a file to append to. */
 struct host *host_new(const struct npu_model_config *config);
 /* Ends threads, checks that nothing is borrowed any more; returns the errors found. */
 u64 host_free(struct host *h);

@@ -2,13 +2,14 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "host.h"
 
 static void host_die(const char *why)
 {
-	printf("Bail out! %s\n", why);
+	fprintf(stderr, "host of the model: %s\n", why);
 	abort();
 }
 
@@ -78,7 +79,7 @@ void host_frames_free(struct host *h, u64 bus, u32 pages)
 	pthread_mutex_lock(&h->memory);
 	for (i = 0; i < pages; i++) {
 		if (f[i].pins) {
-			printf("# page freed while the model has it\n");
+			fprintf(stderr, "# page freed while the model has it\n");
 			h->errors++;
 		}
 		if (f[i].head)
@@ -158,7 +159,7 @@ static void host_op_unmap(void *host, void *ptr, u64 len)
 		}
 	}
 	if (!found) {
-		printf("# unmap of what is not mapped\n");
+		fprintf(stderr, "# unmap of what is not mapped\n");
 		h->errors++;
 	}
 	pthread_mutex_unlock(&h->memory);
@@ -188,11 +189,15 @@ static void host_op_timer(void *host, u64 ns)
 	h->timer = __atomic_load_n(&h->time, __ATOMIC_RELAXED) + ns;
 }
 
-/* Time goes on with each look at it. */
 static u64 host_op_now(void *host)
 {
 	struct host *h = host;
+	struct timespec ts;
 
+	if (h->real_time) {
+		clock_gettime(CLOCK_MONOTONIC, &ts);
+		return (u64)ts.tv_sec * 1000000000 + (u64)ts.tv_nsec;
+	}
 	return __atomic_add_fetch(&h->time, 1, __ATOMIC_RELAXED);
 }
 
@@ -224,7 +229,7 @@ static const struct npu_host_ops host_ops = {
 	.unlock	= host_op_unlock,
 };
 
-struct host *host_new(const struct npu_model_config *config)
+struct host *host_new_traced(const struct npu_model_config *config, FILE *file)
 {
 	static const struct npu_model_config standard = NPU_MODEL_CONFIG_DEFAULT;
 	struct host *h = calloc(1, sizeof(*h));
@@ -240,8 +245,21 @@ struct host *host_new(const struct npu_model_config *config)
 	size = npu_model_size(&h->config);
 	if (!size)
 		host_die("bad configuration");
-	h->model = npu_model_init(aligned_alloc(64, size), &h->config, &host_ops, h);
+	if (!trace_init(&h->trace, file))
+		host_die("no memory");
+	trace_power(&h->trace, aligned_alloc(64, size), &h->config, &host_ops, h);
+	h->model = h->trace.model;
 	return h;
+}
+
+struct host *host_new(const struct npu_model_config *config)
+{
+	const char *path = getenv("NPU_TRACE");
+	FILE *file = path ? fopen(path, "ae") : NULL;
+
+	if (path && !file)
+		host_die("cannot write to the file of $NPU_TRACE");
+	return host_new_traced(config, file);
 }
 
 u64 host_free(struct host *h)
@@ -252,13 +270,16 @@ u64 host_free(struct host *h)
 	host_threads_stop(h);
 	errors = h->errors;
 	if (h->loans) {
-		printf("# %u mappings left\n", h->loans);
+		fprintf(stderr, "# %u mappings left\n", h->loans);
 		errors++;
 	}
 	for (i = 0; i < HOST_FRAMES; i++)
 		if (h->frame[i].head)
 			free(h->frame[i].ptr);
 	free(h->frame);
+	if (h->trace.file)
+		fclose(h->trace.file);
+	trace_fini(&h->trace);
 	free(h->model);
 	free(h);
 	return errors;
@@ -268,7 +289,7 @@ enum npu_step host_step(struct host *h, u32 core)
 {
 	if (h->tick)
 		h->tick(h, h->tick_arg);
-	return npu_model_step(h->model, core);
+	return trace_step(&h->trace, core);
 }
 
 u32 host_steps(struct host *h, u32 steps)
@@ -303,7 +324,7 @@ static void *host_thread(void *arg)
 
 	free(arg);
 	while (!stop) {
-		step = npu_model_step(h->model, t.core);
+		step = trace_step(&h->trace, t.core);
 		if (step == NPU_STEP_STALLED || step == NPU_STEP_RESTING)
 			usleep(100);
 		pthread_mutex_lock(&h->lock);
@@ -342,12 +363,12 @@ void host_threads_stop(struct host *h)
 
 u32 host_reg(struct host *h, u32 reg)
 {
-	return npu_model_read(h->model, reg);
+	return trace_read(&h->trace, reg);
 }
 
 void host_set(struct host *h, u32 reg, u32 value)
 {
-	npu_model_write(h->model, reg, value);
+	trace_write(&h->trace, reg, value);
 }
 
 void host_enable(struct host *h, u32 order)
@@ -608,7 +629,7 @@ u64 host_push(struct host_queue *q, u64 stream, u32 size, u64 bases, u32 n, u32 
 
 void host_ring_doorbell(struct host_queue *q)
 {
-	npu_model_doorbell(q->s->h->model, q->slot, (u32)le64_to_cpu(q->context->write_index));
+	trace_doorbell(&q->s->h->trace, q->slot, (u32)le64_to_cpu(q->context->write_index));
 }
 
 u64 host_done(struct host_queue *q)

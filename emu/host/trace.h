@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A recorder between the device model and its host. What it writes, and the
+ * exact form, is in Documentation/trace.rst.
+ *
+ * The host calls these functions in place of those of npu_model.h. Without a
+ * file they do nothing else. With one, calls take turns (so registers wait
+ * for the tile that a core computes), and the model works on copies of the
+ * host's memory: the record has exactly what the model has seen, and
+ * trace_replay() gets the same from it, to the bit.
+ *
+ * Threads: as npu_model.h says, but that none of these functions may be
+ * called with the host's lock held.
+ */
+#ifndef _TRACE_H_
+#define _TRACE_H_
+
+#include <pthread.h>
+#include <stdio.h>
+
+#include "npu_model.h"
+
+#define TRACE_VERSION	1
+#define TRACE_WINDOWS	64	/* that the model borrows at one time; it takes fewer */
+
+/**
+ * struct trace - a model and its recorder
+ * @file: where it records, NULL = it does not; set before trace_power()
+ * @grain: nanoseconds that time counts in, as the model sees it; 1 unless the host says otherwise
+ * @failed: the file took no more; nothing is recorded any longer
+ */
+struct trace {
+	FILE *file;
+	u64 grain;
+	bool failed;
+
+	/* private: */
+	struct npu_model *model;
+	const struct npu_host_ops *ops;
+	void *host;
+	u32 cores;
+
+	pthread_mutex_t turn;	/* of one call at a time; protects what follows */
+	struct trace_replay *replay;	/* lines come from there, and are compared */
+	void *pages;		/* tree of what is known of the memory */
+	struct trace_window {
+		u8 *copy;	/* of the model */
+		u8 *real;	/* of the host; writable windows only */
+		u8 *before;	/* what stood in @copy when it was last written back */
+		u64 bus;
+		u64 len;
+	} window[TRACE_WINDOWS];
+	u32 windows;
+	FILE *call;		/* text of the call under way */
+	char *text;
+	size_t size;
+	u64 now;
+	u32 asked;		/* questions of the model to its host in this call */
+	bool reading;		/* a register */
+	bool effect;		/* more than the time was asked for */
+	u64 effects;		/* calls that may have changed anything */
+	u64 quiet[NPU_MAX_CORES];	/* @effects when the core last had nothing to do */
+	enum npu_step last[NPU_MAX_CORES];	/* what it said */
+};
+
+/* Begin with no memory known; @file may be NULL. Returns false without memory. */
+bool trace_init(struct trace *t, FILE *file);
+/* The model is the host's to free. */
+void trace_fini(struct trace *t);
+
+/* As npu_model_init(), under the host's lock; t->model is the model. */
+void trace_power(struct trace *t, void *mem, const struct npu_model_config *config,
+		 const struct npu_host_ops *ops, void *host);
+u32 trace_read(struct trace *t, u32 reg);
+void trace_write(struct trace *t, u32 reg, u32 value);
+void trace_doorbell(struct trace *t, u32 slot, u32 value);
+void trace_timer(struct trace *t);
+enum npu_step trace_step(struct trace *t, u32 core);
+bool trace_inject(struct trace *t, enum npu_inject what, u64 arg);
+void trace_leave(struct trace *t);
+
+/**
+ * struct trace_result - what became of a replay
+ * @lines: that were read
+ * @calls: of the model among them
+ * @error: why it ended, empty if at the end of the file
+ */
+struct trace_result {
+	u64 lines;
+	u64 calls;
+	char error[512];
+};
+
+/**
+ * trace_replay() - do with a new model what a record says
+ * @in: record; hostile ones are welcome
+ * @result: out
+ *
+ * A record that ends within a call (its recorder was killed) is complete but for that.
+ *
+ * Return: true if the model has answered, written and raised all that stands in the record,
+ * and nothing else.
+ */
+bool trace_replay(FILE *in, struct trace_result *result);
+
+/* Names of the lines of a record, in no order; NULL is the last. */
+extern const char *const trace_kinds[];
+
+#endif /* _TRACE_H_ */

@@ -65,7 +65,7 @@ static bool fault_set(struct npu_pci *npu, unsigned int what, const char *text)
 		return false;
 	if (is_irq_fault(what))
 		return npu_pci_set_irq_fault(npu, what - NPU_INJECT_KINDS, value);
-	return npu_model_inject(npu_pci_model(npu), (enum npu_inject)what, value);
+	return npu_pci_inject(npu, (enum npu_inject)what, value);
 }
 
 static void fault_get(struct npu_pci *npu, unsigned int what, char *answer, size_t size)

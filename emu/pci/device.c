@@ -11,6 +11,7 @@
 #include "device.h"
 #include "log.h"
 #include "memory.h"
+#include "trace.h"
 
 enum { BAR_REGISTERS = 0, BAR_DOORBELLS = 2, MSIX_SPACE = 4096 };
 
@@ -20,7 +21,7 @@ enum { BAR_REGISTERS = 0, BAR_DOORBELLS = 2, MSIX_SPACE = 4096 };
 /**
  * struct npu_pci - one device
  * @options: as created
- * @model: the model
+ * @trace: the model, and a recorder before it
  * @vfu: what the client sees
  * @config: configuration space; of the thread that answers
  * @memory: of the guest
@@ -43,7 +44,7 @@ enum { BAR_REGISTERS = 0, BAR_DOORBELLS = 2, MSIX_SPACE = 4096 };
  */
 struct npu_pci {
 	struct npu_pci_options options;
-	struct npu_model *model;
+	struct trace trace;
 	struct vfu_device vfu;
 	struct config config;
 	struct memory memory;
@@ -156,7 +157,7 @@ static u64 host_now(void *host)
 {
 	const struct npu_pci *npu = host;
 
-	return now_ns() - npu->start;
+	return now_ns() - __atomic_load_n(&npu->start, __ATOMIC_RELAXED);
 }
 
 static unsigned long host_lock(void *host)
@@ -228,7 +229,7 @@ static void *core_thread(void *arg)
 		}
 		npu->woken &= ~(1u << a.core);
 		work_begin(npu);
-		step = npu_model_step(npu->model, a.core);
+		step = trace_step(&npu->trace, a.core);
 		if (step == NPU_STEP_STALLED || step == NPU_STEP_RESTING)
 			usleep(step == NPU_STEP_STALLED ? 1000 : 200);
 		work_end(npu);
@@ -281,7 +282,7 @@ static void *timer_thread(void *arg)
 		}
 		npu->timer = 0;
 		work_begin(npu);
-		npu_model_timer(npu->model);
+		trace_timer(&npu->trace);
 		work_end(npu);
 	}
 	pthread_mutex_unlock(&npu->lock);
@@ -290,7 +291,7 @@ static void *timer_thread(void *arg)
 
 static void threads_stop(struct npu_pci *npu)
 {
-	npu_model_leave(npu->model);
+	trace_leave(&npu->trace);
 	pthread_mutex_lock(&npu->lock);
 	npu->stop = true;
 	pthread_cond_broadcast(&npu->changed);
@@ -355,22 +356,20 @@ static void config_options(const struct npu_pci_options *from, struct config_opt
 		to->bar[CONFIG_MSIX_BAR] = MSIX_SPACE;
 }
 
-static void power_on(struct npu_pci *npu)
+/* In the memory @mem; without the lock, while nothing computes. */
+static void power_on(struct npu_pci *npu, void *mem)
 {
+	struct config_options options;
+
+	pthread_mutex_lock(&npu->lock);
 	npu->timer = 0;
 	npu->woken = 0;
 	npu->again = 0;
 	memset(npu->irq_fault, 0, sizeof(npu->irq_fault));
-	npu->start = now_ns();
-	npu_model_init(npu->model, &npu->options.config, &host_ops, npu);
-}
-
-/* What it has forgotten of its configuration; without the lock. */
-static void configure(struct npu_pci *npu)
-{
-	struct config_options options;
-
-	npu_model_inject(npu->model, NPU_INJECT_LIMIT, npu->options.memory_limit);
+	__atomic_store_n(&npu->start, now_ns(), __ATOMIC_RELAXED);
+	pthread_mutex_unlock(&npu->lock);
+	trace_power(&npu->trace, mem, &npu->options.config, &host_ops, npu);
+	trace_inject(&npu->trace, NPU_INJECT_LIMIT, npu->options.memory_limit);
 	config_options(&npu->options, &options);
 	config_init(&npu->config, &options);
 }
@@ -381,18 +380,19 @@ static void npu_pci_reset(void *priv)
 	struct npu_pci *npu = priv;
 
 	__atomic_store_n(&npu->active, false, __ATOMIC_RELEASE);
-	npu_model_leave(npu->model);
+	trace_leave(&npu->trace);
 	pthread_mutex_lock(&npu->lock);
 	npu->paused = true;
 	pthread_cond_broadcast(&npu->changed);
 	while (npu->computing)
 		pthread_cond_wait(&npu->changed, &npu->lock);
-	power_on(npu);
+	pthread_mutex_unlock(&npu->lock);
+
+	power_on(npu, npu->trace.model);
+	pthread_mutex_lock(&npu->lock);
 	npu->paused = false;
 	pthread_cond_broadcast(&npu->changed);
 	pthread_mutex_unlock(&npu->lock);
-
-	configure(npu);
 	log_text(LOG_INFO, "reset");
 }
 
@@ -402,7 +402,7 @@ static u32 read_word(struct npu_pci *npu, unsigned int region, u64 offset)
 	case BAR_REGISTERS:
 		/* In D3 nobody answers. */
 		return config_is_on(&npu->config) ?
-		       npu_model_read(npu->model, (u32)offset) : ~0u;
+		       trace_read(&npu->trace, (u32)offset) : ~0u;
 	default:
 		return 0;
 	}
@@ -414,11 +414,11 @@ static void write_word(struct npu_pci *npu, unsigned int region, u64 offset, u32
 		return;
 	switch (region) {
 	case BAR_REGISTERS:
-		npu_model_write(npu->model, (u32)offset, value);
+		trace_write(&npu->trace, (u32)offset, value);
 		break;
 	case BAR_DOORBELLS:
 		if (!(offset % NPU_DOORBELL_STRIDE))
-			npu_model_doorbell(npu->model, (u32)(offset / NPU_DOORBELL_STRIDE), value);
+			trace_doorbell(&npu->trace, (u32)(offset / NPU_DOORBELL_STRIDE), value);
 		break;
 	}
 }
@@ -546,11 +546,13 @@ static bool npu_pci_init(struct npu_pci *npu)
 	if (!size || npu->options.config.irqs > MAX_VECTORS)
 		return false;
 	mem = aligned_alloc(64, (size + 63) / 64 * 64);
-	if (!mem)
+	if (!mem || !trace_init(&npu->trace, npu->options.trace)) {
+		free(mem);
 		return false;
-	npu->model = mem;
-	power_on(npu);
-	configure(npu);
+	}
+	/* A line for each nanosecond would be too much of it. */
+	npu->trace.grain = 1000;
+	power_on(npu, mem);
 	vfu_init(&npu->vfu, &npu->options);
 	npu->vfu.ops = &npu_pci_ops;
 	npu->vfu.priv = npu;
@@ -582,14 +584,16 @@ void npu_pci_destroy(struct npu_pci *npu)
 {
 	unsigned int i;
 
-	if (npu->model)
+	if (npu->trace.model)
 		threads_stop(npu);
 	for (i = 0; i < MAX_VECTORS; i++) {
 		if (npu->irq[i] >= 0)
 			close(npu->irq[i]);
 	}
 	memory_fini(&npu->memory);
-	free(npu->model);
+	if (npu->trace.model)
+		trace_fini(&npu->trace);
+	free(npu->trace.model);
 	free(npu);
 }
 
@@ -600,7 +604,12 @@ const struct vfu_device *npu_pci_vfu(const struct npu_pci *npu)
 
 struct npu_model *npu_pci_model(struct npu_pci *npu)
 {
-	return npu->model;
+	return npu->trace.model;
+}
+
+bool npu_pci_inject(struct npu_pci *npu, enum npu_inject what, uint64_t arg)
+{
+	return trace_inject(&npu->trace, what, arg);
 }
 
 bool npu_pci_set_irq_fault(struct npu_pci *npu, enum npu_pci_irq_fault fault, uint64_t permille)

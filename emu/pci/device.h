@@ -8,6 +8,8 @@
 #ifndef _DEVICE_H_
 #define _DEVICE_H_
 
+#include <stdio.h>
+
 #include "npu_model.h"
 #include "vfio_user.h"
 
@@ -16,11 +18,13 @@
  * @config: of the model
  * @memory_limit: bus address from which on no memory answers, 0 = none
  * @msi: MSI instead of MSI-X
+ * @trace: what the model does is recorded there, see trace.h; NULL = it is not
  */
 struct npu_pci_options {
 	struct npu_model_config config;
 	uint64_t memory_limit;
 	bool msi;
+	FILE *trace;
 };
 
 /* What may happen to interrupts, each in so many of 1000 cases. */
@@ -46,6 +50,8 @@ void npu_pci_destroy(struct npu_pci *npu);
 const struct vfu_device *npu_pci_vfu(const struct npu_pci *npu);
 struct npu_model *npu_pci_model(struct npu_pci *npu);
 
+/* As npu_model_inject(). Any thread. */
+bool npu_pci_inject(struct npu_pci *npu, enum npu_inject what, uint64_t arg);
 /* Any thread. Returns false if @permille is out of range. */
 bool npu_pci_set_irq_fault(struct npu_pci *npu, enum npu_pci_irq_fault fault, uint64_t permille);
 uint32_t npu_pci_get_irq_fault(struct npu_pci *npu, enum npu_pci_irq_fault fault);

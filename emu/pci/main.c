@@ -43,6 +43,7 @@ static const char usage[] =
 	"  --reset-ms N        bound of a reset, milliseconds (500)\n"
 	"  --memory-limit SIZE bus address from which on no memory answers\n"
 	"  --irq msix|msi      kind of interrupts (msix); MSI survives hot unplug in QEMU\n"
+	"  --trace FILE        record what the model does, for 'npuctl trace'\n"
 	"  --restart           replace a worker that dies\n"
 	"  --log LEVEL         error, info or debug (error)\n";
 
@@ -76,7 +77,7 @@ static int choice(const char *text, const char *const *names, const char *option
 	return 0;
 }
 
-enum { SOCKET = 1, IRQ, LIMIT, RESTART, LEVEL, HELP, SIZES };
+enum { SOCKET = 1, IRQ, LIMIT, TRACE, RESTART, LEVEL, HELP, SIZES };
 
 int main(int argc, char **argv)
 {
@@ -100,6 +101,7 @@ int main(int argc, char **argv)
 		{ "socket", required_argument, NULL, SOCKET },
 		{ "irq", required_argument, NULL, IRQ },
 		{ "memory-limit", required_argument, NULL, LIMIT },
+		{ "trace", required_argument, NULL, TRACE },
 		{ "restart", no_argument, NULL, RESTART },
 		{ "log", required_argument, NULL, LEVEL },
 		{ "help", no_argument, NULL, HELP },
@@ -117,6 +119,11 @@ int main(int argc, char **argv)
 			break;
 		case LIMIT:
 			o.device.memory_limit = number(optarg, "--memory-limit", 1ull << 48);
+			break;
+		case TRACE:
+			o.device.trace = fopen(optarg, "we");
+			if (!o.device.trace)
+				die(strerror(errno), optarg);
 			break;
 		case RESTART:
 			o.restart = true;

@@ -279,21 +279,41 @@ static void test_irq_faults(int s)
 	close(event);
 }
 
-static void npuctl(const char *program, const char *arguments, int code, const char *says)
+static void run(const char *line, int code, const char *says, const char *name)
 {
-	char line[512], text[4096] = "";
+	char text[4096] = "";
 	size_t n;
 	FILE *f;
 	int status;
 
-	snprintf(line, sizeof(line), "%s emu --socket %s %s 2>&1", program, path, arguments);
 	f = popen(line, "r");
 	n = f ? fread(text, 1, sizeof(text) - 1, f) : 0;
 	text[n] = 0;
 	status = f ? pclose(f) : -1;
 	if (!test_ok(WIFEXITED(status) && WEXITSTATUS(status) == code && strstr(text, says),
-		     arguments))
+		     "%s", name))
 		printf("# exit code %d\n# %s\n", WEXITSTATUS(status), text);
+}
+
+static void npuctl(const char *program, const char *arguments, int code, const char *says)
+{
+	char line[512];
+
+	snprintf(line, sizeof(line), "%s emu --socket %s %s 2>&1", program, path, arguments);
+	run(line, code, says, arguments);
+}
+
+/* All that has happened, on two devices, one of which has died. */
+static void test_replay(const char *program)
+{
+	char line[512];
+
+	snprintf(line, sizeof(line), "%s --replay trace %s.trace 2>&1", program, path);
+	run(line, 0, "the same as recorded", "the record is replayed");
+	snprintf(line, sizeof(line), "%s --only power trace %s.trace | tail -n +4", program, path);
+	run(line, 0, "power", "power-on and resets are in it");
+	snprintf(line, sizeof(line), "%s.trace", path);
+	unlink(line);
 }
 
 static void test_npuctl(const char *program)
@@ -323,7 +343,7 @@ static void test_options(const char *program)
 		{ "--queues", "-1" }, { "--vectors", "3" }, { "--macs-order", "41" },
 		{ "--bytes-order", "19" }, { "--reset-ms", "x" },
 		{ "--bus-bits", "31" }, { "--irq", "intx" },
-		{ "--memory-limit", "0" }, { "--log", "loud" }, { "--frobnicate", "1" },
+		{ "--memory-limit", "0" }, { "--log", "loud" }, { "--trace", "/nowhere/x" }, { "--frobnicate", "1" },
 	};
 	int i;
 
@@ -345,6 +365,7 @@ static void test_options(const char *program)
 int main(int argc, char **argv)
 {
 	int s, ram, status = -1;
+	char trace[80];
 	pid_t pid;
 
 	if (argc < 3)
@@ -358,7 +379,9 @@ int main(int argc, char **argv)
 	test_options(argv[1]);
 	pid = fork();
 	if (!pid) {
-		execl(argv[1], argv[1], "--socket", path, "--cores", "3", "--queues", "8", NULL);
+		snprintf(trace, sizeof(trace), "%s.trace", path);
+		execl(argv[1], argv[1], "--socket", path, "--cores", "3", "--queues", "8",
+		      "--trace", trace, NULL);
 		_exit(127);
 	}
 	s = connect_to("");
@@ -384,5 +407,6 @@ int main(int argc, char **argv)
 	test_ok(WIFEXITED(status) && !WEXITSTATUS(status), "SIGTERM ends it");
 	test_ok(access(path, F_OK), "its socket is gone");
 	close(s);
+	test_replay(argv[2]);
 	return test_done();
 }

@@ -776,6 +776,37 @@ void npu_program_destroy(struct npu_program *program);
  */
 const struct npu_program_info *npu_program_get_info(const struct npu_program *program);
 
+/**
+ * npu_tensor_encode() - values of the caller as the device reads them
+ * @info: input of a program
+ * @from: @info->size bytes of @info->type
+ * @to: out: @info->device_size bytes of @info->device_type, for the input's base
+ *
+ * For a buffer of the caller's, see npu_session_bind(); npu_session_write() does the same.
+ * What the type does not have becomes the nearest value it has.
+ */
+void npu_tensor_encode(const struct npu_tensor_info *info, const void *from, void *to);
+
+/**
+ * npu_tensor_decode() - the opposite, for an output
+ * @info: output of a program
+ * @from: @info->device_size bytes, as the device has written them
+ * @to: out: @info->size bytes of @info->type
+ */
+void npu_tensor_decode(const struct npu_tensor_info *info, const void *from, void *to);
+
+/**
+ * npu_program_profile() - what the operators of a run cost
+ * @info: program compiled with NPU_COMPILE_PROFILE
+ * @data: content of its last base after the run: @info->nops + 1 time stamps
+ * @ops: out: differences, one per operator
+ * @max: entries of @ops
+ *
+ * Return: number of operators; -EINVAL: not compiled so.
+ */
+int npu_program_profile(const struct npu_program_info *info, const void *data,
+			struct npu_timestamp *ops, unsigned int max);
+
 /* ---- Models and sessions ----------------------------------------------------------- */
 
 /**

@@ -250,34 +250,6 @@ static int want_result(struct npu_session *session, struct npu_error *err)
 
 /* ---- Inputs and outputs ---- */
 
-static void quantise(const struct npu_tensor_info *info, const float *from, void *to)
-{
-	int64_t min = npu_type_min(info->device_type), max = npu_type_max(info->device_type), q;
-	unsigned int width = npu_type_size(info->device_type);
-	uint64_t i;
-
-	for (i = 0; i < info->device_size / width; i++) {
-		q = (int64_t)quant_round(from[i] / info->scale) + info->zero_point;
-		q = q < min ? min : q > max ? max : q;
-		memcpy((char *)to + i * width, &q, width);
-	}
-}
-
-static void dequantise(const struct npu_tensor_info *info, const void *from, float *to)
-{
-	bool is_signed = npu_type_min(info->device_type) < 0;
-	unsigned int width = npu_type_size(info->device_type), unused = 64 - 8 * width;
-	uint64_t i, bits;
-	int64_t q;
-
-	for (i = 0; i < info->device_size / width; i++) {
-		bits = 0;
-		memcpy(&bits, (const char *)from + i * width, width);
-		q = is_signed ? (int64_t)(bits << unused) >> unused : (int64_t)bits;
-		to[i] = (float)((double)info->scale * (double)(q - info->zero_point));
-	}
-}
-
 /* Common checks of read and write; @at gets the place in the session's buffer. */
 static int find_io(struct npu_session *session, const struct npu_tensor_info *info,
 		   size_t size, char **at, struct npu_error *err)
@@ -304,10 +276,7 @@ NPU_API int npu_session_write(struct npu_session *session, unsigned int input, c
 
 	if (ret)
 		return ret;
-	if (info->type != info->device_type)
-		quantise(info, data, at);
-	else
-		memcpy(at, data, size);
+	npu_tensor_encode(info, data, at);
 	return 0;
 }
 
@@ -326,10 +295,7 @@ NPU_API int npu_session_read(struct npu_session *session, unsigned int output, v
 				  session->bound[info->base].offset, info->device_size);
 	if (ret)
 		return ret;
-	if (info->type != info->device_type)
-		dequantise(info, at, data);
-	else
-		memcpy(data, at, size);
+	npu_tensor_decode(info, at, data);
 	return 0;
 }
 
@@ -438,8 +404,7 @@ NPU_API int npu_session_profile(struct npu_session *session, struct npu_timestam
 				unsigned int max)
 {
 	const struct npu_program_info *info = &session->model->program->info;
-	unsigned int base = info->nbases - 1, i;
-	const struct npu_timestamp *t;
+	unsigned int base = info->nbases - 1;
 	int ret;
 
 	if (!(info->flags & NPU_COMPILE_PROFILE))
@@ -449,15 +414,8 @@ NPU_API int npu_session_profile(struct npu_session *session, struct npu_timestam
 		ret = want_result(session, NULL);
 	if (!ret)
 		ret = npu_bo_sync(session->bo, DRM_NPU_BO_SYNC_TO_CPU, session->bound[base].offset,
-				  (info->nops + 1) * sizeof(*t));
+				  (info->nops + 1) * sizeof(*ops));
 	if (ret)
 		return ret;
-	t = (const struct npu_timestamp *)(session->map + session->bound[base].offset);
-	for (i = 0; i < info->nops && i < max; i++) {
-		ops[i].time = t[i + 1].time - t[i].time;
-		ops[i].cycles = t[i + 1].cycles - t[i].cycles;
-		ops[i].macs = t[i + 1].macs - t[i].macs;
-		ops[i].bytes = t[i + 1].bytes - t[i].bytes;
-	}
-	return (int)info->nops;
+	return npu_program_profile(info, session->map + session->bound[base].offset, ops, max);
 }

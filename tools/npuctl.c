@@ -21,6 +21,9 @@ static void usage(FILE *out)
 	      "	run a TensorFlow Lite model on images (PGM, PPM) or raw tensors\n"
 	      "npuctl [OPTION...] run --batch FILE MODEL\n"
 	      "	run a model on each image of a raw file\n"
+	      "npuctl [OPTION...] sim MODEL INPUT...\n"
+	      "npuctl [OPTION...] sim --batch FILE MODEL\n"
+	      "	the same on the device model, in this process: needs no device\n"
 	      "npuctl [OPTION...] dis FILE\n"
 	      "	compile a model and show its commands; needs no device\n"
 	      "npuctl [OPTION...] coredump [FILE]\n"
@@ -34,6 +37,8 @@ static void usage(FILE *out)
 	      "npuctl [OPTION...] emu --socket PATH show|kill|restart\n"
 	      "npuctl [OPTION...] emu --socket PATH fault KIND VALUE\n"
 	      "	the device of the npu-emu that listens at PATH\n"
+	      "npuctl [OPTION...] trace FILE\n"
+	      "	show what npu-emu --trace or sim --trace has recorded\n"
 	      "\n"
 	      "  -d, --device DEV      index or path (default: $NPU_DEVICE, else the first)\n"
 	      "  -j, --json            machine-readable output\n"
@@ -42,7 +47,7 @@ static void usage(FILE *out)
 	      "top:\n"
 	      "  -1, --once            one table, and end\n"
 	      "  -i, --interval SEC    time between tables, and that shares are of (default 1)\n"
-	      "run:\n"
+	      "run, sim:\n"
 	      "  -r, --repeat N        run each input N times, show times\n"
 	      "  -p, --profile         counters of each operator, of the last run\n"
 	      "  -t, --top N           show the N best classes (default 3)\n"
@@ -50,7 +55,14 @@ static void usage(FILE *out)
 	      "  -o, --raw FILE        write raw outputs, one after another; - is stdout\n"
 	      "  -b, --batch FILE      raw inputs, one after another\n"
 	      "  -e, --expect FILE     with --batch: right classes, one per line; shows accuracy\n"
-	      "      --priority LEVEL  low, normal, high or realtime\n"
+	      "      --priority LEVEL  run: low, normal, high or realtime\n"
+	      "      --trace FILE      sim: record what the device model does\n"
+	      "trace:\n"
+	      "      --only KIND,...   lines of these kinds; see npuctl(1)\n"
+	      "      --slot N          lines that tell of this slot\n"
+	      "      --from US         lines from this time on, microseconds\n"
+	      "      --to US           lines until then\n"
+	      "      --replay          do it again with a new device model, and compare\n"
 	      "dis:\n"
 	      "  -s, --stream          FILE is a bare command stream\n"
 	      "  -p, --profile         with the time stamps of a profile\n"
@@ -111,6 +123,29 @@ static bool parse_seconds(const char *text, unsigned long *ms)
 	return true;
 }
 
+static bool parse_us(const char *text, uint64_t *ns)
+{
+	char *end;
+	double us;
+
+	errno = 0;
+	us = strtod(text, &end);
+	if (errno || *end || end == text || !(us >= 0 && us < 1e15))
+		return false;
+	*ns = (uint64_t)(us * 1000 + 0.5);
+	return true;
+}
+
+static bool parse_slot(const char *text, int *slot)
+{
+	unsigned long n = 0;
+
+	if (strcmp(text, "0") && !parse_number(text, &n))
+		return false;
+	*slot = (int)n;
+	return n < 256;
+}
+
 static bool parse_priority(const char *text, enum drm_npu_priority *priority)
 {
 	static const char * const names[] = { "low", "normal", "high", "realtime" };
@@ -144,6 +179,12 @@ static int run_command(int argc, char **argv, struct options *opt)
 		{ "once", no_argument, NULL, '1' },
 		{ "socket", required_argument, NULL, 'S' },
 		{ "interval", required_argument, NULL, 'i' },
+		{ "trace", required_argument, NULL, 'T' },
+		{ "only", required_argument, NULL, 'O' },
+		{ "slot", required_argument, NULL, 'L' },
+		{ "from", required_argument, NULL, 'F' },
+		{ "to", required_argument, NULL, 'U' },
+		{ "replay", no_argument, NULL, 'R' },
 		{ 0 }
 	};
 	static const struct {
@@ -152,7 +193,7 @@ static int run_command(int argc, char **argv, struct options *opt)
 	} commands[] = {
 		{ "list", cmd_list }, { "info", cmd_info }, { "top", cmd_top },
 		{ "run", cmd_run }, { "dis", cmd_dis }, { "coredump", cmd_coredump },
-		{ "emu", cmd_emu },
+		{ "emu", cmd_emu }, { "sim", cmd_sim }, { "trace", cmd_trace },
 	};
 	unsigned int i;
 	int c;
@@ -208,6 +249,27 @@ static int run_command(int argc, char **argv, struct options *opt)
 		case 'S':
 			opt->socket = optarg;
 			break;
+		case 'T':
+			opt->trace = optarg;
+			break;
+		case 'O':
+			opt->only = optarg;
+			break;
+		case 'L':
+			if (!parse_slot(optarg, &opt->slot))
+				return fail(EXIT_USAGE, "--slot: '%s' is no slot", optarg);
+			break;
+		case 'F':
+			if (!parse_us(optarg, &opt->from))
+				return fail(EXIT_USAGE, "--from: '%s' is no time", optarg);
+			break;
+		case 'U':
+			if (!parse_us(optarg, &opt->to))
+				return fail(EXIT_USAGE, "--to: '%s' is no time", optarg);
+			break;
+		case 'R':
+			opt->replay = true;
+			break;
 		case '1':
 			opt->once = true;
 			break;
@@ -238,6 +300,7 @@ int main(int argc, char **argv)
 {
 	struct options opt = {
 		.repeat = 1, .top = 3, .interval_ms = 1000, .priority = DRM_NPU_PRIORITY_NORMAL,
+		.slot = -1, .to = UINT64_MAX,
 	};
 	int ret = run_command(argc, argv, &opt);
 

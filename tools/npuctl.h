@@ -37,6 +37,12 @@ enum exit_code {
  * @expect: --expect
  * @priority: --priority
  * @socket: --socket
+ * @trace: --trace
+ * @only: --only
+ * @slot: --slot, -1 = all
+ * @from: --from
+ * @to: --to
+ * @replay: --replay
  * @args: what is no option
  * @nargs: entries of @args
  */
@@ -55,6 +61,12 @@ struct options {
 	const char *expect;
 	enum drm_npu_priority priority;
 	const char *socket;
+	const char *trace;
+	const char *only;
+	int slot;
+	uint64_t from;
+	uint64_t to;
+	bool replay;
 	char **args;
 	int nargs;
 };
@@ -84,6 +96,36 @@ int cmd_dis(const struct options *opt);
 int cmd_coredump(const struct options *opt);
 int cmd_emu(const struct options *opt);
 int cmd_emu_socket(const struct options *opt);
+int cmd_sim(const struct options *opt);
+int cmd_trace(const struct options *opt);
+
+/**
+ * struct machine_ops - what a model runs on, see run_on()
+ * @name: of the command
+ * @open: load the model of the command line; returns an exit code, after a message
+ * @close: end it
+ * @where: name for the output
+ * @write: as npu_session_write(), like those that follow
+ * @run: once
+ * @read: an output
+ * @profile: of the last run
+ */
+struct machine_ops {
+	const char *name;
+	int (*open)(const struct options *opt, void **machine,
+		    const struct npu_program_info **program);
+	void (*close)(void *machine);
+	const char *(*where)(void *machine);
+	int (*write)(void *machine, unsigned int input, const void *data, size_t size,
+		     struct npu_error *err);
+	int (*run)(void *machine, struct npu_error *err);
+	int (*read)(void *machine, unsigned int output, void *data, size_t size,
+		    struct npu_error *err);
+	int (*profile)(void *machine, struct npu_timestamp *ops, unsigned int max);
+};
+
+/** run_on() - run a model as the command line says; returns an exit code */
+int run_on(const struct machine_ops *on, const struct options *opt);
 
 /*
  * ---- json.c: writes one object to stdout ----

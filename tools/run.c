@@ -9,10 +9,9 @@
 /**
  * struct runner - a model that runs on inputs of the command line
  * @opt: command line
- * @dev: device
- * @model: model
- * @session: session
- * @program: of @model
+ * @on: what it runs on
+ * @machine: of @on
+ * @program: the model
  * @in: values of an input, as large as the largest
  * @out: values of an output, as large as the largest
  * @raw: file for outputs, or NULL
@@ -25,9 +24,8 @@
  */
 struct runner {
 	const struct options *opt;
-	struct npu_device *dev;
-	struct npu_model *model;
-	struct npu_session *session;
+	const struct machine_ops *on;
+	void *machine;
 	const struct npu_program_info *program;
 	void *in;
 	void *out;
@@ -130,7 +128,7 @@ static void print_top(struct runner *r, const struct npu_tensor_info *info)
 
 /* ---- Runs ---- */
 
-static int session_failed(int ret, const struct npu_error *err)
+static int run_failed(int ret, const struct npu_error *err)
 {
 	return fail(ret == -ENODEV ? EXIT_NO_DEVICE : EXIT_RUN, "%s", err->text);
 }
@@ -139,10 +137,10 @@ static int run_once(struct runner *r)
 {
 	int64_t start = npu_deadline(0), ns;
 	struct npu_error err;
-	int ret = npu_session_run(r->session, &err);
+	int ret = r->on->run(r->machine, &err);
 
 	if (ret)
-		return session_failed(ret, &err);
+		return run_failed(ret, &err);
 	ns = npu_deadline(0) - start;
 	if (!r->runs || ns < r->ns_min)
 		r->ns_min = ns;
@@ -165,9 +163,9 @@ static int take_output(struct runner *r, unsigned int i)
 {
 	const struct npu_tensor_info *info = &r->program->outputs[i];
 	struct npu_error err;
-	int ret = npu_session_read(r->session, i, r->out, info->size, &err);
+	int ret = r->on->read(r->machine, i, r->out, info->size, &err);
 
-	return ret ? session_failed(ret, &err) : write_raw(r, info->size);
+	return ret ? run_failed(ret, &err) : write_raw(r, info->size);
 }
 
 /* One run on as many files as the model has inputs. */
@@ -184,9 +182,9 @@ static int run_files(struct runner *r, char **files)
 		ret = read_input(files[i], info, r->in);
 		if (ret)
 			return ret;
-		ret = npu_session_write(r->session, i, r->in, info->size, &err);
+		ret = r->on->write(r->machine, i, r->in, info->size, &err);
 		if (ret)
-			return session_failed(ret, &err);
+			return run_failed(ret, &err);
 	}
 	for (n = 0; n < r->opt->repeat && !ret; n++)
 		ret = run_once(r);
@@ -264,9 +262,9 @@ static int run_images(struct runner *r, const char *images, size_t count, char *
 	int ret;
 
 	for (i = 0; i < count; i++) {
-		ret = npu_session_write(r->session, 0, images + i * in->size, in->size, &err);
+		ret = r->on->write(r->machine, 0, images + i * in->size, in->size, &err);
 		if (ret)
-			return session_failed(ret, &err);
+			return run_failed(ret, &err);
 		for (n = 0, ret = EXIT_OK; n < r->opt->repeat && !ret; n++)
 			ret = run_once(r);
 		if (!ret)
@@ -382,7 +380,7 @@ static int print_profile(struct runner *r)
 
 	if (!t)
 		return fail(EXIT_RUN, "out of memory");
-	ret = npu_session_profile(r->session, t, n);
+	ret = r->on->profile(r->machine, t, n);
 	if (ret < 0) {
 		free(t);
 		return fail(EXIT_RUN, "reading the counters: %s", strerror(-ret));
@@ -417,21 +415,12 @@ static int prepare(struct runner *r)
 {
 	const struct options *opt = r->opt;
 	size_t in = 1, out = 1;
-	struct npu_error err;
 	unsigned int i;
 	int ret;
 
-	ret = open_device(opt, &r->dev);
+	ret = r->on->open(opt, &r->machine, &r->program);
 	if (ret)
 		return ret;
-	ret = npu_model_load(r->dev, opt->args[0], opt->profile ? NPU_COMPILE_PROFILE : 0,
-			     &r->model, &err);
-	if (ret)
-		return fail(EXIT_MODEL, "%s: %s", opt->args[0], err.text);
-	r->program = npu_model_get_info(r->model);
-	ret = npu_session_create(r->model, opt->priority, &r->session, &err);
-	if (ret)
-		return fail(ret == -EACCES ? EXIT_PERMISSION : EXIT_RUN, "%s", err.text);
 	for (i = 0; i < r->program->ninputs; i++)
 		if (r->program->inputs[i].size > in)
 			in = r->program->inputs[i].size;
@@ -457,9 +446,8 @@ static int prepare(struct runner *r)
 
 static void release(struct runner *r)
 {
-	npu_session_destroy(r->session);
-	npu_model_destroy(r->model);
-	npu_device_close(r->dev);
+	if (r->machine)
+		r->on->close(r->machine);
 	if (r->labels)
 		free(r->labels[0]);
 	free(r->labels);
@@ -467,15 +455,16 @@ static void release(struct runner *r)
 	free(r->out);
 }
 
-int cmd_run(const struct options *opt)
+int run_on(const struct machine_ops *on, const struct options *opt)
 {
-	struct runner r = { .opt = opt };
+	struct runner r = { .opt = opt, .on = on };
 	int ret;
 
 	if (opt->nargs < 1)
-		return fail(EXIT_USAGE, "run needs a model; see 'npuctl --help'");
+		return fail(EXIT_USAGE, "%s needs a model; see 'npuctl --help'", on->name);
 	if (opt->nargs < 2 && !opt->batch)
-		return fail(EXIT_USAGE, "run needs input files or --batch; see 'npuctl --help'");
+		return fail(EXIT_USAGE, "%s needs input files or --batch; see 'npuctl --help'",
+			    on->name);
 	if (opt->expect && !opt->batch)
 		return fail(EXIT_USAGE, "--expect needs --batch");
 	if (opt->raw && !strcmp(opt->raw, "-") && opt->json)
@@ -483,7 +472,7 @@ int cmd_run(const struct options *opt)
 	ret = prepare(&r);
 	if (!ret && opt->json) {
 		json_open(NULL, '{');
-		json_string("device", npu_device_path(r.dev));
+		json_string("device", on->where(r.machine));
 		json_string("model", opt->args[0]);
 	}
 	if (!ret) {
@@ -497,4 +486,113 @@ int cmd_run(const struct options *opt)
 		ret = fail(EXIT_RUN, "%s: %s", opt->raw, strerror(errno));
 	release(&r);
 	return ret;
+}
+
+/* ---- On a device ---- */
+
+struct device {
+	struct npu_device *dev;
+	struct npu_model *model;
+	struct npu_session *session;
+};
+
+static void device_close(void *machine)
+{
+	struct device *d = machine;
+
+	npu_session_destroy(d->session);
+	npu_model_destroy(d->model);
+	npu_device_close(d->dev);
+	free(d);
+}
+
+static int device_prepare(struct device *d, const struct options *opt)
+{
+	struct npu_error err;
+	int ret;
+
+	ret = open_device(opt, &d->dev);
+	if (ret)
+		return ret;
+	ret = npu_model_load(d->dev, opt->args[0], opt->profile ? NPU_COMPILE_PROFILE : 0,
+			     &d->model, &err);
+	if (ret)
+		return fail(EXIT_MODEL, "%s: %s", opt->args[0], err.text);
+	ret = npu_session_create(d->model, opt->priority, &d->session, &err);
+	if (ret)
+		return fail(ret == -EACCES ? EXIT_PERMISSION : EXIT_RUN, "%s", err.text);
+	return EXIT_OK;
+}
+
+static int device_open(const struct options *opt, void **machine,
+		       const struct npu_program_info **program)
+{
+	struct device *d = calloc(1, sizeof(*d));
+	int ret;
+
+	if (!d) {
+		fail(EXIT_RUN, "out of memory");
+		return EXIT_RUN;
+	}
+	ret = device_prepare(d, opt);
+	if (ret) {
+		device_close(d);
+		return ret;
+	}
+	*machine = d;
+	*program = npu_model_get_info(d->model);
+	return EXIT_OK;
+}
+
+static const char *device_where(void *machine)
+{
+	struct device *d = machine;
+
+	return npu_device_path(d->dev);
+}
+
+static int device_write(void *machine, unsigned int input, const void *data, size_t size,
+			struct npu_error *err)
+{
+	struct device *d = machine;
+
+	return npu_session_write(d->session, input, data, size, err);
+}
+
+static int device_run(void *machine, struct npu_error *err)
+{
+	struct device *d = machine;
+
+	return npu_session_run(d->session, err);
+}
+
+static int device_read(void *machine, unsigned int output, void *data, size_t size,
+		       struct npu_error *err)
+{
+	struct device *d = machine;
+
+	return npu_session_read(d->session, output, data, size, err);
+}
+
+static int device_profile(void *machine, struct npu_timestamp *ops, unsigned int max)
+{
+	struct device *d = machine;
+
+	return npu_session_profile(d->session, ops, max);
+}
+
+int cmd_run(const struct options *opt)
+{
+	static const struct machine_ops device = {
+		.name = "run",
+		.open = device_open,
+		.close = device_close,
+		.where = device_where,
+		.write = device_write,
+		.run = device_run,
+		.read = device_read,
+		.profile = device_profile,
+	};
+
+	return run_on(&device, opt);
 }

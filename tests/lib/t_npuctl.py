@@ -114,6 +114,79 @@ run_json(2, "emu", "fault", "x", "hang")
 run_json(2, "emu", "show", "../x")
 run_json(3, "emu", "show", "no such device")
 
+# Models on the device model, to the bit of the reference.
+sims = sim_bad = 0
+out = os.path.join(models, "sim.out")
+for name in sorted(os.listdir(models)):
+    base, suffix = os.path.splitext(os.path.join(models, name))
+    if suffix != ".tflite":
+        continue
+    p = run("--raw", out, "--batch", base + ".in", "sim", base + ".tflite")
+    if p.returncode == 2 and b"one input and one output" in p.stderr:
+        continue
+    sims += 1
+    with open(base + ".out", "rb") as f:
+        want = f.read()
+    got = None
+    if p.returncode == 0:
+        with open(out, "rb") as f:
+            got = f.read()
+    if got != want:
+        sim_bad += 1
+        print(f"# {name}: {p.stderr.decode().strip() or 'differs'}")
+os.unlink(out)
+ok(sims > 100 and not sim_bad, f"sim: {sims - sim_bad} of {sims} models equal the reference")
+
+image = os.path.join(models, "digit.in")
+with open(os.path.join(models, "digits.in"), "rb") as f:
+    data = f.read(64)
+with open(image, "wb") as f:
+    f.write(data)
+trace = os.path.join(models, "trace")
+found = run_json(0, "--profile", "--trace", trace, "sim", digits, image)
+ok(found.get("device") == "sim" and len(found.get("profile", [])) > 5, "sim: a profile")
+found = run_json(0, "--replay", "trace", trace)
+ok(found.get("calls", 0) > 20 and found.get("lines", 0) > 500, "a replay")
+records = run_json(0, "trace", trace)["records"]
+kinds = {r["kind"] for r in records}
+ok({"power", "read", "write", "doorbell", "step", "job", "command", "report", "event", "irq"} <= kinds
+   and not kinds & {"mem", "put", "now"}, "kinds of lines: " + ", ".join(sorted(kinds)))
+ok(any("conv2d in=s8[1,8,8,1]" in r["text"] for r in records if r["kind"] == "command")
+   and any("job 1 complete" in r["text"] for r in records if r["kind"] == "report")
+   and any(r["text"].startswith("CONTROL ") for r in records if r["kind"] == "write"), "in words")
+some = run_json(0, "--only", "mem,put", "trace", trace)["records"]
+ok({r["kind"] for r in some} == {"mem", "put"}, "only memory")
+some = run_json(0, "--slot", "1", "trace", trace)["records"]
+ok(some and all(r["slot"] == 1 for r in some) and len(some) < len(records), "only a slot")
+middle = records[len(records) // 2]["time_ns"]
+some = run_json(0, "--from", f"{middle / 1000:.3f}", "trace", trace)["records"]
+more = run_json(0, "--to", f"{(middle - 1) / 1000:.3f}", "trace", trace)["records"]
+ok(some and more and len(some) + len(more) == len(records), "from and to")
+ok(len(run("trace", trace).stdout.splitlines()) == len(records), "a line each")
+with open(trace) as f:
+    text = f.read()
+with open(trace, "w") as f:
+    f.write(text.replace(" report 1 01", " report 1 02", 1))
+found = run_json(1, "--replay", "trace", trace)
+ok("recorded" in found.get("error", ""), "a replay that differs")
+with open(trace, "w") as f:
+    f.write(text[:len(text) // 2] + "\nfrob\n")
+run_json(6, "trace", trace)
+run_json(1, "--replay", "trace", trace)
+os.unlink(trace)
+os.unlink(image)
+run_json(6, "trace", trace)
+run_json(6, "trace", digits)
+run_json(2, "trace")
+run_json(2, "--only", "job,luck", "trace", digits)
+run_json(2, "--slot", "256", "trace", digits)
+run_json(2, "--from", "-1", "trace", digits)
+run_json(2, "--to", "x", "trace", digits)
+run_json(2, "sim", digits)
+run_json(5, "sim", os.path.join(models, "missing"), "x")
+run_json(6, "sim", digits, os.path.join(models, "missing"))
+run_json(6, "--trace", "/nowhere/x", "sim", digits, "x")
+
 full = subprocess.run(f"'{npuctl}' dis '{digits}' > /dev/full", shell=True, capture_output=True,
                       check=False)
 ok(full.returncode == 1, "standard output is full: " + full.stderr.decode().strip())

@@ -95,7 +95,7 @@ TEST_F(vm, thousands_of_vms)
 		ASSERT_EQ(vm_destroy(self->fd, vms[i]), 0);
 }
 
-TEST_F_TIMEOUT(vm, address_spaces_run_out, 120)
+TEST_F_TIMEOUT(vm, address_spaces_run_out, 600)
 {
 	struct drm_npu_vm_create args;
 	char meminfo[256] = "";

@@ -278,7 +278,8 @@ static int check_only(const char *list)
 	for (; *list; list += len, list += *list == ',') {
 		len = strcspn(list, ",");
 		if (!is_kind(list, len))
-			return fail(EXIT_USAGE, "--only: there are no lines '%.*s'", (int)len, list);
+			return fail(EXIT_USAGE, "--only: there are no lines '%.*s'", (int)len,
+				    list);
 	}
 	return EXIT_OK;
 }

@@ -623,6 +623,7 @@ u64 host_push(struct host_queue *q, u64 stream, u32 size, u64 bases, u32 n, u32 
 		.bases = cpu_to_le32(n),
 		.flags = cpu_to_le32(flags),
 	};
+	/* The entry is there before the index says so. */
 	smp_store_release(&q->context->write_index, cpu_to_le64(at + 1));
 	return q->sequence;
 }
@@ -634,6 +635,7 @@ void host_ring_doorbell(struct host_queue *q)
 
 u64 host_done(struct host_queue *q)
 {
+	/* Results are looked at behind it. */
 	return le64_to_cpu(smp_load_acquire(&q->context->sequence));
 }
 
@@ -643,6 +645,7 @@ static void host_wait(struct host_queue *q, u64 sequence)
 {
 	struct host *h = q->s->h;
 
+	/* So is what the fault is. */
 	while (host_done(q) < sequence &&
 	       !smp_load_acquire(&q->context->fault_status)) {
 		if (h->threads)

@@ -352,7 +352,7 @@ static void *trace_map(void *priv, u64 addr, u64 size, enum npu_access access, u
 	*w = (struct trace_window){
 		.copy = page->data + addr % PAGE,
 		.bus = addr,
-		.len = min_t(u64, size, room),
+		.len = size < room ? size : room,
 	};
 	if (access == NPU_ACCESS_WRITE) {
 		w->before = malloc(w->len);

@@ -645,8 +645,8 @@ static void host_wait(struct host_queue *q, u64 sequence)
 {
 	struct host *h = q->s->h;
 
-	/* So is what the fault is. */
 	while (host_done(q) < sequence &&
+	       /* So is what the fault is. */
 	       !smp_load_acquire(&q->context->fault_status)) {
 		if (h->threads)
 			usleep(50);

@@ -142,7 +142,7 @@ static void out(struct trace *t, const void *data, size_t size, const char *form
 	va_end(args);
 	if (size)
 		line[n++] = ' ';
-	for (i = 0; i < size && (size_t)n + 3 < sizeof(line); i++)
+	for (i = 0; byte && i < size && (size_t)n + 3 < sizeof(line); i++)
 		n += snprintf(line + n, 3, "%02x", byte[i]);
 	line_out(t, line);
 }

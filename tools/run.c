@@ -594,5 +594,7 @@ int cmd_run(const struct options *opt)
 		.profile = device_profile,
 	};
 
+	if (opt->trace)
+		return fail(EXIT_USAGE, "--trace is for sim; of a device, npu-emu --trace makes records");
 	return run_on(&device, opt);
 }

@@ -15,6 +15,7 @@
  * @info: of @program
  * @base: its base table
  * @stage: values of a tensor as the device has them
+ * @record: --trace
  */
 struct sim {
 	struct host *host;
@@ -23,7 +24,14 @@ struct sim {
 	const struct npu_program_info *info;
 	struct npu_base base[NPU_ISA_MAX_BASES];
 	void *stage;
+	FILE *record;
 };
+
+/* Too little memory for a device, say. */
+static void __attribute__((noreturn)) sim_dying(const char *why)
+{
+	exit(fail(EXIT_RUN, "the device model: %s", why));
+}
 
 static void sim_close(void *machine)
 {
@@ -34,6 +42,8 @@ static void sim_close(void *machine)
 	if (sim->host)
 		host_free(sim->host);
 	npu_program_destroy(sim->program);
+	if (sim->record)
+		fclose(sim->record);
 	free(sim->stage);
 	free(sim);
 }
@@ -90,19 +100,20 @@ static int sim_load(struct sim *sim)
 
 static int sim_prepare(struct sim *sim, const struct options *opt)
 {
-	FILE *file = NULL;
 	int ret;
 
+	if (opt->device || opt->priority != DRM_NPU_PRIORITY_NORMAL)
+		return fail(EXIT_USAGE, "sim has neither --device nor --priority");
 	ret = sim_compile(sim, opt);
 	if (ret)
 		return ret;
 	if (opt->trace) {
-		file = fopen(opt->trace, "we");
-		if (!file)
+		sim->record = fopen(opt->trace, "we");
+		if (!sim->record)
 			return fail(EXIT_INPUT, "%s: %s", opt->trace, strerror(errno));
 	}
-	sim->host = host_new_traced(NULL, file);
-	sim->host->real_time = true;
+	host_dying = sim_dying;
+	sim->host = host_new_real(sim->record);
 	sim->space = host_space_new(sim->host, 1);
 	host_enable(sim->host, 6);
 	return sim_load(sim);
@@ -167,8 +178,12 @@ static int sim_run(void *machine, struct npu_error *err)
 	struct drm_npu_fault fault;
 
 	if (!host_run(sim->space, sim->info->stream, sim->info->stream_size, sim->base,
-		      sim->info->nbases, &result))
-		return 0;
+		      sim->info->nbases, &result)) {
+		if (!sim->host->trace.failed)
+			return 0;
+		snprintf(err->text, sizeof(err->text), "the record is not complete");
+		return -EIO;
+	}
 	fault = (struct drm_npu_fault){
 		.status = result.fault,
 		.detail = result.detail,

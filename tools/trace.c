@@ -9,6 +9,9 @@
 #include "trace.h"
 
 #define TEXT	1024
+#define TITLE	"npu-trace 1\n"
+
+_Static_assert(TRACE_VERSION == 1, "what the title has");
 
 /* Shown unless asked for otherwise: not each byte of memory, nor each look at the clock. */
 #define PLAIN	"power,read,write,doorbell,timer,step,inject,leave,none,job,command,report,event," \
@@ -295,8 +298,14 @@ static bool wanted(const struct options *opt, const struct record *r)
 
 /* ---- Output ----------------------------------------------------------------------- */
 
-static void print_record(const struct options *opt, const struct record *r)
+static void print_record(const struct options *opt, struct record *r)
 {
+	char *p;
+
+	/* Who has written the file? */
+	for (p = r->text; *p; p++)
+		if (*p < ' ' || *p > '~')
+			*p = '?';
 	if (!opt->json) {
 		printf("%14.3f us  %-9s %s\n", (double)r->time / 1000, r->kind, r->text);
 		return;
@@ -310,6 +319,15 @@ static void print_record(const struct options *opt, const struct record *r)
 	json_close();
 }
 
+/* Does an empty line or a title follow? */
+static bool is_last(FILE *file)
+{
+	int c = getc(file);
+
+	ungetc(c, file);
+	return c == '\n' || c == *TITLE;
+}
+
 static int show(const struct options *opt, FILE *file)
 {
 	unsigned long number = 1;
@@ -318,23 +336,30 @@ static int show(const struct options *opt, FILE *file)
 	size_t room = 0;
 	struct record r;
 	ssize_t n;
+	bool good;
 
 	n = getline(&line, &room, file);
-	if (n <= 0 || strcmp(line, "npu-trace 1\n"))
-		code = fail(EXIT_INPUT, "%s: this is no trace of version 1", opt->args[0]);
+	if (n <= 0 || strcmp(line, TITLE))
+		code = fail(EXIT_INPUT, "%s: this is no record of version 1", opt->args[0]);
 	if (!code && opt->json)
 		json_open("records", '[');
 	while (!code && (n = getline(&line, &room, file)) > 0 && line[n - 1] == '\n') {
-		line[n - 1] = 0;
 		number++;
-		if (!strcmp(line, "npu-trace 1"))
+		/* A new device, perhaps behind a line that was not completed. */
+		if (!strcmp(line, TITLE) || !strcmp(line, "\n"))
 			continue;
-		if (!understand(line, &r))
+		line[n - 1] = 0;
+		good = understand(line, &r);
+		if (!good && is_last(file))
+			continue;
+		if (!good)
 			code = fail(EXIT_INPUT, "%s: line %lu: not of a trace", opt->args[0],
 				    number);
 		else if (wanted(opt, &r))
 			print_record(opt, &r);
 	}
+	if (!code && ferror(file))
+		code = fail(EXIT_INPUT, "%s: %s", opt->args[0], strerror(errno));
 	if (!code && opt->json)
 		json_close();
 	free(line);
@@ -354,7 +379,8 @@ static int replay(const struct options *opt, FILE *file)
 		       (uint64_t)result.lines, (uint64_t)result.calls,
 		       good ? ": the same as recorded" : "");
 	}
-	return good ? EXIT_OK : fail(EXIT_RUN, "%s: %s", opt->args[0], result.error);
+	return good ? EXIT_OK : fail(result.bad ? EXIT_INPUT : EXIT_RUN, "%s: %s", opt->args[0],
+				     result.error);
 }
 
 int cmd_trace(const struct options *opt)
@@ -362,7 +388,7 @@ int cmd_trace(const struct options *opt)
 	FILE *file;
 	int code;
 
-	if (opt->nargs != 1)
+	if (opt->nargs != 1 || opt->trace)
 		return fail(EXIT_USAGE, "trace takes one file; see 'npuctl --help'");
 	code = opt->only ? check_only(opt->only) : EXIT_OK;
 	if (code)

@@ -45,15 +45,16 @@ bool npu_slot_report(struct npu_model *model, u64 *errors, const struct npu_slot
 	};
 	struct npu_report *to;
 
+	if (slot->report) {
+		to = npu_map(model, errors, slot->report + place, NPU_REPORT_SIZE,
+			     NPU_ACCESS_WRITE);
+		if (!to)
+			return false;
+		*to = report;
+		npu_unmap(model, to, NPU_REPORT_SIZE);
+	}
 	npu_trace(model, NPU_TRACE_REPORT, (u32)(slot - model->slots), 0, &report,
 		  sizeof(report));
-	if (!slot->report)
-		return true;
-	to = npu_map(model, errors, slot->report + place, NPU_REPORT_SIZE, NPU_ACCESS_WRITE);
-	if (!to)
-		return false;
-	*to = report;
-	npu_unmap(model, to, NPU_REPORT_SIZE);
 	return true;
 }
 

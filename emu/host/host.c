@@ -7,8 +7,12 @@
 
 #include "host.h"
 
+void (*host_dying)(const char *why);
+
 static void host_die(const char *why)
 {
+	if (host_dying)
+		host_dying(why);
 	fprintf(stderr, "host of the model: %s\n", why);
 	abort();
 }
@@ -189,15 +193,20 @@ static void host_op_timer(void *host, u64 ns)
 	h->timer = __atomic_load_n(&h->time, __ATOMIC_RELAXED) + ns;
 }
 
+static u64 host_monotonic(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (u64)ts.tv_sec * 1000000000 + (u64)ts.tv_nsec;
+}
+
 static u64 host_op_now(void *host)
 {
 	struct host *h = host;
-	struct timespec ts;
 
-	if (h->real_time) {
-		clock_gettime(CLOCK_MONOTONIC, &ts);
-		return (u64)ts.tv_sec * 1000000000 + (u64)ts.tv_nsec;
-	}
+	if (h->born)
+		return host_monotonic() - h->born;
 	return __atomic_add_fetch(&h->time, 1, __ATOMIC_RELAXED);
 }
 
@@ -229,12 +238,14 @@ static const struct npu_host_ops host_ops = {
 	.unlock	= host_op_unlock,
 };
 
-struct host *host_new_traced(const struct npu_model_config *config, FILE *file)
+static struct host *host_make(const struct npu_model_config *config, FILE *file, bool real)
 {
 	static const struct npu_model_config standard = NPU_MODEL_CONFIG_DEFAULT;
 	struct host *h = calloc(1, sizeof(*h));
 	size_t size;
 
+	if (!h)
+		host_die("no memory");
 	h->config = config ? *config : standard;
 	h->seed = 1;
 	h->time = 1000000;
@@ -245,21 +256,33 @@ struct host *host_new_traced(const struct npu_model_config *config, FILE *file)
 	size = npu_model_size(&h->config);
 	if (!size)
 		host_die("bad configuration");
-	if (!trace_init(&h->trace, file))
+	if (!h->frame || !trace_init(&h->trace, file))
 		host_die("no memory");
+	if (real) {
+		h->born = host_monotonic();
+		h->trace.grain = 1000;
+	}
 	trace_power(&h->trace, aligned_alloc(64, size), &h->config, &host_ops, h);
 	h->model = h->trace.model;
 	return h;
+}
+
+struct host *host_new_real(FILE *file)
+{
+	return host_make(NULL, file, true);
 }
 
 struct host *host_new(const struct npu_model_config *config)
 {
 	const char *path = getenv("NPU_TRACE");
 	FILE *file = path ? fopen(path, "ae") : NULL;
+	struct host *h;
 
-	if (path && !file)
+	if (path && (!file || fseek(file, 0, SEEK_END)))
 		host_die("cannot write to the file of $NPU_TRACE");
-	return host_new_traced(config, file);
+	h = host_make(config, file, false);
+	h->own_trace = path;
+	return h;
 }
 
 u64 host_free(struct host *h)
@@ -277,7 +300,7 @@ u64 host_free(struct host *h)
 		if (h->frame[i].head)
 			free(h->frame[i].ptr);
 	free(h->frame);
-	if (h->trace.file)
+	if (h->own_trace)
 		fclose(h->trace.file);
 	trace_fini(&h->trace);
 	free(h->model);

@@ -50,6 +50,7 @@ struct host_loan {
 struct host {
 	struct npu_model *model;
 	struct trace trace;
+	bool own_trace;		/* its file is to be closed */
 	struct npu_model_config config;
 	pthread_mutex_t lock;	/* the model's */
 	pthread_mutex_t memory;	/* of the frames */
@@ -64,7 +65,7 @@ struct host {
 	struct host_loan loan[HOST_LOANS];
 	u64 maps;
 	u64 errors;		/* misuse of the memory by the model */
-	bool real_time;		/* else time goes on by 1 ns with each look at it */
+	u64 born;		/* CLOCK_MONOTONIC at power-on; 0: time goes on by 1 ns with each look */
 	u64 time;
 	u64 timer;		/* 0 = off */
 	u64 irqs[2];
@@ -76,14 +77,17 @@ struct host {
 	void *mapped_arg;
 };
 
+/* What cannot go on ends here, without a return; says so and aborts unless set. */
+extern void (*host_dying)(const char *why);
+
 /*
- * A device that records what it does in @file, see trace.h, unless that is NULL; the file
- * is closed at the end. NULL as configuration is the default one. Functions of npu_model.h
- * that change anything are called through h->trace.
+ * A device. NULL as configuration is the default one. Functions of npu_model.h that change
+ * anything are called through h->trace; the environment variable NPU_TRACE names a file
+ * that they are appended to as a record.
  */
-struct host *host_new_traced(const struct npu_model_config *config, FILE *file);
-/* The same; the environment variable NPU_TRACE names a file to append to. */
 struct host *host_new(const struct npu_model_config *config);
+/* The same, of default size and with real time; @file may be NULL, and is still the caller's. */
+struct host *host_new_real(FILE *file);
 /* Ends threads, checks that nothing is borrowed any more; returns the errors found. */
 u64 host_free(struct host *h);
 

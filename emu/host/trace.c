@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: MIT
+#include <errno.h>
 #include <search.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdlib.h>
-#include <time.h>
+#include <unistd.h>
 
 #include "trace.h"
 
-#define PAGE		4096u
+#define PAGE		TRACE_WINDOW
 #define GRANULE		32u	/* most bytes of memory in a line */
 #define LINE		2048u	/* more than the longest */
+#define HEADER		"npu-trace "
 
 /* A record that is read. */
 struct trace_replay {
@@ -17,6 +19,7 @@ struct trace_replay {
 	char *line;		/* the next one, without its newline */
 	size_t room;
 	bool there;		/* @line is read and not used up */
+	bool calling;		/* a call is under way */
 	bool end;		/* of the file; or the record was wrong */
 	struct trace_result *result;
 };
@@ -48,6 +51,8 @@ static const char *const inject_names[] = {
 	[NPU_INJECT_LATENCY] = "latency_us",
 	[NPU_INJECT_LIMIT] = "memory_limit",
 };
+
+_Static_assert(TRACE_VERSION == 1, "replay_header() says so");
 
 _Static_assert(ARRAY_SIZE(inject_names) == NPU_INJECT_KINDS, "a name for each");
 
@@ -86,24 +91,50 @@ static void replay_fail(struct trace_replay *r, const char *format, ...)
 	va_end(args);
 }
 
-/* The next line, NULL at the end. A last one without a newline is no line. */
+/* Not a record, or not to be read. */
+static void replay_bad(struct trace_replay *r, const char *why)
+{
+	r->result->bad = true;
+	replay_fail(r, "%s", why);
+}
+
+/* Read a whole line; one without a newline is none. */
+static bool read_line(struct trace_replay *r, char **line, size_t *room)
+{
+	ssize_t n = getline(line, room, r->in);
+
+	if (n > 0 && (*line)[n - 1] == '\n') {
+		(*line)[n - 1] = 0;
+		return true;
+	}
+	if (ferror(r->in))
+		replay_bad(r, "the file cannot be read");
+	return false;
+}
+
+/* The next line, NULL at the end, or within a call that a recorder has not completed. */
 static const char *replay_peek(struct trace_replay *r)
 {
-	ssize_t n;
-
-	if (r->there)
-		return r->line;
-	if (r->end)
-		return NULL;
-	n = getline(&r->line, &r->room, r->in);
-	if (n <= 0 || r->line[n - 1] != '\n') {
-		r->end = true;
-		return NULL;
+	while (!r->there && !r->end) {
+		if (!read_line(r, &r->line, &r->room)) {
+			r->end = true;
+			return NULL;
+		}
+		r->result->lines++;
+		r->there = *r->line;
 	}
-	r->line[n - 1] = 0;
-	r->result->lines++;
-	r->there = true;
-	return r->line;
+	return r->there && !(r->calling && !strncmp(r->line, HEADER, strlen(HEADER))) ? r->line :
+										       NULL;
+}
+
+/* Is this the last line of a killed recorder, which may not be complete? */
+static bool replay_cut(struct trace_replay *r)
+{
+	int c = getc(r->in);
+
+	ungetc(c, r->in);
+	/* Times follow, but for an empty line and a header. */
+	return c == '\n' || c == *HEADER;
 }
 
 /* The model has brought about a line: is it the one of the record? */
@@ -111,7 +142,9 @@ static void replay_compare(struct trace_replay *r, const char *line)
 {
 	const char *want = replay_peek(r);
 
-	if (want && strcmp(want, line))
+	if (!want)
+		return;
+	if (strcmp(want, line) && !replay_cut(r))
 		replay_fail(r, "'%.200s' is recorded, '%.200s' replayed", want, line);
 	r->there = false;
 }
@@ -147,6 +180,13 @@ static void out(struct trace *t, const void *data, size_t size, const char *form
 	line_out(t, line);
 }
 
+static void record_fail(struct trace *t, const char *why)
+{
+	if (!t->failed)
+		fprintf(stderr, "the record ends here: %s\n", why);
+	t->failed = true;
+}
+
 /* ---- Memory ----------------------------------------------------------------------- */
 
 static int page_compare(const void *a, const void *b)
@@ -156,22 +196,37 @@ static int page_compare(const void *a, const void *b)
 	return (x->bus > y->bus) - (x->bus < y->bus);
 }
 
-static struct page *page_get(struct trace *t, u64 bus)
+/* What was last told of a page; of most nothing, they are all zeros. */
+static const u8 *page_told(struct trace *t, u64 bus)
+{
+	static const u8 zeros[PAGE];
+	struct page key = { .bus = bus / PAGE * PAGE };
+	struct page **found = tfind(&key, &t->pages, page_compare);
+
+	return (found ? (*found)->data : zeros) + bus % PAGE;
+}
+
+/* To be told: bytes of one page. */
+static void page_tell(struct trace *t, u64 bus, const u8 *data, u64 len)
 {
 	struct page key = { .bus = bus / PAGE * PAGE };
 	struct page **found = tfind(&key, &t->pages, page_compare);
-	struct page *page;
+	struct page *page = found ? *found : NULL;
 
-	if (found)
-		return *found;
-	page = calloc(1, sizeof(*page));
-	if (!page)
-		return NULL;
-	page->bus = key.bus;
-	if (tsearch(page, &t->pages, page_compare))
-		return page;
-	free(page);
-	return NULL;
+	if (!page) {
+		page = calloc(1, sizeof(*page));
+		if (page)
+			page->bus = key.bus;
+		if (!page || !tsearch(page, &t->pages, page_compare)) {
+			free(page);
+			if (t->replay)
+				replay_fail(t->replay, "out of memory");
+			else
+				record_fail(t, "out of memory");
+			return;
+		}
+	}
+	memcpy(page->data + bus % PAGE, data, len);
 }
 
 /* The first and the last byte that differ, from @at on up to the next granule or @end. */
@@ -186,19 +241,39 @@ static u64 differing(const u8 *a, const u8 *b, u64 bus, u64 at, u64 end, u64 *fr
 	return next;
 }
 
-/* Learn what the host's memory has. */
-static void refresh(struct trace *t, u8 *copy, const u8 *real, u64 bus, u64 len)
+/* Say where @copy differs from @old, which is what was told if @word is "mem". */
+static void tell(struct trace *t, const struct trace_window *w, const u8 *old, const char *word)
 {
 	u64 at, from, to;
 
-	for (at = 0; at < len;) {
-		at = differing(copy, real, bus, at, len, &from, &to);
+	for (at = 0; at < w->len;) {
+		at = differing(w->copy, old, w->bus, at, w->len, &from, &to);
 		if (from == to)
 			continue;
-		memcpy(copy + from, real + from, to - from);
 		t->effect = true;
-		out(t, copy + from, to - from, "mem %u 0x%llx", t->asked,
-		    (unsigned long long)(bus + from));
+		out(t, w->copy + from, to - from, "%s 0x%llx", word,
+		    (unsigned long long)(w->bus + from));
+		page_tell(t, w->bus + from, w->copy + from, to - from);
+	}
+}
+
+/*
+ * Each byte is read once, and words as a whole: others write them meanwhile. What is
+ * read later is at least as new.
+ */
+static void load(u8 *copy, const u8 *real, u64 len)
+{
+	u64 i, word;
+
+	for (i = 0; i < len;) {
+		if ((uintptr_t)(real + i) % 8 || len - i < 8) {
+			copy[i] = __atomic_load_n(real + i, __ATOMIC_ACQUIRE);
+			i++;
+			continue;
+		}
+		word = __atomic_load_n((const u64 *)(real + i), __ATOMIC_ACQUIRE);
+		memcpy(copy + i, &word, sizeof(word));
+		i += 8;
 	}
 }
 
@@ -240,23 +315,14 @@ static void store(const struct trace_window *w)
 	}
 	for (i = 0; i < w->len; i++) {
 		if (w->copy[i] != w->before[i])
-			w->real[i] = w->copy[i];
+			__atomic_store_n(w->real + i, w->copy[i], __ATOMIC_RELAXED);
 	}
 	__atomic_thread_fence(__ATOMIC_RELEASE);
 }
 
 static void write_back(struct trace *t, struct trace_window *w)
 {
-	u64 at, from, to;
-
-	for (at = 0; at < w->len;) {
-		at = differing(w->copy, w->before, w->bus, at, w->len, &from, &to);
-		if (from == to)
-			continue;
-		t->effect = true;
-		out(t, w->copy + from, to - from, "put 0x%llx",
-		    (unsigned long long)(w->bus + from));
-	}
+	tell(t, w, w->before, "put");
 	if (w->real)
 		store(w);
 	memcpy(w->before, w->copy, w->len);
@@ -267,8 +333,8 @@ static void write_back_all(struct trace *t)
 {
 	u32 i;
 
-	for (i = 0; i < t->windows; i++) {
-		if (t->window[i].before)
+	for (i = 0; i < TRACE_WINDOWS; i++) {
+		if (t->window[i].len && t->window[i].before)
 			write_back(t, &t->window[i]);
 	}
 }
@@ -293,7 +359,6 @@ static bool replay_memory(struct trace *t, u64 bus)
 	unsigned int asked;
 	const char *line;
 	u8 data[GRANULE];
-	struct page *page;
 	size_t size;
 
 	while ((line = replay_peek(t->replay))) {
@@ -306,31 +371,39 @@ static bool replay_memory(struct trace *t, u64 bus)
 		}
 		if (strcmp(kind, "mem"))
 			break;
-		page = page_get(t, at);
-		if (!page || at / PAGE != bus / PAGE || !from_hex(hex, data, GRANULE, &size) ||
+		if (at / PAGE != bus / PAGE || !from_hex(hex, data, GRANULE, &size) ||
 		    at % PAGE + size > PAGE) {
-			replay_fail(t->replay, "the model has not asked for this memory");
+			if (!replay_cut(t->replay))
+				replay_fail(t->replay, "the model has not asked for this memory");
+			t->replay->there = false;
 			break;
 		}
-		memcpy(page->data + at % PAGE, data, size);
+		page_tell(t, at, data, size);
 		t->replay->there = false;
 	}
 	return true;
 }
 
-/* Real memory for a window, not needed beyond this function if the model only reads it. */
-static bool window_real(struct trace *t, struct trace_window *w, enum npu_access access)
+/* What the window shows. Real memory is not needed beyond this if the model only reads it. */
+static bool window_fill(struct trace *t, struct trace_window *w, enum npu_access access)
 {
+	char word[16];
 	u64 len = 0;
 	u8 *real;
 
-	if (t->replay)
-		return replay_memory(t, w->bus);
+	if (t->replay) {
+		if (!replay_memory(t, w->bus))
+			return false;
+		memcpy(w->copy, page_told(t, w->bus), w->len);
+		return true;
+	}
 	real = t->ops->map(t->host, w->bus, w->len, access, &len);
 	if (!real)
 		return false;
 	w->len = min_t(u64, w->len, len);
-	refresh(t, w->copy, real, w->bus, w->len);
+	load(w->copy, real, w->len);
+	snprintf(word, sizeof(word), "mem %u", t->asked);
+	tell(t, w, page_told(t, w->bus), word);
 	if (access == NPU_ACCESS_WRITE)
 		w->real = real;
 	else
@@ -338,37 +411,42 @@ static bool window_real(struct trace *t, struct trace_window *w, enum npu_access
 	return true;
 }
 
+static struct trace_window *window_find(struct trace *t, const void *copy)
+{
+	u32 i;
+
+	for (i = 0; i < TRACE_WINDOWS; i++) {
+		if (copy ? t->window[i].len && t->window[i].copy == copy : !t->window[i].len)
+			return &t->window[i];
+	}
+	fprintf(stderr, "trace: the model borrows too much, or gives back what it has not\n");
+	abort();
+}
+
 static void *trace_map(void *priv, u64 addr, u64 size, enum npu_access access, u64 *len)
 {
 	u64 room = PAGE - addr % PAGE;
-	struct page *page = page_get(priv, addr);
 	struct trace *t = priv;
-	struct trace_window *w = &t->window[t->windows];
+	struct trace_window *w = window_find(t, NULL);
+	u8 *copies = t->copies + 2 * PAGE * (size_t)(w - t->window);
 
 	t->asked++;
 	write_back_all(t);
-	if (!page || t->windows == TRACE_WINDOWS)
-		return NULL;
 	*w = (struct trace_window){
-		.copy = page->data + addr % PAGE,
+		/* Addresses in a page are those of the bus. */
+		.copy = copies + addr % PAGE,
 		.bus = addr,
 		.len = size < room ? size : room,
 	};
-	if (access == NPU_ACCESS_WRITE) {
-		w->before = malloc(w->len);
-		if (!w->before)
-			return NULL;
-	}
-	if (!window_real(t, w, access)) {
+	if (!window_fill(t, w, access)) {
 		t->effect = true;
 		if (!t->replay)
 			out(t, NULL, 0, "none %u 0x%llx", t->asked, (unsigned long long)addr);
-		free(w->before);
+		w->len = 0;
 		return NULL;
 	}
-	if (w->before)
-		memcpy(w->before, w->copy, w->len);
-	t->windows++;
+	if (access == NPU_ACCESS_WRITE)
+		w->before = memcpy(copies + PAGE + addr % PAGE, w->copy, w->len);
 	*len = w->len;
 	return w->copy;
 }
@@ -376,16 +454,13 @@ static void *trace_map(void *priv, u64 addr, u64 size, enum npu_access access, u
 static void trace_unmap(void *priv, void *ptr, u64 len)
 {
 	struct trace *t = priv;
-	struct trace_window *w = t->window;
+	struct trace_window *w = window_find(t, ptr);
 
-	while (w->copy != ptr || w->len != len)
-		w++;
 	if (w->before)
 		write_back(t, w);
 	if (w->real)
 		t->ops->unmap(t->host, w->real, len);
-	free(w->before);
-	*w = t->window[--t->windows];
+	w->len = 0;
 }
 
 /* ---- What else the model asks of its host ------------------------------------------- */
@@ -502,33 +577,71 @@ static const struct npu_host_ops trace_ops = {
 
 /* ---- Calls ------------------------------------------------------------------------ */
 
+/* First come, first served: else cores would leave no turn to registers. */
+static void turn_take(struct trace *t)
+{
+	u64 turn;
+
+	pthread_mutex_lock(&t->lock);
+	if (t->busy && pthread_equal(t->owner, pthread_self())) {
+		fprintf(stderr, "trace: called by a function of the host\n");
+		abort();
+	}
+	turn = t->next_turn++;
+	while (t->turn != turn)
+		pthread_cond_wait(&t->moved, &t->lock);
+	t->owner = pthread_self();
+	t->busy = true;
+	pthread_mutex_unlock(&t->lock);
+}
+
+static void turn_give(struct trace *t)
+{
+	pthread_mutex_lock(&t->lock);
+	t->turn++;
+	t->busy = false;
+	pthread_cond_broadcast(&t->moved);
+	pthread_mutex_unlock(&t->lock);
+}
+
 /* Returns false if nothing is recorded; else trace_end() follows. */
 static bool trace_begin(struct trace *t)
 {
 	if (!t->file && !t->replay)
 		return false;
-	pthread_mutex_lock(&t->turn);
+	turn_take(t);
 	t->asked = 0;
 	t->effect = false;
-	if (t->replay)
+	if (t->replay) {
 		t->replay->result->calls++;
-	else
+		t->replay->calling = true;
+	} else {
 		t->now = max_t(u64, t->now, real_now(t));
+	}
 	return true;
+}
+
+/* All of a call at once: the recorder may be killed at any time. */
+static void trace_write_out(struct trace *t)
+{
+	if (fflush(t->call) || ferror(t->call))
+		record_fail(t, "out of memory");
+	else if (fwrite(t->text, 1, t->size, t->file) != t->size)
+		record_fail(t, strerror(errno));
 }
 
 /* @keep: false: the call was one of many that did nothing. */
 static void trace_end(struct trace *t, bool keep)
 {
-	if (!t->replay) {
-		fflush(t->call);
-		if (keep && !t->failed && fwrite(t->text, 1, t->size, t->file) != t->size) {
-			perror("the trace ends here");
-			t->failed = true;
-		}
+	if (t->replay) {
+		/* What was not completed when its recorder was killed is no more compared. */
+		t->replay->calling = false;
+	} else {
+		if (keep && !t->failed)
+			trace_write_out(t);
 		rewind(t->call);
 	}
-	pthread_mutex_unlock(&t->turn);
+	turn_give(t);
 }
 
 static void trace_effect(struct trace *t)
@@ -674,22 +787,35 @@ void trace_leave(struct trace *t)
 	trace_effect(t);
 }
 
+static bool windows_init(struct trace *t)
+{
+	t->copies = aligned_alloc(PAGE, 2 * (size_t)PAGE * TRACE_WINDOWS);
+	return t->copies;
+}
+
+static bool record_begin(struct trace *t)
+{
+	t->call = open_memstream(&t->text, &t->size);
+	if (!t->call || !windows_init(t))
+		return false;
+	setvbuf(t->file, NULL, _IONBF, 0);
+	/* Behind what another recorder has left, perhaps in the middle of a line. */
+	fprintf(t->call, "%s" HEADER "%d\n", lseek(fileno(t->file), 0, SEEK_CUR) > 0 ? "\n" : "",
+		TRACE_VERSION);
+	trace_write_out(t);
+	rewind(t->call);
+	return true;
+}
+
 bool trace_init(struct trace *t, FILE *file)
 {
 	memset(t, 0, sizeof(*t));
 	t->file = file;
 	t->grain = 1;
 	t->effects = 1;
-	pthread_mutex_init(&t->turn, NULL);
-	if (!file)
-		return true;
-	t->call = open_memstream(&t->text, &t->size);
-	if (!t->call)
-		return false;
-	/* A call is written at once: the recorder may be killed at any time. */
-	setvbuf(file, NULL, _IONBF, 0);
-	t->failed = fprintf(file, "npu-trace %d\n", TRACE_VERSION) < 0;
-	return true;
+	pthread_mutex_init(&t->lock, NULL);
+	pthread_cond_init(&t->moved, NULL);
+	return !file || record_begin(t);
 }
 
 void trace_fini(struct trace *t)
@@ -704,9 +830,12 @@ void trace_fini(struct trace *t)
 	if (t->call)
 		fclose(t->call);
 	free(t->text);
+	free(t->copies);
 	t->call = NULL;
 	t->text = NULL;
-	pthread_mutex_destroy(&t->turn);
+	t->copies = NULL;
+	pthread_cond_destroy(&t->moved);
+	pthread_mutex_destroy(&t->lock);
 }
 
 /* ---- Replay ----------------------------------------------------------------------- */
@@ -724,13 +853,13 @@ static void replay_power(struct trace *t, const char *text)
 		n = 0;
 		if (sscanf(text, " %31s %u%n", name, &value[i], &n) != 2 ||
 		    strcmp(name, config_names[i])) {
-			replay_fail(t->replay, "a device of unknown size");
+			replay_bad(t->replay, "a device of unknown size");
 			return;
 		}
 	}
 	mem = npu_model_size(&config) ? aligned_alloc(64, npu_model_size(&config)) : NULL;
 	if (!mem) {
-		replay_fail(t->replay, "a device of a size that does not exist");
+		replay_bad(t->replay, "a device of a size that does not exist");
 		return;
 	}
 	free(t->model);
@@ -771,6 +900,8 @@ static void replay_call(struct trace *t, const char *text)
 		trace_timer(t);
 	else if (!strcmp(text, "leave"))
 		trace_leave(t);
+	else if (replay_cut(t->replay))
+		t->replay->there = false;
 	else
 		replay_fail(t->replay, "'%.200s' is recorded, nothing replayed", text);
 }
@@ -781,8 +912,8 @@ static void replay_header(struct trace *t, const char *line)
 	struct trace_replay *r = t->replay;
 	int version;
 
-	if (sscanf(line, "npu-trace %d", &version) != 1 || version != TRACE_VERSION) {
-		replay_fail(r, "this is no trace of version %d", TRACE_VERSION);
+	if (sscanf(line, HEADER "%d", &version) != 1 || version != TRACE_VERSION) {
+		replay_bad(r, "this is no record of version 1");
 		return;
 	}
 	free(t->model);
@@ -790,6 +921,8 @@ static void replay_header(struct trace *t, const char *line)
 	trace_init(t, NULL);
 	t->replay = r;
 	r->there = false;
+	if (!windows_init(t))
+		replay_bad(r, "out of memory");
 }
 
 static void replay_line(struct trace *t, const char *line)
@@ -797,19 +930,22 @@ static void replay_line(struct trace *t, const char *line)
 	unsigned long long now;
 	int n = 0;
 
-	if (!strncmp(line, "npu-trace ", 10) || t->replay->result->lines == 1) {
+	if (!strncmp(line, HEADER, strlen(HEADER)) || t->replay->result->lines == 1) {
 		replay_header(t, line);
 		return;
 	}
 	if (sscanf(line, "%llu %n", &now, &n) != 1 || !n) {
-		replay_fail(t->replay, "no time");
+		if (replay_cut(t->replay))
+			t->replay->there = false;
+		else
+			replay_bad(t->replay, "no time");
 		return;
 	}
 	t->now = now;
 	if (!strncmp(line + n, "power ", 6))
 		replay_power(t, line + n + 5);
 	else if (!t->model)
-		replay_fail(t->replay, "no device yet");
+		replay_bad(t->replay, "no device yet");
 	else
 		replay_call(t, line + n);
 }
@@ -826,7 +962,7 @@ bool trace_replay(FILE *in, struct trace_result *result)
 	while ((line = replay_peek(&r)))
 		replay_line(&t, line);
 	if (!result->lines)
-		replay_fail(&r, "the file is empty");
+		replay_bad(&r, "the file is empty");
 	free(t.model);
 	trace_fini(&t);
 	free(r.line);

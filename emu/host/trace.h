@@ -5,12 +5,12 @@
  *
  * The host calls these functions in place of those of npu_model.h. Without a
  * file they do nothing else. With one, calls take turns (so registers wait
- * for the tile that a core computes), and the model works on copies of the
- * host's memory: the record has exactly what the model has seen, and
- * trace_replay() gets the same from it, to the bit.
+ * for tiles), and the model works on copies of the host's memory: the record
+ * has exactly what the model has seen, and trace_replay() gets the same from
+ * it, to the bit.
  *
  * Threads: as npu_model.h says, but that none of these functions may be
- * called with the host's lock held.
+ * called with the host's lock held, nor by a function of struct npu_host_ops.
  */
 #ifndef _TRACE_H_
 #define _TRACE_H_
@@ -21,13 +21,15 @@
 #include "npu_model.h"
 
 #define TRACE_VERSION	1
-#define TRACE_WINDOWS	64	/* that the model borrows at one time; it takes fewer */
+#define TRACE_WINDOWS	64	/* that the model borrows at one time, at most */
+#define TRACE_WINDOW	4096u	/* bytes of one, at most */
 
 /**
  * struct trace - a model and its recorder
  * @file: where it records, NULL = it does not; set before trace_power()
  * @grain: nanoseconds that time counts in, as the model sees it; 1 unless the host says otherwise
- * @failed: the file took no more; nothing is recorded any longer
+ * @failed: the file took no more, or there was no memory, which was said on stderr;
+ *	nothing is recorded any longer
  */
 struct trace {
 	FILE *file;
@@ -40,17 +42,22 @@ struct trace {
 	void *host;
 	u32 cores;
 
-	pthread_mutex_t turn;	/* of one call at a time; protects what follows */
+	pthread_mutex_t lock;	/* of the turns */
+	pthread_cond_t moved;
+	u64 next_turn;		/* to be given */
+	u64 turn;		/* whose it is; it protects what follows */
+	pthread_t owner;	/* of the turn, while @busy */
+	bool busy;
 	struct trace_replay *replay;	/* lines come from there, and are compared */
-	void *pages;		/* tree of what is known of the memory */
+	void *pages;		/* tree of what was last told of the memory */
 	struct trace_window {
-		u8 *copy;	/* of the model */
-		u8 *real;	/* of the host; writable windows only */
-		u8 *before;	/* what stood in @copy when it was last written back */
+		u8 *copy;	/* of the model, nobody else's */
+		u8 *before;	/* writable windows: @copy when it was last written back */
+		u8 *real;	/* writable windows: of the host */
 		u64 bus;
-		u64 len;
+		u64 len;	/* 0: not in use */
 	} window[TRACE_WINDOWS];
-	u32 windows;
+	u8 *copies;		/* memory of all windows */
 	FILE *call;		/* text of the call under way */
 	char *text;
 	size_t size;
@@ -68,7 +75,7 @@ bool trace_init(struct trace *t, FILE *file);
 /* The model is the host's to free. */
 void trace_fini(struct trace *t);
 
-/* As npu_model_init(), under the host's lock; t->model is the model. */
+/* As npu_model_init(); takes the host's lock. t->model is the model. */
 void trace_power(struct trace *t, void *mem, const struct npu_model_config *config,
 		 const struct npu_host_ops *ops, void *host);
 u32 trace_read(struct trace *t, u32 reg);
@@ -84,11 +91,13 @@ void trace_leave(struct trace *t);
  * @lines: that were read
  * @calls: of the model among them
  * @error: why it ended, empty if at the end of the file
+ * @bad: it is no record, or cannot be read; else the model did something else
  */
 struct trace_result {
 	u64 lines;
 	u64 calls;
 	char error[512];
+	bool bad;
 };
 
 /**
@@ -96,7 +105,8 @@ struct trace_result {
  * @in: record; hostile ones are welcome
  * @result: out
  *
- * A record that ends within a call (its recorder was killed) is complete but for that.
+ * A record, or a part of it before another header, may end within a call, or a line, of a
+ * recorder that was killed.
  *
  * Return: true if the model has answered, written and raised all that stands in the record,
  * and nothing else.

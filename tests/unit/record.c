@@ -52,7 +52,7 @@ static void replay_recorded(const char *path)
 	bool good = file && trace_replay(file, &result);
 
 	if (!test_ok(good && result.calls > 1000, "%s: %llu calls, the same again",
-		     strrchr(path, '/') + 1, (unsigned long long)result.calls))
+		     path, (unsigned long long)result.calls))
 		printf("# %s\n", result.error);
 	if (file)
 		fclose(file);
@@ -73,7 +73,7 @@ static char *record(u32 jobs, size_t *size)
 	FILE *file = fopen(path, "we");
 	u32 i;
 
-	h = host_new_traced(NULL, file);
+	h = host_new_real(file);
 	s = host_space_new(h, 7);
 	host_enable(h, 6);
 	for (i = 0; i < jobs; i++) {
@@ -92,6 +92,7 @@ static char *record(u32 jobs, size_t *size)
 	}
 	host_space_free(s);
 	test_eq(host_free(h), 0, "the recorder gives memory back");
+	fclose(file);
 	return read_all(path, size);
 }
 
@@ -179,16 +180,15 @@ static bool is_outcome(const char *line)
 static bool replay_moved(const char *text, size_t size, const char *at, bool twice)
 {
 	size_t before = (size_t)(at - text), length = strcspn(at, "\n") + 1;
+	const char *rest = twice ? at : at + length;
 	struct trace_result result;
 	char *other = malloc(size + length);
 	bool good;
 
-	memcpy(other, text, before);
-	at += twice ? 0 : length;
-	memcpy(other + before, at, length);
-	at += twice ? 0 : length;
-	memcpy(other + before + length, at, size - (size_t)(at - text));
-	good = replay(other, twice ? size + length : size - length, &result);
+	memcpy(other, text, before + (twice ? length : 0));
+	before += twice ? length : 0;
+	memcpy(other + before, rest, size - (size_t)(rest - text));
+	good = replay(other, before + size - (size_t)(rest - text), &result);
 	free(other);
 	return good;
 }
@@ -224,6 +224,162 @@ static void test_cut(void)
 	free(text);
 }
 
+/* Another recorder has gone on where one was killed. */
+static void test_joined(void)
+{
+	u32 i, cut, bad = 0;
+	struct trace_result result;
+	char *text, *other;
+	size_t size;
+
+	text = record(4, &size);
+	other = malloc(2 * size + 1);
+	for (i = 0; i < 200; i++) {
+		cut = (u32)(12 + test_random() % (size - 12));
+		memcpy(other, text, cut);
+		other[cut] = '\n';
+		memcpy(other + cut + 1, text, size);
+		if (replay(other, cut + 1 + size, &result))
+			continue;
+		if (!bad++)
+			printf("# cut at %u: %s\n", cut, result.error);
+	}
+	test_eq(bad, 0, "a record goes on behind a part of one");
+	free(other);
+	free(text);
+}
+
+/* ---- Memory ------------------------------------------------------------------------ */
+
+struct copy_stream {
+	struct npu_stream_header header;
+	struct npu_cmd_copy copy;
+};
+
+static void copy_init(struct copy_stream *c, u32 rank, const u32 *dim, const s64 *in, const s64 *out)
+{
+	u32 i;
+
+	*c = (struct copy_stream){
+		.header.magic = cpu_to_le32(NPU_ISA_MAGIC),
+		.header.major = NPU_ISA_MAJOR,
+		.header.size = cpu_to_le32(sizeof(*c)),
+		.copy.cmd.opcode = cpu_to_le16(NPU_OP_COPY),
+		.copy.cmd.size = cpu_to_le32(sizeof(c->copy)),
+		.copy.in.type = NPU_TYPE_U8,
+		.copy.in.rank = (u8)rank,
+	};
+	c->copy.out = c->copy.in;
+	c->copy.out.base = 1;
+	for (i = 0; i < rank; i++) {
+		c->copy.in.dim[i] = c->copy.out.dim[i] = cpu_to_le32(dim[i]);
+		c->copy.in.stride[i] = cpu_to_le64((u64)in[i]);
+		c->copy.out.stride[i] = cpu_to_le64((u64)out[i]);
+	}
+}
+
+/* Input and output in one page, and the input in another one as well, in turn. */
+static void test_shared_pages(void)
+{
+	static const u32 dim[] = { 8, 2, 64 };
+	static const s64 in_stride[] = { 64, 8 * 4096, 1 }, out_stride[] = { 128, 64, 1 };
+	struct npu_base base[2] = { 0 };
+	struct host_result result;
+	u8 memory[9 * 4096], out[1024];
+	struct copy_stream c;
+	struct host_space *s;
+	u32 i, bad = 0;
+	FILE *file = fopen(path, "we");
+	struct host *h;
+	u64 va;
+
+	for (i = 0; i < sizeof(memory); i++)
+		memory[i] = (u8)test_random();
+	h = host_new_real(file);
+	s = host_space_new(h, 3);
+	host_enable(h, 6);
+	va = host_alloc(s, sizeof(memory), HOST_RW);
+	host_write(s, va, memory, sizeof(memory));
+	copy_init(&c, 3, dim, in_stride, out_stride);
+	base[0] = (struct npu_base){ .va = va + 2048, .size = sizeof(memory) - 2048 };
+	base[1] = (struct npu_base){ .va = va, .size = 2048, .flags = NPU_BASE_WRITE };
+	test_ok(!host_run(s, &c, sizeof(c), base, 2, &result), "a copy within a page");
+	host_read(s, va, out, sizeof(out));
+	for (i = 0; i < sizeof(out); i++)
+		bad += out[i] != memory[2048 + i / 128 * 64 + i / 64 % 2 * 8 * 4096 + i % 64];
+	test_eq(bad, 0, "is what it is without a recorder");
+	host_space_free(s);
+	host_free(h);
+	fclose(file);
+}
+
+struct writer {
+	u64 *word;
+	bool stop;
+};
+
+static void *write_on(void *arg)
+{
+	struct writer *w = arg;
+	u64 n = 0;
+
+	/* The same number in both halves. */
+	for (; !__atomic_load_n(&w->stop, __ATOMIC_RELAXED); n++)
+		__atomic_store_n(w->word, n << 32 | (u32)n, __ATOMIC_RELEASE);
+	return NULL;
+}
+
+/* Somebody writes words in the pages that the device reads and writes. */
+static void test_written_meanwhile(void)
+{
+	static const u32 dim[] = { 1024 };
+	static const s64 stride[] = { 1 };
+	struct npu_base base[2] = { 0 };
+	struct host_result result;
+	struct copy_stream c;
+	struct trace_result replayed;
+	struct host_space *s;
+	FILE *file = fopen(path, "we");
+	struct writer w = { 0 };
+	u32 i, torn = 0, lost = 0;
+	pthread_t thread;
+	struct host *h;
+	size_t size;
+	u64 va, seen, last = 0;
+	char *text;
+	u8 *page;
+
+	h = host_new_real(file);
+	s = host_space_new(h, 3);
+	host_enable(h, 6);
+	va = host_alloc(s, 4096, HOST_RW);
+	page = host_ptr(h, host_bus(s, va));
+	copy_init(&c, 1, dim, stride, stride);
+	base[0] = (struct npu_base){ .va = va, .size = 1024 };
+	base[1] = (struct npu_base){ .va = va + 2048, .size = 1024, .flags = NPU_BASE_WRITE };
+	w.word = (u64 *)page + 8;
+	pthread_create(&thread, NULL, write_on, &w);
+	for (i = 0; i < 2000; i++) {
+		host_run(s, &c, sizeof(c), base, 2, &result);
+		memcpy(&seen, page + 2048 + 64, sizeof(seen));
+		torn += seen >> 32 != (u32)seen || seen < last;
+		last = seen;
+	}
+	__atomic_store_n(&w.stop, true, __ATOMIC_RELAXED);
+	pthread_join(thread, NULL);
+	lost = __atomic_load_n(w.word, __ATOMIC_RELAXED) < last;
+	test_eq(torn, 0, "words are read as a whole, and never older ones");
+	test_eq(lost, 0, "what others write is not written back");
+	host_space_free(s);
+	host_free(h);
+	fclose(file);
+	text = read_all(path, &size);
+	test_ok(replay(text, size, &replayed), "and all of it is replayed: %s", replayed.error);
+	free(text);
+}
+
+/* ---- Damage ------------------------------------------------------------------------ */
+
 /* No crash; anything else would be luck. */
 static void test_damaged(void)
 {
@@ -254,8 +410,8 @@ static void test_refused(void)
 		const char *why;
 	} cases[] = {
 		{ "", "line 0: the file is empty" },
-		{ "npu\n", "line 1: this is no trace of version 1" },
-		{ "npu-trace 2\n", "line 1: this is no trace of version 1" },
+		{ "npu\n", "line 1: this is no record of version 1" },
+		{ "npu-trace 2\n", "line 1: this is no record of version 1" },
 		{ "npu-trace 1\n1 step 0\n", "line 2: no device yet" },
 		{ "npu-trace 1\nstep 0\n", "line 2: no time" },
 		{ "npu-trace 1\n0 power cores 2\n", "line 2: a device of unknown size" },
@@ -289,6 +445,7 @@ static void test_quiet(void)
 	static const struct npu_cmd_nop nop = { .cmd.size = sizeof(nop) };
 	struct trace_result result;
 	struct host_space *s;
+	FILE *file = fopen(path, "we");
 	struct host_queue *q;
 	struct host *h;
 	size_t size;
@@ -296,7 +453,7 @@ static void test_quiet(void)
 	u64 code;
 	u32 i;
 
-	h = host_new_traced(NULL, fopen(path, "we"));
+	h = host_new_real(file);
 	s = host_space_new(h, 1);
 	host_enable(h, 6);
 	code = host_alloc(s, 4096, HOST_R);
@@ -314,6 +471,7 @@ static void test_quiet(void)
 	host_queue_free(q);
 	host_space_free(s);
 	host_free(h);
+	fclose(file);
 	text = read_all(path, &size);
 	test_eq(count(text, " stalled "), 1, "a hang is one line");
 	test_ok(count(text, " step ") <= 4, "%u steps are recorded", count(text, " step "));
@@ -324,11 +482,13 @@ static void test_quiet(void)
 /* A disk that is full ends the record, not the device. */
 static void test_full(void)
 {
-	struct host *h = host_new_traced(NULL, fopen("/dev/full", "we"));
+	FILE *file = fopen("/dev/full", "we");
+	struct host *h = host_new_real(file);
 
 	test_eq(host_reg(h, NPU_REG_CORES), 2, "the device works without its record");
 	test_ok(h->trace.failed, "the record has failed");
 	host_free(h);
+	fclose(file);
 }
 
 int main(int argc, char **argv)
@@ -342,6 +502,9 @@ int main(int argc, char **argv)
 	test_changed();
 	test_moved();
 	test_cut();
+	test_joined();
+	test_shared_pages();
+	test_written_meanwhile();
 	test_damaged();
 	test_refused();
 	test_quiet();

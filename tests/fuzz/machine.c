@@ -430,6 +430,9 @@ void machine_reset(struct machine *m)
 	m->left = false;
 	if (machine_reg(m, NPU_REG_ID) != NPU_ID)
 		npu_model_inject(m->model, NPU_INJECT_GONE, 0);
+	/* Switched off, it ignores all writes but this one. */
+	if (machine_reg(m, NPU_REG_POWER) == NPU_POWER_OFF)
+		machine_set(m, NPU_REG_POWER, NPU_POWER_IDLE);
 	machine_set(m, NPU_REG_RESET, NPU_RESET_FUNCTION);
 	/* No core is in a tile, so that nothing has to be waited for. */
 	if (machine_reg(m, NPU_REG_RESET) || machine_reg(m, NPU_REG_STATUS) != NPU_STATUS_READY)

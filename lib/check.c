@@ -131,8 +131,10 @@ static unsigned int get_arrays(const struct npu_cmd_desc *desc, const void *cmd,
 
 static bool is_minmax(const struct npu_check *check)
 {
+	const struct npu_cmd_eltwise *c = check->cmd;
+
 	return check->desc->opcode == NPU_OP_ELTWISE &&
-	       ((const struct npu_cmd_eltwise *)check->cmd)->op >= NPU_ELTWISE_MIN;
+	       (c->op == NPU_ELTWISE_MIN || c->op == NPU_ELTWISE_MAX);
 }
 
 /* First and last byte of what a tensor touches; false on overflow. */
@@ -474,25 +476,42 @@ static bool check_requant(const struct npu_check *check, const struct npu_requan
 	       check_clamp(check, &rq->clamp_min);
 }
 
+static const struct npu_scale zero_scale;
+
+static bool check_scale_zero(const struct npu_check *check, const char *name,
+			     const struct npu_scale *scale)
+{
+	return MUST(!memcmp(scale, &zero_scale, sizeof(zero_scale)), QUANT,
+		    "%s: must be zero here", name);
+}
+
 static bool check_eltwise(const struct npu_check *check, const struct npu_cmd_eltwise *c)
 {
-	static const struct npu_scale zero;
-	bool scaled = c->op <= NPU_ELTWISE_SUB;
+	bool shifted = c->op <= NPU_ELTWISE_SUB || c->op == NPU_ELTWISE_SQUARED_DIFFERENCE;
 
 	return MUST(c->left_shift <= 20, QUANT, "left_shift: %u is not in 0 to 20",
 		    c->left_shift) &&
-	       MUST(scaled || (!c->left_shift && !memcmp(&c->scale_a, &zero, sizeof(zero)) &&
-			       !memcmp(&c->scale_b, &zero, sizeof(zero))), QUANT,
-		    "left_shift, scale_a and scale_b: must be zero here") &&
-	       MUST(!is_minmax(check) || !memcmp(&c->scale_out, &zero, sizeof(zero)), QUANT,
-		    "scale_out: must be zero here") &&
+	       MUST(shifted || !c->left_shift, QUANT, "left_shift: must be zero here") &&
+	       (shifted || c->op == NPU_ELTWISE_PRELU ||
+		check_scale_zero(check, "scale_a", &c->scale_a)) &&
+	       (shifted || check_scale_zero(check, "scale_b", &c->scale_b)) &&
+	       (!is_minmax(check) || check_scale_zero(check, "scale_out", &c->scale_out)) &&
 	       MUST(!is_minmax(check) || (c->a.zero_point == c->out.zero_point &&
 					  c->b.zero_point == c->out.zero_point), QUANT,
 		    "the zero points of a, b and out differ");
 }
 
+static bool check_reduce_max(const struct npu_check *check, const struct npu_cmd_reduce *c)
+{
+	return check_scale_zero(check, "scale", &c->scale) &&
+	       MUST(c->in.zero_point == c->out.zero_point, QUANT,
+		    "the zero points of in and out differ");
+}
+
 static bool check_quant(const struct npu_check *check)
 {
+	const struct npu_cmd_reduce *reduce = check->cmd;
+
 	const struct npu_cmd_desc *desc = check->desc;
 	const struct npu_cmd_softmax *softmax = check->cmd;
 	const struct npu_cmd_pool *pool = check->cmd;
@@ -523,6 +542,8 @@ static bool check_quant(const struct npu_check *check)
 			    "the zero points of in and out differ");
 	case NPU_OP_ELTWISE:
 		return check_eltwise(check, check->cmd);
+	case NPU_OP_REDUCE:
+		return reduce->mode != NPU_REDUCE_MAX || check_reduce_max(check, reduce);
 	case NPU_OP_SOFTMAX:
 		return MUST((int32_t)softmax->out.zero_point == types[softmax->out.type].min,
 			    QUANT, "out.zero_point: must be %d",
@@ -756,13 +777,13 @@ static const struct npu_cmd_desc descs[] = {
 	    CLAMP(npu_cmd_pool)),
 	CMD("reduce", REDUCE, npu_cmd_reduce, .shape = check_reduce, FEATURE(POOL),
 	    UNARY(npu_cmd_reduce, T_ACT, 0, 6),
-	    MODE(npu_cmd_reduce, mode, NPU_REDUCE_MEAN), .scale = { SCALE(npu_cmd_reduce, scale) },
+	    MODE(npu_cmd_reduce, mode, NPU_REDUCE_MAX), .scale = { SCALE(npu_cmd_reduce, scale) },
 	    CLAMP(npu_cmd_reduce)),
 	CMD("eltwise", ELTWISE, npu_cmd_eltwise, FEATURE(ELTWISE), .inplace = true,
 	    OPERANDS(3, OPERAND(npu_cmd_eltwise, a, T_INT, 0, 6),
 		     OPERAND(npu_cmd_eltwise, b, T_INT, 0, 6),
 		     OPERAND(npu_cmd_eltwise, out, T_INT, 0, 6)),
-	    MODE(npu_cmd_eltwise, op, NPU_ELTWISE_MAX), CLAMP(npu_cmd_eltwise),
+	    MODE(npu_cmd_eltwise, op, NPU_ELTWISE_PRELU), CLAMP(npu_cmd_eltwise),
 	    .scale = { SCALE(npu_cmd_eltwise, scale_a), SCALE(npu_cmd_eltwise, scale_b),
 		       SCALE(npu_cmd_eltwise, scale_out) }),
 	CMD("requant", REQUANT, npu_cmd_requant, FEATURE(REQUANT), .inplace = true,
@@ -851,6 +872,22 @@ static bool check_header(struct npu_check *check, const void *data, size_t size)
 		    "features: 0x%" PRIx64 " is more than there are", (uint64_t)h.features) &&
 	       MUST(h.size == size, SIZE, "size: %u, but there are %zu bytes", h.size, size) &&
 	       MUST(!h.reserved0 && !h.reserved1, RESERVED, "a reserved field is not zero");
+}
+
+/* The first minor version of the command set that has this command. */
+unsigned int npu_cmd_minor(const void *cmd)
+{
+	const struct npu_cmd_eltwise *eltwise = cmd;
+	const struct npu_cmd_reduce *reduce = cmd;
+
+	switch (((const struct npu_cmd *)cmd)->opcode) {
+	case NPU_OP_ELTWISE:
+		return eltwise->op > NPU_ELTWISE_MAX;
+	case NPU_OP_REDUCE:
+		return reduce->mode > NPU_REDUCE_MEAN;
+	default:
+		return 0;
+	}
 }
 
 NPU_API int npu_stream_check(const void *data, size_t size, const struct npu_base *bases,

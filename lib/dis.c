@@ -93,11 +93,15 @@ static void put_pairs(struct text *t, const __le32 *stride, const __le32 *pad)
 /* What only one opcode has. */
 static void put_options(struct text *t, const void *cmd, unsigned int opcode)
 {
-	static const char * const ops[] = { "add", "sub", "mul", "min", "max" };
+	static const char * const ops[] = {
+		"add", "sub", "mul", "min", "max", "squared_difference", "prelu",
+	};
+	static const char * const reductions[] = { "mean", "max" };
 	static const char * const pools[] = { "max", "average" };
 	const struct npu_cmd_conv *conv = cmd;
 	const struct npu_cmd_pool *pool = cmd;
 	const struct npu_cmd_eltwise *eltwise = cmd;
+	const struct npu_cmd_reduce *reduce = cmd;
 	const struct npu_cmd_pad *pad = cmd;
 	const struct npu_cmd_resize *resize = cmd;
 	unsigned int i;
@@ -117,7 +121,8 @@ static void put_options(struct text *t, const void *cmd, unsigned int opcode)
 		put_pairs(t, pool->stride, pool->pad);
 		break;
 	case NPU_OP_REDUCE:
-		put(t, " mean axes 0x%x", ((const struct npu_cmd_reduce *)cmd)->axes);
+		put(t, " %s axes 0x%x", reduce->mode < ARRAY_SIZE(reductions) ?
+		    reductions[reduce->mode] : "?", reduce->axes);
 		break;
 	case NPU_OP_ELTWISE:
 		put(t, " %s", eltwise->op < ARRAY_SIZE(ops) ? ops[eltwise->op] : "?");

@@ -186,6 +186,7 @@ struct npu_check {
 void npu_check_init(struct npu_check *check, const struct drm_npu_device_info *limits,
 		    struct npu_error *err);
 int npu_check_cmd(struct npu_check *check, const void *cmd);
+unsigned int npu_cmd_minor(const void *cmd);
 
 /* Work of a command, as the device counts it: in all, and terms of one result. */
 struct npu_work {

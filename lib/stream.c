@@ -28,7 +28,6 @@ NPU_API int npu_stream_create(const struct drm_npu_device_info *limits, struct n
 	header = (struct npu_stream_header *)stream->data;
 	header->magic = NPU_ISA_MAGIC;
 	header->major = NPU_ISA_MAJOR;
-	header->minor = NPU_ISA_MINOR;
 	header->size = stream->size;
 	*out = stream;
 	return 0;
@@ -78,6 +77,8 @@ NPU_API int npu_stream_add(struct npu_stream *stream, const void *cmd, struct np
 	stream->size += desc->size;
 	header->size = stream->size;
 	header->features |= desc->feature;
+	if (npu_cmd_minor(copy) > header->minor)
+		header->minor = (uint8_t)npu_cmd_minor(copy);
 	return 0;
 }
 

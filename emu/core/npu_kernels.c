@@ -239,10 +239,13 @@ static void npu_eltwise(s32 *dst, const s32 *a, const s32 *b, u32 op, u32 left_s
 	const struct npu_factor fa = factor[0], fb = factor[1], fo = factor[2];
 	u32 x, y, i;
 
-	if (op == NPU_ELTWISE_MUL) {
+	if (op == NPU_ELTWISE_MUL || op == NPU_ELTWISE_PRELU) {
 		for (i = 0; i < n; i++) {
 			x = (u32)a[i] * (u32)b[i];
-			dst[i] = npu_limit(npu_rq32((s32)x, fo), limits);
+			if (op == NPU_ELTWISE_PRELU && a[i] >= 0)
+				dst[i] = npu_limit(npu_rq32(a[i], fa), limits);
+			else
+				dst[i] = npu_limit(npu_rq32((s32)x, fo), limits);
 		}
 		return;
 	}
@@ -250,6 +253,8 @@ static void npu_eltwise(s32 *dst, const s32 *a, const s32 *b, u32 op, u32 left_s
 		x = (u32)npu_scaled(a[i], left_shift, fa);
 		y = (u32)npu_scaled(b[i], left_shift, fb);
 		x = op == NPU_ELTWISE_ADD ? x + y : x - y;
+		if (op == NPU_ELTWISE_SQUARED_DIFFERENCE)
+			x *= x;
 		dst[i] = npu_limit(npu_rq32((s32)x, fo), limits);
 	}
 }

@@ -49,8 +49,8 @@ struct npu_limits {
  * @total: sum of x[i]; wraps
  * @maximum: acc[i] = max(acc[i], x[i])
  * @requant: dst[i] = limited RQ32 of acc[i] with factor[i * step]
- * @eltwise: dst[i] = a[i] op b[i] for ADD, SUB and MUL after the shift and
- *           the scales of their operands
+ * @eltwise: dst[i] = a[i] op b[i] after the shift and the scales of their operands; not for
+ *           MIN and MAX
  * @pick: dst[i] = min or max of a[i] and b[i]
  * @lut: dst[i] = table[src[i] ^ flip]
  */

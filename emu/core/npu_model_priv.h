@@ -246,6 +246,7 @@ struct npu_pool_cmd {
 };
 
 struct npu_reduce_cmd {
+	u32 mode;
 	struct npu_factor factor;
 	struct npu_limits limits;
 	u32 kept_rank;

@@ -45,6 +45,18 @@ static bool npu_scale_zero(const struct npu_scale *s)
 	return !s->multiplier && !s->shift;
 }
 
+/* Of raw values, without scales. */
+static bool npu_eltwise_raw(u32 op)
+{
+	return op == NPU_ELTWISE_MIN || op == NPU_ELTWISE_MAX;
+}
+
+/* Both inputs are shifted and scaled. */
+static bool npu_eltwise_shifted(u32 op)
+{
+	return op <= NPU_ELTWISE_SUB || op == NPU_ELTWISE_SQUARED_DIFFERENCE;
+}
+
 static enum npu_illegal npu_eltwise_quant(struct npu_core *core,
 					  const struct npu_cmd_eltwise *raw)
 {
@@ -60,10 +72,11 @@ static enum npu_illegal npu_eltwise_quant(struct npu_core *core,
 			return NPU_ILLEGAL_QUANT;
 	if (e->left_shift > 20)
 		return NPU_ILLEGAL_QUANT;
-	if (e->op >= NPU_ELTWISE_MUL &&
-	    (e->left_shift || !npu_scale_zero(&raw->scale_a) || !npu_scale_zero(&raw->scale_b)))
+	if (!npu_eltwise_shifted(e->op) &&
+	    (e->left_shift || !npu_scale_zero(&raw->scale_b) ||
+	     (e->op != NPU_ELTWISE_PRELU && !npu_scale_zero(&raw->scale_a))))
 		return NPU_ILLEGAL_QUANT;
-	if (e->op >= NPU_ELTWISE_MIN &&
+	if (npu_eltwise_raw(e->op) &&
 	    (!npu_scale_zero(&raw->scale_out) || t[0].zero_point != t[1].zero_point ||
 	     t[0].zero_point != t[2].zero_point))
 		return NPU_ILLEGAL_QUANT;
@@ -78,9 +91,9 @@ static enum npu_illegal npu_eltwise_check(struct npu_core *core,
 	enum npu_illegal why = npu_check_layout(core);
 	u32 types;
 
-	if (why || e->op > NPU_ELTWISE_MAX)
+	if (why || e->op > NPU_ELTWISE_PRELU)
 		return NPU_ILLEGAL_MODE;
-	types = e->op >= NPU_ELTWISE_MIN ? NPU_TYPES_ARITH : NPU_TYPES_QUANT;
+	types = npu_eltwise_raw(e->op) ? NPU_TYPES_ARITH : NPU_TYPES_QUANT;
 	if (!npu_type_in(t[0].type, types) || t[1].type != t[0].type ||
 	    t[2].type != t[0].type)
 		return NPU_ILLEGAL_TYPE;
@@ -127,7 +140,7 @@ static int npu_eltwise_row(struct npu_core *core, const struct npu_row *row, u32
 	s32 *a = core->scratch.wide[0];
 	s32 *b = core->scratch.wide[1];
 	s32 *out = core->scratch.wide[2];
-	bool raw = e->op >= NPU_ELTWISE_MIN;
+	bool raw = npu_eltwise_raw(e->op);
 
 	if (npu_widen_run(core, 0, NPU_PIN_IN, &e->rows, row->va[0], n,
 			  raw ? 0 : t[0].zero_point))

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 /*
- * REDUCE: means along any dimensions. A cell is what one walk over the
+ * REDUCE: means and maxima along any dimensions. A cell is what one walk over the
  * reduced dimensions makes: a run of outputs if the innermost dimension is
  * kept, one output if it is reduced.
  */
@@ -26,13 +26,16 @@ static enum npu_illegal npu_reduce_check(struct npu_core *core,
 	struct npu_reduce_cmd *r = &core->cmd.reduce;
 	struct npu_operand *t = core->cmd.t;
 
-	if (npu_check_layout(core) || le32_to_cpu(raw->mode) != NPU_REDUCE_MEAN)
+	if (npu_check_layout(core) || r->mode > NPU_REDUCE_MAX)
 		return NPU_ILLEGAL_MODE;
 	if (!npu_type_in(t[0].type, NPU_TYPES_QUANT) || t[1].type != t[0].type)
 		return NPU_ILLEGAL_TYPE;
 	if (npu_check_shapes(core) || !npu_reduce_shape(core, le32_to_cpu(raw->axes)))
 		return NPU_ILLEGAL_SHAPE;
 	if (npu_check_zero_points(core) || !npu_factor_ok(r->factor))
+		return NPU_ILLEGAL_QUANT;
+	if (r->mode == NPU_REDUCE_MAX &&
+	    (raw->scale.multiplier || raw->scale.shift || t[0].zero_point != t[1].zero_point))
 		return NPU_ILLEGAL_QUANT;
 	return npu_check_limits(&r->limits, t[1].type);
 }
@@ -99,6 +102,7 @@ static int npu_reduce_decode(struct npu_core *core)
 	cmd->operands = 2;
 	npu_operand_load(&cmd->t[0], &raw->in);
 	npu_operand_load(&cmd->t[1], &raw->out);
+	r->mode = le32_to_cpu(raw->mode);
 	r->factor = npu_factor_load(&raw->scale);
 	r->limits.zero_point = cmd->t[1].zero_point;
 	r->limits.min = (s32)le32_to_cpu(raw->clamp_min);
@@ -117,7 +121,28 @@ static int npu_reduce_decode(struct npu_core *core)
 	return 0;
 }
 
-/* Add one run of inputs to the accumulators of a cell. */
+/* One run of inputs goes into the accumulators of a cell. */
+static void npu_reduce_add(struct npu_core *core, u32 *acc, u32 n)
+{
+	const struct npu_kernels *k = core->model->kernels;
+	const struct npu_reduce_cmd *r = &core->cmd.reduce;
+	const s32 *x = core->scratch.wide[0];
+	u32 i;
+
+	if (r->mode == NPU_REDUCE_MEAN) {
+		if (r->vector)
+			k->sum(acc, x, n);
+		else
+			*acc += k->total(x, n);
+	} else if (r->vector) {
+		k->maximum((s32 *)acc, x, n);
+	} else {
+		for (i = 0; i < n; i++)
+			k->maximum((s32 *)acc, &x[i], 1);
+	}
+}
+
+
 static int npu_reduce_run(struct npu_core *core, u64 va, u32 n, u32 *acc)
 {
 	const struct npu_kernels *k = core->model->kernels;
@@ -133,11 +158,9 @@ static int npu_reduce_run(struct npu_core *core, u64 va, u32 n, u32 *acc)
 				   s->stage[0]);
 		if (!src)
 			return -1;
-		k->widen(s->wide[0], src, in->type, in->zero_point, part);
-		if (r->vector)
-			k->sum(acc, s->wide[0], part);
-		else
-			*acc += k->total(s->wide[0], part);
+		k->widen(s->wide[0], src, in->type,
+			 r->mode == NPU_REDUCE_MAX ? 0 : in->zero_point, part);
+		npu_reduce_add(core, acc, part);
 	}
 	return 0;
 }
@@ -181,14 +204,18 @@ static int npu_reduce_cell(struct npu_core *core, const struct npu_slice *slice,
 	const struct npu_reduce_cmd *r = &core->cmd.reduce;
 	const struct npu_operand *out = &core->cmd.t[1];
 	struct npu_scratch *s = &core->scratch;
+	u32 i;
 
-	if (slice->first)
-		memset(s->acc, 0, n * sizeof(s->acc[0]));
+	for (i = 0; i < n && slice->first; i++)
+		s->acc[i] = r->mode == NPU_REDUCE_MAX ? (u32)NPU_S32_MIN : 0;
 	if (npu_reduce_sum(core, slice, from, n))
 		return -1;
 	if (!slice->last)
 		return 0;
-	k->requant(s->wide[1], s->acc, &r->factor, 0, &r->limits, n);
+	if (r->mode == NPU_REDUCE_MAX)
+		k->pick(s->wide[1], (s32 *)s->acc, (s32 *)s->acc, NPU_ELTWISE_MAX, &r->limits, n);
+	else
+		k->requant(s->wide[1], s->acc, &r->factor, 0, &r->limits, n);
 	k->narrow(s->stage[1], s->wide[1], out->type, n);
 	return npu_write_run(core, to, r->out_stride, out->esize, n, s->stage[1]);
 }

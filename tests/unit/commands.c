@@ -301,9 +301,11 @@ static bool reduce_case(u32 n)
 	struct npu_cmd_reduce c = {
 		.cmd.opcode = cpu_to_le16(NPU_OP_REDUCE),
 		.cmd.size = cpu_to_le32(sizeof(c)),
-		.mode = cpu_to_le32(NPU_REDUCE_MEAN),
+		.mode = cpu_to_le32(n / 3 % 2),
 	};
+	bool max_of = n / 3 % 2;
 	u32 type = quant_types[n % 3];
+	s32 zp = zero_point(type);
 	u32 rank = (u32)test_range(0, 6);
 	u32 axes = (u32)test_range(0, (1 << rank) - 1);
 	struct program_tensor *ti, *to;
@@ -318,14 +320,18 @@ static bool reduce_case(u32 n)
 		out[i] = axes >> i & 1 ? 1 : in[i];
 	}
 	program_init(&p, space);
-	ti = program_tensor(&p, type, rank, in, zero_point(type), layout(), false);
-	to = program_tensor(&p, type, rank, out, zero_point(type), layout(), true);
+	ti = program_tensor(&p, type, rank, in, zp, layout(), false);
+	to = program_tensor(&p, type, rank, out, max_of ? zp : zero_point(type), layout(), true);
 	limits(type, &c.clamp_min, &c.clamp_max, &min, &max);
 	c.in = ti->raw;
 	c.out = to->raw;
 	c.axes = cpu_to_le32(axes);
-	c.scale = scale(m, shift);
-	ref_mean(&ti->ref, &to->ref, axes, m, shift, min, max);
+	if (!max_of)
+		c.scale = scale(m, shift);
+	if (max_of)
+		ref_max(&ti->ref, &to->ref, axes, min, max);
+	else
+		ref_mean(&ti->ref, &to->ref, axes, m, shift, min, max);
 	good = !program_run(&p, &c, sizeof(c)) && program_good(&p, to);
 	program_free(&p);
 	return good;
@@ -363,6 +369,16 @@ static void eltwise_reference(const struct program_tensor *a, const struct progr
 			z = ref_rq32(op == NPU_ELTWISE_ADD ? x + y : x - y, m[2], s[2]) +
 			    out->ref.zero_point;
 			break;
+		case NPU_ELTWISE_SQUARED_DIFFERENCE:
+			x = ref_rq32(x * (1ll << left), m[0], s[0]);
+			y = ref_rq32(y * (1ll << left), m[1], s[1]);
+			z = ref_rq32((s64)((u64)(x - y) * (u64)(x - y)), m[2], s[2]) +
+			    out->ref.zero_point;
+			break;
+		case NPU_ELTWISE_PRELU:
+			z = (x >= 0 ? ref_rq32(x, m[0], s[0]) : ref_rq32(x * y, m[2], s[2])) +
+			    out->ref.zero_point;
+			break;
 		case NPU_ELTWISE_MUL:
 			z = ref_rq32(x * y, m[2], s[2]) + out->ref.zero_point;
 			break;
@@ -387,14 +403,15 @@ static bool eltwise_case(u32 n)
 		.cmd.opcode = cpu_to_le16(NPU_OP_ELTWISE),
 		.cmd.size = cpu_to_le32(sizeof(c)),
 	};
-	u32 op = n % 5;
-	u32 type = op >= NPU_ELTWISE_MIN && n / 5 % 4 == 3 ? NPU_TYPE_S32 : quant_types[n / 5 % 3];
-	u32 left = op >= NPU_ELTWISE_MUL ? 0 : type == NPU_TYPE_S16 ? 15 : 20;
+	u32 op = n % 7;
+	bool pick = op == NPU_ELTWISE_MIN || op == NPU_ELTWISE_MAX;
+	bool square = op == NPU_ELTWISE_SQUARED_DIFFERENCE, shifted = op <= NPU_ELTWISE_SUB || square;
+	u32 type = pick && n / 7 % 4 == 3 ? NPU_TYPE_S32 : quant_types[n / 7 % 3];
+	u32 left = !shifted ? 0 : type == NPU_TYPE_S16 ? 15 : square ? 7 : 20;
 	struct program_tensor *a, *b, *out;
 	s32 m[3] = { multiplier(), multiplier(), multiplier() };
 	s32 s[3] = { (s32)-test_range(0, 8), (s32)-test_range(0, 8), (s32)-test_range(3, 25) };
 	s32 zp = zero_point(type);
-	bool pick = op >= NPU_ELTWISE_MIN;
 	u32 dim[6], rank = shape(dim);
 	bool in_place = test_chance(20);
 	struct program p;
@@ -416,10 +433,10 @@ static bool eltwise_case(u32 n)
 	c.b = b->raw;
 	c.op = cpu_to_le32(op);
 	c.left_shift = cpu_to_le32(left);
-	if (op < NPU_ELTWISE_MUL) {
+	if (shifted || op == NPU_ELTWISE_PRELU)
 		c.scale_a = scale(m[0], s[0]);
+	if (shifted)
 		c.scale_b = scale(m[1], s[1]);
-	}
 	if (!pick)
 		c.scale_out = scale(m[2], s[2]);
 	eltwise_reference(a, b, out, op, (s32)left, m, s, min, max);
@@ -752,8 +769,8 @@ int main(void)
 	run("DEPTHWISE", depthwise_case, cases, seed);
 	run("MATMUL", matmul_case, cases, seed);
 	run("POOL", pool_case, cases, seed);
-	run("REDUCE", reduce_case, cases, seed);
-	run("ELTWISE", eltwise_case, cases * 2, seed);
+	run("REDUCE", reduce_case, cases * 2, seed);
+	run("ELTWISE", eltwise_case, cases * 4, seed);
 	run("REQUANT", requant_case, cases, seed);
 	run("LUT", lut_case, cases, seed);
 	run("SOFTMAX", softmax_case, cases, seed);

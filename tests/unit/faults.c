@@ -377,7 +377,8 @@ static const struct change changes[] = {
 	CHANGES_TENSOR(REDUCE, reduce, in),
 	CHANGES_TENSOR(REDUCE, reduce, out),
 	CHANGES_CLAMP(REDUCE, reduce),
-	CHANGE(REDUCE, reduce, mode, 1, MODE),
+	CHANGE(REDUCE, reduce, mode, 2, MODE),
+	CHANGE(REDUCE, reduce, mode, NPU_REDUCE_MAX, QUANT),
 	CHANGE(REDUCE, reduce, axes, 8, SHAPE),
 	CHANGE(REDUCE, reduce, axes, 1, SHAPE),
 	CHANGE(REDUCE, reduce, axes, 0xffffffff, SHAPE),
@@ -390,7 +391,7 @@ static const struct change changes[] = {
 	CHANGES_TENSOR(ELTWISE, eltwise, b),
 	CHANGES_TENSOR(ELTWISE, eltwise, out),
 	CHANGES_CLAMP(ELTWISE, eltwise),
-	CHANGE(ELTWISE, eltwise, op, 5, MODE),
+	CHANGE(ELTWISE, eltwise, op, 7, MODE),
 	CHANGE(ELTWISE, eltwise, a.type, NPU_TYPE_S32, TYPE),
 	CHANGE(ELTWISE, eltwise, b.type, NPU_TYPE_U8, TYPE),
 	CHANGE(ELTWISE, eltwise, b.dim[0], 3, SHAPE),
@@ -401,6 +402,8 @@ static const struct change changes[] = {
 	CHANGE(ELTWISE, eltwise, scale_out.shift, 0x7fffffff, QUANT),
 	CHANGE(ELTWISE, eltwise, op, NPU_ELTWISE_MUL, QUANT),
 	CHANGE(ELTWISE, eltwise, op, NPU_ELTWISE_MIN, QUANT),
+	CHANGE(ELTWISE, eltwise, op, NPU_ELTWISE_PRELU, QUANT),
+	CHANGE(ELTWISE, eltwise, op, NPU_ELTWISE_SQUARED_DIFFERENCE, NONE),
 	CHANGE(ELTWISE, eltwise, a.base, 2, NONE),
 	CHANGE(ELTWISE, eltwise, b.stride[0], 0, NONE),
 	CHANGES_HEADER(REQUANT, requant),
@@ -600,7 +603,7 @@ static void test_streams(void)
 	stream_case("magic", 0, 4, 1, NPU_ILLEGAL_MAGIC, 32);
 	stream_case("major", 4, 1, 2, NPU_ILLEGAL_VERSION, 32);
 	stream_case("major 0", 4, 1, 0, NPU_ILLEGAL_VERSION, 32);
-	stream_case("minor", 5, 1, 1, NPU_ILLEGAL_VERSION, 32);
+	stream_case("minor", 5, 1, NPU_ISA_MINOR + 1, NPU_ILLEGAL_VERSION, 32);
 	stream_case("reserved0", 6, 2, 1, NPU_ILLEGAL_RESERVED, 32);
 	stream_case("size too small", 8, 4, 24, NPU_ILLEGAL_SIZE, 32);
 	stream_case("size too large", 8, 4, 40, NPU_ILLEGAL_SIZE, 32);

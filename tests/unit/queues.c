@@ -130,7 +130,7 @@ static void test_registers(void)
 	begin();
 	test_eq(host_reg(h, NPU_REG_ID), NPU_ID, "ID");
 	test_eq(host_reg(h, NPU_REG_VERSION), 0x10001, "VERSION");
-	test_eq(host_reg(h, NPU_REG_ISA), 0x10000, "ISA");
+	test_eq(host_reg(h, NPU_REG_ISA), NPU_ISA_MAJOR << 16 | NPU_ISA_MINOR, "ISA");
 	test_eq(host_reg(h, NPU_REG_ISA_FEATURES_LO), 0x7f, "ISA_FEATURES");
 	test_eq(host_reg(h, NPU_REG_SLOTS), 70, "SLOTS");
 	test_eq(host_reg(h, NPU_REG_PAGE_SIZES), 0x201000, "PAGE_SIZES");

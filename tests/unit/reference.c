@@ -170,31 +170,50 @@ void ref_pool(const struct ref_tensor *in, struct ref_tensor *out,
 	}
 }
 
+/* Which output gets input @i. */
+static uint64_t reduced_place(const struct ref_tensor *in, uint32_t axes, uint64_t i)
+{
+	uint64_t place = 0, pitch = 1;
+	uint32_t d;
+
+	for (d = in->rank; d-- > 0;) {
+		if (!(axes >> d & 1)) {
+			place += i % in->dim[d] * pitch;
+			pitch *= in->dim[d];
+		}
+		i /= in->dim[d];
+	}
+	return place;
+}
+
 void ref_mean(const struct ref_tensor *in, struct ref_tensor *out, uint32_t axes,
 	      int32_t multiplier, int32_t shift, int64_t min, int64_t max)
 {
-	uint64_t n = ref_elements(in), place, rest, pitch;
 	uint64_t i;
-	uint32_t d;
 
 	for (i = 0; i < ref_elements(out); i++)
 		out->v[i] = 0;
-	for (i = 0; i < n; i++) {
-		place = 0;
-		pitch = 1;
-		rest = i;
-		for (d = in->rank; d-- > 0;) {
-			if (!(axes >> d & 1)) {
-				place += rest % in->dim[d] * pitch;
-				pitch *= in->dim[d];
-			}
-			rest /= in->dim[d];
-		}
-		out->v[place] += in->v[i] - in->zero_point;
-	}
+	for (i = 0; i < ref_elements(in); i++)
+		out->v[reduced_place(in, axes, i)] += in->v[i] - in->zero_point;
 	for (i = 0; i < ref_elements(out); i++)
 		out->v[i] = clamp(ref_rq32(wrap32(out->v[i]), multiplier, shift) +
 				  out->zero_point, min, max);
+}
+
+void ref_max(const struct ref_tensor *in, struct ref_tensor *out, uint32_t axes, int64_t min,
+	     int64_t max)
+{
+	int64_t *to;
+	uint64_t i;
+
+	for (i = 0; i < ref_elements(out); i++)
+		out->v[i] = INT64_MIN;
+	for (i = 0; i < ref_elements(in); i++) {
+		to = &out->v[reduced_place(in, axes, i)];
+		*to = in->v[i] > *to ? in->v[i] : *to;
+	}
+	for (i = 0; i < ref_elements(out); i++)
+		out->v[i] = clamp(out->v[i], min, max);
 }
 
 /* ---- Softmax: fixed-point numbers as published for gemmlowp ------------------------ */

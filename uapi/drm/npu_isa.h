@@ -21,7 +21,7 @@ extern "C" {
 
 #define NPU_ISA_MAGIC		0x5355504e	/* "NPUS" */
 #define NPU_ISA_MAJOR		1
-#define NPU_ISA_MINOR		0
+#define NPU_ISA_MINOR		1
 
 #define NPU_ISA_ALIGN		8	/* of streams, commands and base tables */
 #define NPU_ISA_MAX_BASES	32
@@ -318,7 +318,8 @@ struct npu_cmd_pool {
 };
 
 enum npu_reduce {
-	NPU_REDUCE_MEAN		= 0,	/* the scale holds 1 / count */
+	NPU_REDUCE_MEAN		= 0,	/* the scale holds 1 / count; without it: the sum */
+	NPU_REDUCE_MAX		= 1,	/* raw values: scale zero, equal zero points; since 1.1 */
 };
 
 /**
@@ -349,6 +350,9 @@ enum npu_eltwise {
 	NPU_ELTWISE_MUL	= 2,	/* left_shift, scale_a and scale_b are zero */
 	NPU_ELTWISE_MIN	= 3,	/* raw values: every scale is zero, */
 	NPU_ELTWISE_MAX	= 4,	/* the three zero points are equal */
+	/* Since 1.1: */
+	NPU_ELTWISE_SQUARED_DIFFERENCE = 5,
+	NPU_ELTWISE_PRELU = 6,	/* a, or a * b below 0; left_shift and scale_b are zero */
 };
 
 /**
@@ -359,9 +363,9 @@ enum npu_eltwise {
  * @out: same type and sizes
  * @op: enum npu_eltwise
  * @left_shift: of both inputs before they are scaled, 0 to 20
- * @scale_a: factor of input a
+ * @scale_a: factor of input a; PRELU: of an a of 0 or more
  * @scale_b: factor of input b
- * @scale_out: factor of the sum or product
+ * @scale_out: factor of the sum, product or square
  * @clamp_min: signed, applied last
  * @clamp_max: signed, applied last
  */

@@ -6,7 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "compile.h"
+#include "ops.h"
 
 #define DEFAULT_MACS_ORDER	34
 #define DEFAULT_BYTES_ORDER	32
@@ -53,9 +53,14 @@ struct value *op_input(const struct op *op, unsigned int i)
 	return index < 0 ? NULL : &op->c->values[index];
 }
 
+struct value *op_result(const struct op *op, unsigned int i)
+{
+	return &op->c->values[fb_i32_at(&op->tfl.outputs, i)];
+}
+
 struct value *op_output(const struct op *op)
 {
-	return &op->c->values[fb_i32_at(&op->tfl.outputs, 0)];
+	return op_result(op, 0);
 }
 
 /* Inputs first, then outputs. */
@@ -218,8 +223,22 @@ static bool use_value(struct op *op, int32_t index)
 	return true;
 }
 
-/* RESHAPE only gives memory another shape. */
-static bool alias_reshape(struct op *op)
+static bool write_value(struct op *op, int32_t index)
+{
+	struct value *v = named_value(op->c, index);
+
+	if (!v)
+		return false;
+	if (v->available || v->tfl.variable)
+		return op_fail(op, -EBADMSG, "output tensor %d has a value already", index);
+	v->available = true;
+	v->first = op->index;
+	v->last = op->index;
+	return true;
+}
+
+/* Only the shape becomes another one. */
+static bool alias_output(struct op *op)
 {
 	struct value *in = op_input(op, 0), *out = op_output(op);
 
@@ -260,7 +279,6 @@ static bool find_edge(struct op *op)
 static bool read_op(struct compile *c, uint32_t i)
 {
 	struct op *op = &c->ops[i];
-	struct value *out;
 	uint32_t n;
 
 	op->c = c;
@@ -273,7 +291,8 @@ static bool read_op(struct compile *c, uint32_t i)
 		return op_fail(op, -EOPNOTSUPP,
 			       "operator not supported; keep this part of the network on the CPU or replace it ('man libnpu' lists the supported ones)");
 	if (op->tfl.inputs.count < op->rules->inputs_min ||
-	    op->tfl.inputs.count > op->rules->inputs_max || op->tfl.outputs.count != 1)
+	    op->tfl.inputs.count > op->rules->inputs_max || !op->tfl.outputs.count ||
+	    op->tfl.outputs.count > op->rules->outputs_max)
 		return op_fail(op, -EBADMSG, "%u inputs and %u outputs", op->tfl.inputs.count,
 			       op->tfl.outputs.count);
 	if (op->rules->tag && (op->tfl.tag != op->rules->tag || !op->tfl.options.at))
@@ -284,16 +303,10 @@ static bool read_op(struct compile *c, uint32_t i)
 		if (n < op->rules->inputs_min && !op_input(op, n))
 			return op_fail(op, -EBADMSG, "input %u is left out", n);
 	}
-	out = named_value(c, fb_i32_at(&op->tfl.outputs, 0));
-	if (!out)
-		return false;
-	if (out->available || out->tfl.variable)
-		return op_fail(op, -EBADMSG, "output tensor %d has a value already",
-			       fb_i32_at(&op->tfl.outputs, 0));
-	out->available = true;
-	out->first = i;
-	out->last = i;
-	return op->tfl.builtin == TFL_RESHAPE ? alias_reshape(op) : find_edge(op);
+	for (n = 0; n < op->tfl.outputs.count; n++)
+		if (!write_value(op, fb_i32_at(&op->tfl.outputs, n)))
+			return false;
+	return op->rules->emit == emit_alias ? alias_output(op) : find_edge(op);
 }
 
 /* Graph inputs are available from the beginning, graph outputs needed at the end. */

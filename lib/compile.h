@@ -63,8 +63,9 @@ struct op_rules {
 	enum tfl_builtin builtin;
 	unsigned int inputs_min;
 	unsigned int inputs_max;
+	unsigned int outputs_max;
 	unsigned int tag;	/* enum tfl_options, 0 = it needs no options */
-	bool (*emit)(struct op *op);	/* check it and write its commands */
+	bool (*emit)(struct op *op);	/* check it and write its commands; emit_alias(): none */
 };
 
 /* An operator of the graph. */
@@ -86,7 +87,8 @@ bool compile_fail(struct compile *c, int code, const char *fmt, ...)
 bool op_fail(const struct op *op, int code, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 struct value *op_input(const struct op *op, unsigned int i);	/* NULL: left out */
-struct value *op_output(const struct op *op);
+struct value *op_output(const struct op *op);	/* the first, or only one */
+struct value *op_result(const struct op *op, unsigned int i);
 bool op_emit(struct op *op, void *cmd, unsigned int opcode);
 void op_tensor(const struct op *op, const struct value *value, struct npu_tensor *tensor);
 bool op_constant(struct op *op, const void *data, uint64_t size, struct npu_ref *ref);

@@ -6,10 +6,7 @@
  */
 #include <math.h>
 
-#include "compile.h"
-
-#define UNSUPPORTED	(-EOPNOTSUPP)
-#define DAMAGED		(-EBADMSG)
+#include "ops.h"
 
 static bool want_int8(const struct op *op, const struct value *v)
 {
@@ -19,24 +16,30 @@ static bool want_int8(const struct op *op, const struct value *v)
 		       NAME(v), tfl_type_name(v->tfl.type));
 }
 
-static bool want_rank(const struct op *op, const struct value *v, unsigned int rank)
+bool want_rank(const struct op *op, const struct value *v, unsigned int rank)
 {
 	return v->rank == rank || op_fail(op, UNSUPPORTED, "tensor '%.*s' has rank %u, must be %u",
 					  NAME(v), v->rank, rank);
 }
 
 /* Dimension @i of the output must be what the shapes of the inputs give. */
-static bool want_dim(const struct op *op, const struct value *v, unsigned int i, uint64_t size)
+bool want_dim(const struct op *op, const struct value *v, unsigned int i, uint64_t size)
 {
 	return v->dim[i] == size ||
 	       op_fail(op, DAMAGED, "tensor '%.*s' has %u in dimension %u, must be %llu", NAME(v),
 		       v->dim[i], i, (unsigned long long)size);
 }
 
-static bool want_same_shape(const struct op *op, const struct value *in, const struct value *out)
+bool want_same_shape(const struct op *op, const struct value *in, const struct value *out)
 {
-	return (in->rank == out->rank && !memcmp(in->dim, out->dim, sizeof(in->dim))) ||
-	       op_fail(op, DAMAGED, "tensor '%.*s' has another shape than the input", NAME(out));
+	unsigned int i;
+
+	if (!want_rank(op, out, in->rank))
+		return false;
+	for (i = 0; i < in->rank; i++)
+		if (!want_dim(op, out, i, in->dim[i]))
+			return false;
+	return true;
 }
 
 /* Scale and zero point of channel @i. */
@@ -56,32 +59,25 @@ static bool get_quant(const struct op *op, const struct value *v, uint32_t i, fl
 	       op_fail(op, DAMAGED, "tensor '%.*s' has zero point %lld", NAME(v), (long long)zp);
 }
 
-static bool tensor_quant(const struct op *op, const struct value *v, float *scale, int32_t *zp)
+bool tensor_quant(const struct op *op, const struct value *v, float *scale, int32_t *zp)
 {
 	if (v->tfl.scale.count > 1 || v->tfl.zero_point.count > 1)
 		return op_fail(op, UNSUPPORTED, "tensor '%.*s' is quantised per channel", NAME(v));
 	return get_quant(op, v, 0, scale, zp);
 }
 
-/* An int8 activation with its quantisation. */
-struct act {
-	struct value *v;
-	float scale;
-	int32_t zero_point;
-};
-
-static bool get_act(const struct op *op, struct value *v, struct act *act)
+bool get_act(const struct op *op, struct value *v, struct act *act)
 {
 	act->v = v;
 	return want_int8(op, v) && tensor_quant(op, v, &act->scale, &act->zero_point);
 }
 
-static bool get_acts(const struct op *op, struct act *in, struct act *out)
+bool get_acts(const struct op *op, struct act *in, struct act *out)
 {
 	return get_act(op, op_input(op, 0), in) && get_act(op, op_output(op), out);
 }
 
-static bool want_same_quant(const struct op *op, const struct act *in, const struct act *out)
+bool want_same_quant(const struct op *op, const struct act *in, const struct act *out)
 {
 	return (fabsf(in->scale - out->scale) <= 0.000001f && in->zero_point == out->zero_point) ||
 	       op_fail(op, UNSUPPORTED,
@@ -105,7 +101,7 @@ static bool get_activation(const struct op *op, int activation, const struct act
 }
 
 /* A tensor with another shape over the same bytes. */
-static void reshape(struct npu_tensor *tensor, unsigned int rank, const uint32_t *dim)
+void op_reshape(struct npu_tensor *tensor, unsigned int rank, const uint32_t *dim)
 {
 	npu_tensor_init(tensor, tensor->type, tensor->base, (int64_t)tensor->offset,
 			(int32_t)tensor->zero_point, rank, dim);
@@ -277,8 +273,8 @@ static bool emit_fully_connected(struct op *op)
 	op_tensor(op, in.v, &cmd.a);
 	op_tensor(op, weight, &cmd.b);
 	op_tensor(op, out.v, &cmd.out);
-	reshape(&cmd.a, 2, (uint32_t[]) { batches, k });
-	reshape(&cmd.out, 2, (uint32_t[]) { batches, n });
+	op_reshape(&cmd.a, 2, (uint32_t[]) { batches, k });
+	op_reshape(&cmd.out, 2, (uint32_t[]) { batches, n });
 	cmd.b.zero_point = 0;	/* it is in the requant block */
 	return op_emit(op, &cmd, NPU_OP_MATMUL);
 }
@@ -320,7 +316,7 @@ static void broadcast(struct op *op, const struct value *v, const struct value *
 
 	op_tensor(op, v, &own);
 	*tensor = own;
-	reshape(tensor, out->rank, out->dim);
+	op_reshape(tensor, out->rank, out->dim);
 	for (i = 0; i < out->rank; i++)
 		tensor->stride[i] = i < missing || own.dim[i - missing] != out->dim[i] ? 0 :
 				    own.stride[i - missing];
@@ -347,39 +343,171 @@ static bool want_broadcast(const struct op *op, const struct value *a, const str
 	return true;
 }
 
+/* ADD, SUB, MUL and SQUARED_DIFFERENCE; the last has no activation. */
 static bool emit_binary(struct op *op)
 {
-	bool mul = op->tfl.builtin == TFL_MUL;
-	struct npu_cmd_eltwise cmd = {
-		.op = mul ? NPU_ELTWISE_MUL : NPU_ELTWISE_ADD,
-		.left_shift = mul ? 0 : 20,
+	static const struct {
+		enum npu_eltwise op;
+		unsigned int left_shift;
+	} kinds[] = {
+		[TFL_ADD] = { NPU_ELTWISE_ADD, 20 },
+		[TFL_SUB] = { NPU_ELTWISE_SUB, 20 },
+		[TFL_MUL] = { NPU_ELTWISE_MUL, 0 },
+		[TFL_SQUARED_DIFFERENCE] = { NPU_ELTWISE_SQUARED_DIFFERENCE, 7 },
 	};
+	enum npu_eltwise kind = kinds[op->tfl.builtin].op;
+	unsigned int left_shift = kinds[op->tfl.builtin].left_shift;
+	struct npu_cmd_eltwise cmd = { .op = kind, .left_shift = left_shift };
+	bool square = kind == NPU_ELTWISE_SQUARED_DIFFERENCE;
+	double twice_max, unit;
 	struct act a, b, out;
-	double twice_max;
 
 	if (!get_acts(op, &a, &out) || !get_act(op, op_input(op, 1), &b) ||
 	    !want_broadcast(op, a.v, b.v, out.v) ||
-	    !get_activation(op, fb_i8(&op->tfl.options, mul ? MUL_ACTIVATION : ADD_ACTIVATION, 0),
-			    &out, &cmd.clamp_min, &cmd.clamp_max))
+	    !get_activation(op, square ? 0 : fb_i8(&op->tfl.options, BINARY_ACTIVATION, 0), &out,
+			    &cmd.clamp_min, &cmd.clamp_max))
 		return false;
 	broadcast(op, a.v, out.v, &cmd.a);
 	broadcast(op, b.v, out.v, &cmd.b);
 	op_tensor(op, out.v, &cmd.out);
-	if (mul) {
+	if (kind == NPU_ELTWISE_MUL) {
 		quant_scale((double)a.scale * (double)b.scale / (double)out.scale, &cmd.scale_out);
-	} else {
-		twice_max = 2 * (double)(a.scale > b.scale ? a.scale : b.scale);
-		quant_scale((double)a.scale / twice_max, &cmd.scale_a);
-		quant_scale((double)b.scale / twice_max, &cmd.scale_b);
-		quant_scale(twice_max / ((double)(1 << 20) * (double)out.scale), &cmd.scale_out);
+		return op_emit(op, &cmd, NPU_OP_ELTWISE);
 	}
+	twice_max = 2 * (double)(a.scale > b.scale ? a.scale : b.scale);
+	unit = (double)(1 << left_shift);
+	quant_scale((double)a.scale / twice_max, &cmd.scale_a);
+	quant_scale((double)b.scale / twice_max, &cmd.scale_b);
+	quant_scale(square ? twice_max * twice_max / (unit * unit * (double)out.scale) :
+			     twice_max / (unit * (double)out.scale), &cmd.scale_out);
 	return op_emit(op, &cmd, NPU_OP_ELTWISE);
 }
 
-/* RELU and RELU6 */
+/* MINIMUM and MAXIMUM */
+static bool emit_pick(struct op *op)
+{
+	struct npu_cmd_eltwise cmd = {
+		.op = op->tfl.builtin == TFL_MINIMUM ? NPU_ELTWISE_MIN : NPU_ELTWISE_MAX,
+		.clamp_min = (uint32_t)INT8_MIN,
+		.clamp_max = INT8_MAX,
+	};
+	struct act a, b, out;
+
+	if (!get_acts(op, &a, &out) || !get_act(op, op_input(op, 1), &b) ||
+	    !want_same_quant(op, &a, &out) || !want_same_quant(op, &b, &out) ||
+	    !want_broadcast(op, a.v, b.v, out.v))
+		return false;
+	broadcast(op, a.v, out.v, &cmd.a);
+	broadcast(op, b.v, out.v, &cmd.b);
+	op_tensor(op, out.v, &cmd.out);
+	return op_emit(op, &cmd, NPU_OP_ELTWISE);
+}
+
+static bool emit_prelu(struct op *op)
+{
+	struct npu_cmd_eltwise cmd = {
+		.op = NPU_ELTWISE_PRELU,
+		.clamp_min = (uint32_t)INT8_MIN,
+		.clamp_max = INT8_MAX,
+	};
+	struct act in, alpha, out;
+
+	if (!get_acts(op, &in, &out) || !get_act(op, op_input(op, 1), &alpha) ||
+	    !want_broadcast(op, in.v, alpha.v, out.v))
+		return false;
+	broadcast(op, in.v, out.v, &cmd.a);
+	broadcast(op, alpha.v, out.v, &cmd.b);
+	op_tensor(op, out.v, &cmd.out);
+	quant_scale((double)in.scale / (double)out.scale, &cmd.scale_a);
+	quant_scale((double)in.scale * (double)alpha.scale / (double)out.scale, &cmd.scale_out);
+	return op_emit(op, &cmd, NPU_OP_ELTWISE);
+}
+
+/* One operand of BATCH_MATMUL as large as the output outside its last two dimensions. */
+static void batches(const struct op *op, const struct value *v, const struct value *out, bool swap,
+		    struct npu_tensor *t)
+{
+	unsigned int outer = out->rank - 2, missing = out->rank - v->rank, i, from;
+	struct npu_tensor own;
+
+	op_tensor(op, v, &own);
+	*t = own;
+	t->rank = (uint8_t)out->rank;
+	for (i = 0; i < outer; i++) {
+		t->dim[i] = out->dim[i];
+		t->stride[i] = i < missing || own.dim[i - missing] != out->dim[i] ? 0 :
+			       own.stride[i - missing];
+	}
+	for (i = 0; i < 2; i++) {
+		from = v->rank - 2 + (swap ? 1 - i : i);
+		t->dim[outer + i] = own.dim[from];
+		t->stride[outer + i] = own.stride[from];
+	}
+}
+
+static bool want_batches(const struct op *op, const struct value *a, const struct value *b,
+			 const struct value *out)
+{
+	uint32_t x, y;
+	unsigned int i;
+
+	if (a->rank < 2 || b->rank < 2)
+		return op_fail(op, DAMAGED, "tensors '%.*s' and '%.*s' have rank %u and %u", NAME(a),
+			       NAME(b), a->rank, b->rank);
+	if (!want_rank(op, out, a->rank > b->rank ? a->rank : b->rank))
+		return false;
+	for (i = 3; i <= out->rank; i++) {
+		x = i <= a->rank ? a->dim[a->rank - i] : 1;
+		y = i <= b->rank ? b->dim[b->rank - i] : 1;
+		if (x != y && x != 1 && y != 1)
+			return op_fail(op, DAMAGED, "tensors '%.*s' and '%.*s' do not fit",
+				       NAME(a), NAME(b));
+		if (!want_dim(op, out, out->rank - i, x == 1 ? y : x))
+			return false;
+	}
+	return true;
+}
+
+static bool emit_batch_matmul(struct op *op)
+{
+	bool adj_x = fb_i8(&op->tfl.options, BATCH_MATMUL_ADJ_X, 0);
+	bool adj_y = fb_i8(&op->tfl.options, BATCH_MATMUL_ADJ_Y, 0);
+	struct npu_cmd_matmul cmd = { 0 };
+	struct npu_requant *rq = &cmd.requant;
+	struct npu_scale scale;
+	struct act a, b, out;
+	unsigned int m, n;
+
+	if (!get_acts(op, &a, &out) || !get_act(op, op_input(op, 1), &b) ||
+	    !want_batches(op, a.v, b.v, out.v))
+		return false;
+	m = out.v->rank - 2;
+	n = out.v->rank - 1;
+	batches(op, a.v, out.v, adj_x, &cmd.a);
+	batches(op, b.v, out.v, !adj_y, &cmd.b);
+	op_tensor(op, out.v, &cmd.out);
+	if (!want_dim(op, out.v, m, cmd.a.dim[m]) || !want_dim(op, out.v, n, cmd.b.dim[m]))
+		return false;
+	if (cmd.a.dim[n] != cmd.b.dim[n])
+		return op_fail(op, DAMAGED, "tensors '%.*s' and '%.*s' do not fit", NAME(a.v),
+			       NAME(b.v));
+	quant_scale((double)a.scale * (double)b.scale / (double)out.scale, &scale);
+	rq->rounding = NPU_ROUND_DOUBLE;
+	rq->axis = (uint8_t)n;
+	rq->count = 1;
+	rq->clamp_min = (uint32_t)INT8_MIN;
+	rq->clamp_max = INT8_MAX;
+	rq->weight_zero_point = cmd.b.zero_point;
+	cmd.b.zero_point = 0;
+	return op_constant(op, &scale, sizeof(scale), &rq->scale) &&
+	       op_emit(op, &cmd, NPU_OP_MATMUL);
+}
+
+/* RELU, RELU6 and RELU_N1_TO_1 */
 static bool emit_relu(struct op *op)
 {
-	int activation = op->tfl.builtin == TFL_RELU ? TFL_ACT_RELU : TFL_ACT_RELU6;
+	int activation = op->tfl.builtin == TFL_RELU ? TFL_ACT_RELU :
+			 op->tfl.builtin == TFL_RELU6 ? TFL_ACT_RELU6 : TFL_ACT_RELU_N1_TO_1;
 	struct npu_cmd_requant cmd = { 0 };
 	struct act in, out;
 
@@ -452,7 +580,7 @@ static bool emit_softmax(struct op *op)
 }
 
 /* Element @i of a small constant of int32 or int64. */
-static bool get_index(const struct op *op, const struct value *v, uint32_t i, int64_t *index)
+bool get_index(const struct op *op, const struct value *v, uint32_t i, int64_t *index)
 {
 	if (!v->constant || (v->type != NPU_TYPE_S32 && v->type != NPU_TYPE_S64))
 		return op_fail(op, UNSUPPORTED, "tensor '%.*s' must be a constant of int32 or int64",
@@ -461,53 +589,74 @@ static bool get_index(const struct op *op, const struct value *v, uint32_t i, in
 	return true;
 }
 
-static bool get_axes(const struct op *op, const struct value *axes, unsigned int rank,
-		     __le32 *mask)
+/* Negative ones count from the end. */
+bool get_axis(const struct op *op, int64_t axis, unsigned int rank, unsigned int *i)
 {
-	int64_t axis = 0;
+	if (axis < -(int64_t)rank || axis >= (int64_t)rank)
+		return op_fail(op, DAMAGED, "axis %lld of rank %u", (long long)axis, rank);
+	*i = (unsigned int)(axis < 0 ? axis + rank : axis);
+	return true;
+}
+
+static bool get_axes(const struct op *op, const struct value *axes, unsigned int rank, __le32 *mask)
+{
+	unsigned int axis = 0;
+	int64_t index = 0;
 	uint32_t i;
 
 	for (i = 0; i < axes->elements; i++) {
-		if (!get_index(op, axes, i, &axis))
+		if (!get_index(op, axes, i, &index) || !get_axis(op, index, rank, &axis))
 			return false;
-		if (axis < -(int64_t)rank || axis >= (int64_t)rank)
-			return op_fail(op, DAMAGED, "axis %lld of rank %u", (long long)axis, rank);
-		*mask |= 1u << (axis < 0 ? axis + rank : axis);
+		*mask |= 1u << axis;
 	}
 	return true;
 }
 
-static bool emit_mean(struct op *op)
+/* The dimensions that a reduction keeps, and how many values become one. */
+static bool get_reduction(struct op *op, const struct act *in, const struct act *out,
+			  struct npu_cmd_reduce *cmd, uint64_t *count)
 {
 	bool keep = fb_i8(&op->tfl.options, REDUCER_KEEP_DIMS, 0);
+	uint32_t dim[NPU_ISA_MAX_RANK], kept[NPU_ISA_MAX_RANK], n = 0, i;
+
+	if (!get_axes(op, op_input(op, 1), in->v->rank, &cmd->axes))
+		return false;
+	*count = 1;
+	for (i = 0; i < in->v->rank; i++) {
+		dim[i] = cmd->axes >> i & 1 ? 1 : in->v->dim[i];
+		*count *= in->v->dim[i] / dim[i];
+		if (keep || !(cmd->axes >> i & 1))
+			kept[n++] = dim[i];
+	}
+	if (!want_rank(op, out->v, n))
+		return false;
+	for (i = 0; i < n; i++)
+		if (!want_dim(op, out->v, i, kept[i]))
+			return false;
+	op_tensor(op, in->v, &cmd->in);
+	op_tensor(op, out->v, &cmd->out);
+	op_reshape(&cmd->out, in->v->rank, dim);
+	return true;
+}
+
+/* MEAN and SUM */
+static bool emit_mean(struct op *op)
+{
 	struct npu_cmd_reduce cmd = {
 		.mode = NPU_REDUCE_MEAN,
 		.clamp_min = (uint32_t)INT8_MIN,
 		.clamp_max = INT8_MAX,
 	};
-	uint32_t dim[NPU_ISA_MAX_RANK], kept[NPU_ISA_MAX_RANK], n = 0, i;
-	uint64_t count = 1;
-	int32_t shift;
 	struct act in, out;
+	uint64_t count;
+	int32_t shift;
 
-	if (!get_acts(op, &in, &out) || !get_axes(op, op_input(op, 1), in.v->rank, &cmd.axes))
+	if (!get_acts(op, &in, &out) || !get_reduction(op, &in, &out, &cmd, &count))
 		return false;
-	for (i = 0; i < in.v->rank; i++) {
-		dim[i] = cmd.axes >> i & 1 ? 1 : in.v->dim[i];
-		count *= in.v->dim[i] / dim[i];
-		if (keep || !(cmd.axes >> i & 1))
-			kept[n++] = dim[i];
-	}
-	if (!want_rank(op, out.v, n))
-		return false;
-	for (i = 0; i < n; i++)
-		if (!want_dim(op, out.v, i, kept[i]))
-			return false;
-	op_tensor(op, in.v, &cmd.in);
-	op_tensor(op, out.v, &cmd.out);
-	reshape(&cmd.out, in.v->rank, dim);
-	/* The factor takes 1 / count in, as precisely as it does not overflow. */
 	quant_scale((double)in.scale / (double)out.scale, &cmd.scale);
+	if (op->tfl.builtin == TFL_SUM)
+		return op_emit(op, &cmd, NPU_OP_REDUCE);
+	/* The factor takes 1 / count in, as precisely as it does not overflow. */
 	shift = 63 - __builtin_clzll(count);
 	if (shift > 31 + (int32_t)cmd.scale.shift)
 		shift = 31 + (int32_t)cmd.scale.shift;
@@ -516,58 +665,70 @@ static bool emit_mean(struct op *op)
 	return op_emit(op, &cmd, NPU_OP_REDUCE);
 }
 
-static bool emit_pad(struct op *op)
+static bool emit_reduce_max(struct op *op)
 {
-	struct npu_cmd_pad cmd = { .mode = NPU_PAD_CONSTANT };
-	const struct value *pads = op_input(op, 1);
-	int64_t before = 0, after = 0;
+	struct npu_cmd_reduce cmd = {
+		.mode = NPU_REDUCE_MAX,
+		.clamp_min = (uint32_t)INT8_MIN,
+		.clamp_max = INT8_MAX,
+	};
 	struct act in, out;
-	unsigned int i;
+	uint64_t count;
 
-	if (!get_acts(op, &in, &out) || !want_same_quant(op, &in, &out) ||
-	    !want_rank(op, out.v, in.v->rank))
-		return false;
-	if (pads->elements != 2ull * in.v->rank)
-		return op_fail(op, DAMAGED, "paddings '%.*s' have %llu elements, must be 2 * %u",
-			       NAME(pads), (unsigned long long)pads->elements, in.v->rank);
-	for (i = 0; i < in.v->rank; i++) {
-		if (!get_index(op, pads, 2 * i, &before) || !get_index(op, pads, 2 * i + 1, &after))
-			return false;
-		if (before < 0 || after < 0 || before > INT32_MAX || after > INT32_MAX)
-			return op_fail(op, DAMAGED, "a padding is negative or too large");
-		if (!want_dim(op, out.v, i, in.v->dim[i] + (uint64_t)(before + after)))
-			return false;
-		cmd.before[i] = (uint32_t)before;
-	}
-	op_tensor(op, in.v, &cmd.in);
-	op_tensor(op, out.v, &cmd.out);
-	cmd.value = (uint64_t)(int64_t)out.zero_point;
-	return op_emit(op, &cmd, NPU_OP_PAD);
+	return get_acts(op, &in, &out) && want_same_quant(op, &in, &out) &&
+	       get_reduction(op, &in, &out, &cmd, &count) && op_emit(op, &cmd, NPU_OP_REDUCE);
 }
 
-/* compile.c made both the same memory already. */
-static bool emit_reshape(struct op *op)
-{
-	(void)op;
-	return true;
-}
+/* As many inputs, or outputs, as a file has. */
+#define MANY	0xffffu
 
 static const struct op_rules rules[] = {
-	{ TFL_ADD, 2, 2, TFL_ADD_OPTIONS, emit_binary },
-	{ TFL_AVERAGE_POOL_2D, 1, 1, TFL_POOL_2D_OPTIONS, emit_pool },
-	{ TFL_CONV_2D, 2, 3, TFL_CONV_2D_OPTIONS, emit_conv },
-	{ TFL_DEPTHWISE_CONV_2D, 2, 3, TFL_DEPTHWISE_CONV_2D_OPTIONS, emit_conv },
-	{ TFL_DEQUANTIZE, 1, 1, 0, emit_quantize },
-	{ TFL_FULLY_CONNECTED, 2, 3, TFL_FULLY_CONNECTED_OPTIONS, emit_fully_connected },
-	{ TFL_MAX_POOL_2D, 1, 1, TFL_POOL_2D_OPTIONS, emit_pool },
-	{ TFL_MEAN, 2, 2, TFL_REDUCER_OPTIONS, emit_mean },
-	{ TFL_MUL, 2, 2, TFL_MUL_OPTIONS, emit_binary },
-	{ TFL_PAD, 2, 2, 0, emit_pad },
-	{ TFL_QUANTIZE, 1, 1, 0, emit_quantize },
-	{ TFL_RELU, 1, 1, 0, emit_relu },
-	{ TFL_RELU6, 1, 1, 0, emit_relu },
-	{ TFL_RESHAPE, 1, 2, 0, emit_reshape },
-	{ TFL_SOFTMAX, 1, 1, TFL_SOFTMAX_OPTIONS, emit_softmax },
+	{ TFL_ADD, 2, 2, 1, TFL_ADD_OPTIONS, emit_binary },
+	{ TFL_AVERAGE_POOL_2D, 1, 1, 1, TFL_POOL_2D_OPTIONS, emit_pool },
+	{ TFL_BATCH_MATMUL, 2, 2, 1, TFL_BATCH_MATMUL_OPTIONS, emit_batch_matmul },
+	{ TFL_CONCATENATION, 1, MANY, 1, TFL_CONCATENATION_OPTIONS, emit_concatenation },
+	{ TFL_CONV_2D, 2, 3, 1, TFL_CONV_2D_OPTIONS, emit_conv },
+	{ TFL_DEPTHWISE_CONV_2D, 2, 3, 1, TFL_DEPTHWISE_CONV_2D_OPTIONS, emit_conv },
+	{ TFL_DEPTH_TO_SPACE, 1, 1, 1, TFL_DEPTH_TO_SPACE_OPTIONS, emit_depth_to_space },
+	{ TFL_DEQUANTIZE, 1, 1, 1, 0, emit_quantize },
+	{ TFL_ELU, 1, 1, 1, 0, emit_elu },
+	{ TFL_EXPAND_DIMS, 2, 2, 1, 0, emit_alias },
+	{ TFL_FULLY_CONNECTED, 2, 3, 1, TFL_FULLY_CONNECTED_OPTIONS, emit_fully_connected },
+	{ TFL_GATHER, 2, 2, 1, TFL_GATHER_OPTIONS, emit_gather },
+	{ TFL_HARD_SWISH, 1, 1, 1, 0, emit_hard_swish },
+	{ TFL_LEAKY_RELU, 1, 1, 1, TFL_LEAKY_RELU_OPTIONS, emit_leaky_relu },
+	{ TFL_LOGISTIC, 1, 1, 1, 0, emit_logistic },
+	{ TFL_MAXIMUM, 2, 2, 1, 0, emit_pick },
+	{ TFL_MAX_POOL_2D, 1, 1, 1, TFL_POOL_2D_OPTIONS, emit_pool },
+	{ TFL_MEAN, 2, 2, 1, TFL_REDUCER_OPTIONS, emit_mean },
+	{ TFL_MINIMUM, 2, 2, 1, 0, emit_pick },
+	{ TFL_MIRROR_PAD, 2, 2, 1, TFL_MIRROR_PAD_OPTIONS, emit_mirror_pad },
+	{ TFL_MUL, 2, 2, 1, TFL_MUL_OPTIONS, emit_binary },
+	{ TFL_PACK, 1, MANY, 1, TFL_PACK_OPTIONS, emit_pack },
+	{ TFL_PAD, 2, 2, 1, 0, emit_pad },
+	{ TFL_PADV2, 3, 3, 1, 0, emit_pad },
+	{ TFL_PRELU, 2, 2, 1, 0, emit_prelu },
+	{ TFL_QUANTIZE, 1, 1, 1, 0, emit_quantize },
+	{ TFL_REDUCE_MAX, 2, 2, 1, TFL_REDUCER_OPTIONS, emit_reduce_max },
+	{ TFL_RELU, 1, 1, 1, 0, emit_relu },
+	{ TFL_RELU6, 1, 1, 1, 0, emit_relu },
+	{ TFL_RELU_N1_TO_1, 1, 1, 1, 0, emit_relu },
+	{ TFL_RESHAPE, 1, 2, 1, 0, emit_alias },
+	{ TFL_RESIZE_NEAREST_NEIGHBOR, 2, 2, 1, TFL_RESIZE_NEAREST_OPTIONS, emit_resize_nearest },
+	{ TFL_RSQRT, 1, 1, 1, 0, emit_rsqrt },
+	{ TFL_SLICE, 3, 3, 1, 0, emit_slice },
+	{ TFL_SOFTMAX, 1, 1, 1, TFL_SOFTMAX_OPTIONS, emit_softmax },
+	{ TFL_SPACE_TO_DEPTH, 1, 1, 1, TFL_SPACE_TO_DEPTH_OPTIONS, emit_space_to_depth },
+	{ TFL_SPLIT, 2, 2, MANY, 0, emit_split },
+	{ TFL_SPLIT_V, 3, 3, MANY, 0, emit_split_v },
+	{ TFL_SQUARED_DIFFERENCE, 2, 2, 1, 0, emit_binary },
+	{ TFL_SQUEEZE, 1, 1, 1, 0, emit_alias },
+	{ TFL_STRIDED_SLICE, 4, 4, 1, TFL_STRIDED_SLICE_OPTIONS, emit_strided_slice },
+	{ TFL_SUB, 2, 2, 1, TFL_SUB_OPTIONS, emit_binary },
+	{ TFL_SUM, 2, 2, 1, TFL_REDUCER_OPTIONS, emit_mean },
+	{ TFL_TANH, 1, 1, 1, 0, emit_tanh },
+	{ TFL_TRANSPOSE, 2, 2, 1, 0, emit_transpose },
+	{ TFL_UNPACK, 1, 1, MANY, TFL_UNPACK_OPTIONS, emit_unpack },
 };
 
 const struct op_rules *op_rules(int builtin)

@@ -58,6 +58,8 @@ static bool may_cut(const union command *cmd, const struct npu_cmd_desc *desc, u
 		return !(cmd->reduce.axes & 1u << dim);
 	case NPU_OP_SOFTMAX:
 		return dim + 1 < in->rank;
+	case NPU_OP_RESIZE:
+		return dim == 0 || dim == 3;
 	case NPU_OP_PAD:
 		return in->dim[dim] == cmd->pad.out.dim[dim];
 	default:

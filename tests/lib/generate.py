@@ -34,10 +34,10 @@ class Graph:
     def zero_point(self, low=-128, high=127):
         return self.r.choice([low, high, 0, self.r.randint(low, high), self.r.randint(low, high)])
 
-    def act(self, shape, scale=None, zero_point=None, type="int8", name=None):
-        """An activation; returns its index."""
-        low, high = {"int8": (-128, 127), "uint8": (0, 255), "int16": (0, 0)}[type]
-        scale = self.scale() if scale is None else scale
+    def act(self, shape, scale=None, zero_point=None, type="int8", name=None, bare=False):
+        """An activation; @bare: without quantisation. Returns its index."""
+        low, high = {"int8": (-128, 127), "uint8": (0, 255)}.get(type, (0, 0))
+        scale = self.scale() if scale is None and not bare else scale
         zero_point = self.zero_point(low, high) if zero_point is None else zero_point
         self.count += 1
         at = self.m.tensor(name or "t%d" % self.count, shape, type, scale, zero_point)
@@ -45,7 +45,8 @@ class Graph:
         return at
 
     def like(self, at, shape):
-        return self.act(shape, self.types[at][2], self.types[at][3], self.types[at][0])
+        type, _, scale, zero_point = self.types[at]
+        return self.act(shape, scale, zero_point, type, bare=scale is None)
 
     def input(self, shape, **kwargs):
         at = self.act(shape, **kwargs)
@@ -71,12 +72,36 @@ class Graph:
         return self.m.tensor("b%d" % self.count, [n], "int32", 1e-3,
                              data=[self.r.randint(-big, big) for _ in range(n)])
 
+    def fixed(self, shape, scale=None):
+        """A constant that could as well be an activation."""
+        scale = self.scale() if scale is None else scale
+        zero_point = self.zero_point()
+        values = [self.r.choice([-128, 127, zero_point, self.r.randint(-128, 127),
+                                 self.r.randint(-128, 127)]) for _ in range(product(shape))]
+        self.count += 1
+        at = self.m.tensor("c%d" % self.count, shape, "int8", scale, zero_point, data=values)
+        self.types[at] = ("int8", shape, scale, zero_point)
+        return at
+
     def constant(self, values, type="int32", shape=None):
         self.count += 1
-        return self.m.tensor("c%d" % self.count, shape or [len(values)], type, data=values)
+        shape = [len(values)] if shape is None else shape
+        return self.m.tensor("c%d" % self.count, shape, type, data=values)
 
     def fused(self):
         return self.r.choice([None, None, "RELU", "RELU6", "RELU_N1_TO_1"])
+
+    def outputs(self, made):
+        """Several outputs, not always all of them; returns the last."""
+        self.m.outputs += [at for at in made[:-1] if self.r.random() < 0.9]
+        return made[-1]
+
+
+def product(shape):
+    n = 1
+    for d in shape:
+        n *= d
+    return n
 
 
 def window_out(padding, size, window, stride):
@@ -178,7 +203,8 @@ def make_average_pool_2d(g):
     return pool(g, pool_input(g), "AVERAGE_POOL_2D")
 
 
-def binary(g, name):
+def broadcast_shapes(g):
+    """Shapes of two operands and of what they make together."""
     r = g.r
     rank = r.randint(0, 5)
     out = [r.randint(1, 6) for _ in range(rank)]
@@ -190,14 +216,19 @@ def binary(g, name):
         shapes.append(s)
     rank = max(len(s) for s in shapes)
     pad = [[1] * (rank - len(s)) + s for s in shapes]
-    out = [max(a, b) for a, b in zip(*pad)]
+    return shapes, [max(a, b) for a, b in zip(*pad)]
+
+
+def binary(g, name):
+    r = g.r
+    shapes, out = broadcast_shapes(g)
     a, b = g.input(shapes[0]), g.input(shapes[1])
-    if name == "ADD":
-        y = g.act(out, (g.types[a][2] + g.types[b][2]) * 2 ** r.uniform(-3, 1))
-        g.m.add(a, b, y, g.fused())
-    else:
+    if name == "MUL":
         y = g.act(out, g.types[a][2] * g.types[b][2] * 64 * 2 ** r.uniform(-3, 2))
         g.m.mul(a, b, y, g.fused())
+    else:
+        y = g.act(out, (g.types[a][2] + g.types[b][2]) * 2 ** r.uniform(-3, 1))
+        (g.m.add if name == "ADD" else g.m.sub)(a, b, y, g.fused())
     return y
 
 
@@ -205,8 +236,40 @@ def make_add(g):
     return binary(g, "ADD")
 
 
+def make_sub(g):
+    return binary(g, "SUB")
+
+
 def make_mul(g):
     return binary(g, "MUL")
+
+
+def extreme(g, append):
+    shapes, out = broadcast_shapes(g)
+    a = g.input(shapes[0])
+    b = g.like(a, shapes[1])
+    g.m.inputs.append(b)
+    y = g.like(a, out)
+    append(a, b, y)
+    return y
+
+
+def make_minimum(g):
+    return extreme(g, g.m.minimum)
+
+
+def make_maximum(g):
+    return extreme(g, g.m.maximum)
+
+
+def make_squared_difference(g):
+    shapes, out = broadcast_shapes(g)
+    a, b = g.input(shapes[0]), g.input(shapes[1])
+    most = max(g.types[a][2], g.types[b][2])
+    y = g.act(out, most * most * 60 * 2 ** g.r.uniform(-2, 3),
+              g.r.choice([-128, -128, g.zero_point()]))
+    g.m.squared_difference(a, b, y)
+    return y
 
 
 def random_shape(g, rank_min=0, rank_max=5, most=7):
@@ -228,6 +291,81 @@ def make_relu6(g):
     return y
 
 
+def make_relu_n1_to_1(g):
+    x = g.input(random_shape(g))
+    y = g.act(g.types[x][1], g.types[x][2] * 2 ** g.r.uniform(-2, 2))
+    g.m.op("RELU_N1_TO_1", [x], [y])
+    return y
+
+
+def make_prelu(g):
+    r = g.r
+    shape = random_shape(g)
+    x = g.input(shape)
+    slopes = [d if r.random() < 0.6 else 1 for d in shape][r.randint(0, 2):]
+    scale = g.scale(0.01)
+    if r.random() < 0.7:
+        alpha = g.fixed(slopes, scale)
+    else:
+        alpha = g.input(slopes, scale=scale)
+    y = g.act(shape, g.types[x][2] * 2 ** r.uniform(-1, 1))
+    g.m.op("PRELU", [x, alpha], [y])
+    return y
+
+
+def make_leaky_relu(g):
+    x = g.input(random_shape(g))
+    y = g.act(g.types[x][1], g.types[x][2] * 2 ** g.r.uniform(-2, 2))
+    g.m.leaky_relu(x, y, g.r.choice([0.0, 0.01, 0.1, 0.2, 0.3, 1.0, g.r.uniform(0, 2)]))
+    return y
+
+
+def sigmoid_input(g):
+    """Also slopes so steep or so flat that few results are left."""
+    return g.input(random_shape(g, 0, 2, 4) + [g.r.choice([1, 50, 256])],
+                   scale=g.r.choice([g.scale(0.03), g.scale(0.03), g.scale(0.1), g.scale(0.5),
+                                     g.scale(0.001), g.scale(8), 2 ** -5, 1 / 12, 16.0]))
+
+
+def make_logistic(g):
+    x = sigmoid_input(g)
+    y = g.act(g.types[x][1], 1 / 256, -128)
+    g.m.op("LOGISTIC", [x], [y])
+    return y
+
+
+def make_tanh(g):
+    x = sigmoid_input(g)
+    y = g.act(g.types[x][1], 1 / 128, 0)
+    g.m.op("TANH", [x], [y])
+    return y
+
+
+def make_elu(g):
+    x = g.input(random_shape(g, 0, 2, 4) + [g.r.choice([1, 50, 256])])
+    y = g.act(g.types[x][1], g.types[x][2] * 2 ** g.r.uniform(-2, 2))
+    g.m.op("ELU", [x], [y])
+    return y
+
+
+def make_hard_swish(g):
+    x = g.input(random_shape(g, 0, 2, 4) + [g.r.choice([1, 50, 256])],
+                scale=g.scale(g.r.choice([0.002, 0.03, 0.03, 0.05, 0.4])))
+    y = g.act(g.types[x][1], g.types[x][2] * 2 ** g.r.choice([g.r.uniform(-2, 2),
+                                                            g.r.uniform(-6, 5)]))
+    g.m.hard_swish(x, y)
+    return y
+
+
+def make_rsqrt(g):
+    x = g.input(random_shape(g, 0, 2, 4) + [g.r.choice([1, 50, 256])],
+                zero_point=g.r.choice([-128, -128, -128, g.zero_point()]))
+    y = g.act(g.types[x][1], g.types[x][2] ** -0.5 / 150 * 2 ** g.r.uniform(-2, 2),
+              g.r.choice([-128, g.zero_point()]))
+    g.m.op("RSQRT", [x], [y])
+    return y
+
+
 def make_softmax(g):
     r = g.r
     shape = random_shape(g, 0, 3, 5) + [r.choice([1, 2, 10, 37, 300])]
@@ -237,20 +375,378 @@ def make_softmax(g):
     return y
 
 
-def make_mean(g):
+def reduction(g):
+    """Input, axes, shape of the output, keep_dims of a reduction."""
     r = g.r
     shape = random_shape(g, 1, 5)
     x = g.input(shape)
     axes = [i for i in range(len(shape)) if r.random() < 0.5]
     keep = r.random() < 0.5
     out = [1 if i in axes else d for i, d in enumerate(shape) if keep or i not in axes]
-    y = g.like(x, out) if r.random() < 0.4 else g.act(out, g.types[x][2] * 2 ** r.uniform(-2, 1))
     signed = [a - len(shape) if r.random() < 0.5 else a for a in axes]
+    return x, axes, signed, out, keep
+
+
+def make_mean(g):
+    r = g.r
+    x, axes, signed, out, keep = reduction(g)
+    shape = g.types[x][1]
+    y = g.like(x, out) if r.random() < 0.4 else g.act(out, g.types[x][2] * 2 ** r.uniform(-2, 1))
     if axes:
         g.m.mean(x, g.constant(signed), y, keep)
     else:
         g.m.mean(x, g.constant([0]), g.like(x, [1] + shape[1:] if keep else shape[1:]), keep)
         y = len(g.m.tensors) - 1
+    return y
+
+
+def make_sum(g):
+    r = g.r
+    x, axes, signed, out, keep = reduction(g)
+    shape = g.types[x][1]
+    if not axes:
+        axes, signed, out = [0], [0], [1] + shape[1:] if keep else shape[1:]
+    n = product([shape[a] for a in axes])
+    y = g.like(x, out) if r.random() < 0.2 else \
+        g.act(out, g.types[x][2] * n ** 0.5 * 2 ** r.uniform(-1, 3))
+    g.m.reduce("SUM", x, g.constant(signed), y, keep)
+    return y
+
+
+def make_reduce_max(g):
+    x, axes, signed, out, keep = reduction(g)
+    if not axes:
+        shape = g.types[x][1]
+        signed, out = [-1], shape[:-1] + [1] if keep else shape[:-1]
+    y = g.like(x, out)
+    g.m.reduce("REDUCE_MAX", x, g.constant(signed), y, keep)
+    return y
+
+
+def make_batch_matmul(g):
+    r = g.r
+    ranks = [r.randint(2, 5), r.randint(2, 5)]
+    if r.random() < 0.5:
+        ranks[1] = ranks[0]
+    outer = [r.randint(1, 3) for _ in range(max(ranks) - 2)]
+    m, k, n = r.randint(1, 8), r.choice([1, 3, 16, 40]), r.choice([1, 4, 7, 20])
+    shapes = []
+    for rank in ranks:
+        s = [d if r.random() < 0.7 else 1 for d in outer]
+        shapes.append(s[len(s) - (rank - 2):])
+    pad = [[1] * (len(outer) - len(s)) + s for s in shapes]
+    out = [max(a, b) for a, b in zip(*pad)]
+    adj_x, adj_y = r.random() < 0.4, r.random() < 0.4
+    a = g.input(shapes[0] + ([k, m] if adj_x else [m, k]))
+    shape = shapes[1] + ([n, k] if adj_y else [k, n])
+    b = g.fixed(shape) if r.random() < 0.4 else g.input(shape)
+    y = g.act(out + [m, n], g.types[a][2] * g.types[b][2] * 80 * k ** 0.5 * 2 ** r.uniform(-1, 2))
+    g.m.batch_matmul(a, b, y, adj_x, adj_y)
+    return y
+
+
+# ---- Operators that move data: of activation @x, return the output ----
+
+def movable(g, shape):
+    """An input of any type that can be moved."""
+    type = g.r.choice(["int8", "int8", "int8", "uint8", "int16", "int32"])
+    return g.input(shape, type=type, bare=type == "int32" and g.r.random() < 0.5)
+
+
+def signed_axis(g, axis, rank):
+    return axis - rank if g.r.random() < 0.4 else axis
+
+
+def parts(g, size, most=5):
+    """@size as a sum of random numbers."""
+    cuts = sorted(g.r.sample(range(1, size), g.r.randint(0, min(most, size) - 1)))
+    return [b - a for a, b in zip([0] + cuts, cuts + [size])]
+
+
+def split(g, x, kind):
+    r = g.r
+    shape = g.types[x][1]
+    axis = r.randrange(len(shape))
+    signed = g.constant([signed_axis(g, axis, len(shape))], shape=r.choice([[], [1]]))
+    size = shape[axis]
+    if kind == "SPLIT":
+        n = r.choice([d for d in range(1, min(size, 12) + 1) if size % d == 0])
+        sizes = [size // n] * n
+    else:
+        sizes = parts(g, size)
+    ys = [g.like(x, shape[:axis] + [d] + shape[axis + 1:]) for d in sizes]
+    if kind == "SPLIT":
+        g.m.split(signed, x, ys)
+    else:
+        if r.random() < 0.3:
+            sizes[r.randrange(len(sizes))] = -1
+        g.m.split_v(x, g.constant(sizes), signed, ys)
+    return ys
+
+
+def make_split(g):
+    return g.outputs(split(g, movable(g, random_shape(g, 1, 5, 8)), "SPLIT"))
+
+
+def make_split_v(g):
+    return g.outputs(split(g, movable(g, random_shape(g, 1, 5, 8)), "SPLIT_V"))
+
+
+def concatenation(g, xs, axis):
+    shape = g.types[xs[0]][1]
+    size = sum(g.types[x][1][axis] for x in xs)
+    y = g.like(xs[0], shape[:axis] + [size] + shape[axis + 1:])
+    g.m.concatenation(xs, y, signed_axis(g, axis, len(shape)))
+    return y
+
+
+def make_concatenation(g):
+    r = g.r
+    shape = random_shape(g, 1, 5, 5)
+    axis = r.randrange(len(shape))
+    xs = [g.input(shape)]
+    for _ in range(r.randint(1, 4)):
+        kind = r.random()
+        part = shape[:axis] + [r.randint(1, 6)] + shape[axis + 1:]
+        if kind < 0.1:          # the same twice
+            xs.append(xs[0])
+            continue
+        x = g.like(xs[0], part)
+        if kind < 0.3:          # not an input of the graph
+            z = g.input(part)
+            g.m.op("RELU", [z], [x])
+        else:
+            g.m.inputs.append(x)
+        xs.append(x)
+    return concatenation(g, xs, axis)
+
+
+def slice_(g, x):
+    r = g.r
+    shape = g.types[x][1]
+    begin, size, out = [], [], []
+    for d in shape:
+        b = r.randrange(d) if r.random() < 0.6 else 0
+        n = r.randint(1, d - b)
+        n = r.choice([n, d - b])
+        begin.append(b)
+        out.append(n)
+        size.append(-1 if n == d - b and r.random() < 0.5 else n)
+    type = r.choice(["int32", "int64"])
+    y = g.like(x, out)
+    g.m.slice(x, g.constant(begin, type), g.constant(size, type), y)
+    return y
+
+
+def make_slice(g):
+    return slice_(g, movable(g, random_shape(g, 1, 5)))
+
+
+def strided_slice(g, x):
+    r = g.r
+    shape = g.types[x][1]
+    rank = len(shape)
+    begin_mask = sum(1 << i for i in range(rank) if r.random() < 0.2)
+    end_mask = sum(1 << i for i in range(rank) if r.random() < 0.2)
+    shrink = sum(1 << i for i in range(rank) if r.random() < 0.15)
+    begin, end, strides, out = [], [], [], []
+    for i, d in enumerate(shape):
+        while True:             # until something is left
+            b, e = r.randint(-d - 1, d + 1), r.randint(-d - 1, d + 1)
+            step = r.choice([1, 1, 1, 2, 3, -1, -2])
+            if shrink >> i & 1:
+                begin_mask &= ~(1 << i)
+                b, e, step = r.randint(-d, d - 1), 0, 1
+                e = b + 1
+            taken = list(range(d))[slice(None if begin_mask >> i & 1 else b,
+                                         None if end_mask >> i & 1 else e, step)]
+            if shrink >> i & 1:
+                break
+            if taken:
+                out.append(len(taken))
+                break
+        begin.append(b)
+        end.append(e)
+        strides.append(step)
+    y = g.like(x, out)
+    g.m.strided_slice(x, g.constant(begin), g.constant(end), g.constant(strides), y, begin_mask,
+                      end_mask, shrink)
+    return y
+
+
+def make_strided_slice(g):
+    return strided_slice(g, movable(g, random_shape(g, 1, 4)))
+
+
+def make_pack(g):
+    r = g.r
+    shape = random_shape(g, 0, 4, 5)
+    xs = [movable(g, shape)]
+    for _ in range(r.randint(0, 4)):
+        xs.append(g.like(xs[0], shape))
+        g.m.inputs.append(xs[-1])
+    axis = r.randint(0, len(shape))
+    y = g.like(xs[0], shape[:axis] + [len(xs)] + shape[axis:])
+    g.m.pack(xs, y, signed_axis(g, axis, len(shape) + 1))
+    return y
+
+
+def make_unpack(g):
+    shape = random_shape(g, 1, 5, 6)
+    x = movable(g, shape)
+    axis = g.r.randrange(len(shape))
+    ys = [g.like(x, shape[:axis] + shape[axis + 1:]) for _ in range(shape[axis])]
+    g.m.unpack(x, ys, signed_axis(g, axis, len(shape)))
+    return g.outputs(ys)
+
+
+def transpose(g, x):
+    shape = g.types[x][1]
+    perm = list(range(len(shape)))
+    g.r.shuffle(perm)
+    y = g.like(x, [shape[i] for i in perm])
+    g.m.transpose(x, g.constant(perm), y)
+    return y
+
+
+def make_transpose(g):
+    return transpose(g, movable(g, random_shape(g, 1, 5)))
+
+
+def make_space_to_depth(g):
+    r = g.r
+    block = r.randint(1, 4)
+    n, h, w, c = r.randint(1, 3), r.randint(1, 4), r.randint(1, 4), r.randint(1, 7)
+    x = movable(g, [n, h * block, w * block, c])
+    y = g.like(x, [n, h, w, c * block * block])
+    g.m.space_to_depth(x, y, block)
+    return y
+
+
+def make_depth_to_space(g):
+    r = g.r
+    block = r.randint(1, 4)
+    n, h, w, c = r.randint(1, 3), r.randint(1, 4), r.randint(1, 4), r.randint(1, 7)
+    x = movable(g, [n, h, w, c * block * block])
+    y = g.like(x, [n, h * block, w * block, c])
+    g.m.depth_to_space(x, y, block)
+    return y
+
+
+def make_squeeze(g):
+    r = g.r
+    shape = [d if r.random() < 0.5 else 1 for d in random_shape(g, 1, 5)]
+    dims = [i for i, d in enumerate(shape) if d == 1 and r.random() < 0.6]
+    gone = dims or [i for i, d in enumerate(shape) if d == 1]
+    x = movable(g, shape)
+    y = g.like(x, [d for i, d in enumerate(shape) if i not in gone])
+    g.m.squeeze(x, y, [signed_axis(g, i, len(shape)) for i in dims])
+    return y
+
+
+def make_expand_dims(g):
+    shape = random_shape(g, 0, 5)
+    axis = g.r.randint(0, len(shape))
+    x = movable(g, shape)
+    y = g.like(x, shape[:axis] + [1] + shape[axis:])
+    g.m.expand_dims(x, g.constant([signed_axis(g, axis, len(shape) + 1)],
+                                  shape=g.r.choice([[], [1]])), y)
+    return y
+
+
+def gather(g, x):
+    r = g.r
+    shape = g.types[x][1]
+    axis = r.randrange(len(shape))
+    wanted = random_shape(g, 0, max(0, min(2, 6 - len(shape))), 4)
+    values = [r.randrange(shape[axis]) for _ in range(product(wanted))]
+    y = g.like(x, shape[:axis] + wanted + shape[axis + 1:])
+    g.m.gather(x, g.constant(values, shape=wanted), y, signed_axis(g, axis, len(shape)))
+    return y
+
+
+def make_gather(g):
+    return gather(g, movable(g, random_shape(g, 1, 5)))
+
+
+def mirror_pad(g, x):
+    r = g.r
+    shape = g.types[x][1]
+    mode = r.choice(["REFLECT", "SYMMETRIC"])
+    most = [d if mode == "SYMMETRIC" else d - 1 for d in shape]
+    pads = [[r.choice([0, min(d, 1), r.randint(0, min(d, 4))]) for _ in range(2)] for d in most]
+    y = g.like(x, [d + sum(p) for d, p in zip(shape, pads)])
+    g.m.mirror_pad(x, g.constant([v for p in pads for v in p], r.choice(["int32", "int64"]),
+                                 [len(shape), 2]), y, mode)
+    return y
+
+
+def make_mirror_pad(g):
+    return mirror_pad(g, movable(g, random_shape(g, 1, 5, 5)))
+
+
+def make_padv2(g):
+    r = g.r
+    shape = random_shape(g, 1, 5, 5)
+    x = movable(g, shape)
+    type, _, scale, zero_point = g.types[x]
+    pads = [[r.randint(0, 3), r.randint(0, 3)] for _ in shape]
+    y = g.like(x, [d + sum(p) for d, p in zip(shape, pads)])
+    low, high = range_of(type)
+    value = g.m.tensor("value", r.choice([[], [1]]), type, scale, zero_point,
+                       data=[r.choice([low, high, r.randint(low, high)])])
+    g.m.pad_v2(x, g.constant([v for p in pads for v in p], r.choice(["int32", "int64"]),
+                             [len(shape), 2]), value, y)
+    return y
+
+
+def resize(g, x):
+    r = g.r
+    n, h, w, c = g.types[x][1]
+    size = [r.choice([1, 2 * h, r.randint(1, 12)]), r.choice([1, 2 * w, r.randint(1, 12)])]
+    y = g.like(x, [n] + size + [c])
+    g.m.resize_nearest_neighbor(x, g.constant(size), y, r.random() < 0.4, r.random() < 0.4)
+    return y
+
+
+def make_resize_nearest_neighbor(g):
+    r = g.r
+    return resize(g, movable(g, [r.randint(1, 2), r.randint(1, 8), r.randint(1, 8),
+                                 r.randint(1, 6)]))
+
+
+def make_moves(g):
+    """Movements after and before each other and other operators."""
+    r = g.r
+    x = g.input(random_shape(g, 2, 4, 6))
+    for _ in range(r.randint(3, 6)):
+        shape = g.types[x][1]
+        kind = r.choice(["slice", "strided", "transpose", "gather", "mirror", "split", "add",
+                         "relu", "concatenation", "resize"])
+        if not shape or product(shape) > 3000 or kind in ("add", "relu"):
+            y = g.act(shape)
+            if kind == "add":
+                g.m.add(x, x, y)
+            else:
+                g.m.op("RELU", [x], [y])
+        elif kind == "split":
+            ys = split(g, x, "SPLIT_V")
+            axis = [a == b for a, b in zip(g.types[ys[0]][1], shape)]
+            y = concatenation(g, ys[::-1], axis.index(False) if False in axis else 0)
+        elif kind == "concatenation":
+            y = concatenation(g, [x, x], r.randrange(len(shape)))
+        elif kind == "resize" and len(shape) == 4:
+            y = resize(g, x)
+        else:
+            y = {"slice": slice_, "strided": strided_slice, "gather": gather,
+                 "mirror": mirror_pad}.get(kind, transpose)(g, x)
+        if r.random() < 0.2 and x not in g.m.inputs:
+            g.m.outputs.append(x)
+        x = y
+    if r.random() < 0.5:
+        return x
+    y = g.act(g.types[x][1], g.types[x][2] * 2 ** r.uniform(-1, 1))
+    g.m.op("RELU_N1_TO_1", [x], [y])
     return y
 
 
@@ -354,8 +850,8 @@ def bad_models(r):
 
     def unsupported(g):
         x = image(g)
-        g.m.op("LOGISTIC", [x], [g.like(x, [1, 4, 4, 2])])
-        return "operator 0, LOGISTIC"
+        g.m.op("FLOOR_DIV", [x, x], [g.like(x, [1, 4, 4, 2])])
+        return "operator 0, FLOOR_DIV"
 
     def newer_operator(g):
         x = image(g)
@@ -495,12 +991,317 @@ def bad_models(r):
         g.m.op("RELU", [x], [g.like(x, [1, 4, 4, 2])])
         return "31 inputs"
 
+    def index_input(g, shape):
+        """What should have been a constant."""
+        at = g.m.tensor("index", shape, "int32")
+        g.types[at] = ("int32", shape, None, 0)
+        g.m.inputs.append(at)
+        return at
+
+    def sub_activation(g):
+        x = image(g)
+        g.m.sub(x, x, g.like(x, [1, 4, 4, 2]), "TANH")
+        return "activation 4"
+
+    def sub_options(g):
+        x = image(g)
+        g.m.op("SUB", [x, x], [g.like(x, [1, 4, 4, 2])])
+        return "options"
+
+    def minimum_scales(g):
+        x = image(g)
+        g.m.minimum(x, x, g.act([1, 4, 4, 2], 0.5, 0))
+        return "quantised alike"
+
+    def maximum_scales(g):
+        x = image(g)
+        g.m.maximum(x, g.input([1, 4, 4, 2], scale=0.1, zero_point=1), g.like(x, [1, 4, 4, 2]))
+        return "quantised alike"
+
+    def squared_difference_shape(g):
+        x = image(g)
+        g.m.squared_difference(x, x, g.like(x, [1, 4, 5, 2]))
+        return "dimension 2"
+
+    def prelu_bare(g):
+        x = image(g)
+        alpha = g.m.tensor("bare", [2], data=[1, 2])
+        g.m.op("PRELU", [x, alpha], [g.like(x, [1, 4, 4, 2])])
+        return "bare"
+
+    def logistic_scale(g):
+        x = image(g)
+        g.m.op("LOGISTIC", [x], [g.act([1, 4, 4, 2], 1 / 128, -128)])
+        return "1/256"
+
+    def tanh_scale(g):
+        x = image(g)
+        g.m.op("TANH", [x], [g.act([1, 4, 4, 2], 1 / 256, 0)])
+        return "1/128"
+
+    def elu_shape(g):
+        x = image(g)
+        g.m.op("ELU", [x], [g.like(x, [1, 4, 3, 2])])
+        return "dimension 2"
+
+    def hard_swish_fine(g):
+        x = image(g)
+        g.m.hard_swish(x, g.act([1, 4, 4, 2], 0.1 / 256, 0, name="fine"))
+        return "fine"
+
+    def leaky_relu_options(g):
+        x = image(g)
+        g.m.op("LEAKY_RELU", [x], [g.like(x, [1, 4, 4, 2])])
+        return "options"
+
+    def rsqrt_type(g):
+        x = image(g, type="int16")
+        g.m.op("RSQRT", [x], [g.like(x, [1, 4, 4, 2])])
+        return "int16"
+
+    def sum_axes(g):
+        x = image(g)
+        g.m.reduce("SUM", x, index_input(g, [1]), g.like(x, [1, 4, 2]))
+        return "must be a constant"
+
+    def reduce_max_axis(g):
+        x = image(g)
+        g.m.reduce("REDUCE_MAX", x, g.constant([-5]), g.like(x, [1, 4, 4]))
+        return "axis -5"
+
+    def reduce_max_scales(g):
+        x = image(g)
+        g.m.reduce("REDUCE_MAX", x, g.constant([3]), g.act([1, 4, 4], 0.5, 0))
+        return "quantised alike"
+
+    def batch_matmul_depth(g):
+        x = image(g)
+        g.m.batch_matmul(x, g.fixed([3, 2]), g.act([1, 4, 4, 2]))
+        return "BATCH_MATMUL"
+
+    def batch_matmul_shape(g):
+        x = image(g)
+        g.m.batch_matmul(x, g.fixed([2, 3]), g.act([1, 4, 4, 2]))
+        return "dimension 3"
+
+    def concatenation_scales(g):
+        x = image(g)
+        y = g.input([1, 4, 4, 2], scale=0.2, zero_point=0)
+        g.m.concatenation([x, y], g.like(x, [1, 4, 4, 4]), 3)
+        return "quantised alike"
+
+    def concatenation_sum(g):
+        x = image(g)
+        g.m.concatenation([x, x], g.like(x, [1, 4, 4, 5]), 3)
+        return "dimension 3"
+
+    def concatenation_shape(g):
+        x = image(g)
+        y = g.like(x, [1, 4, 3, 2])
+        g.m.inputs.append(y)
+        g.m.concatenation([x, y], g.like(x, [1, 4, 4, 4]), 3)
+        return "dimension 2"
+
+    def concatenation_axis(g):
+        x = image(g)
+        g.m.concatenation([x, x], g.like(x, [1, 4, 4, 4]), 4)
+        return "axis 4"
+
+    def split_axis(g):
+        x = image(g)
+        g.m.split(index_input(g, []), x, [g.like(x, [1, 4, 4, 1]) for _ in range(2)])
+        return "must be a constant"
+
+    def split_shape(g):
+        x = image(g)
+        g.m.split(g.constant([3], shape=[]), x, [g.like(x, [1, 4, 4, n]) for n in (1, 2)])
+        return "dimension 3"
+
+    def split_count(g):
+        x = image(g)
+        g.m.split(g.constant([1], shape=[]), x, [g.like(x, [1, 1, 4, 2]) for _ in range(3)])
+        return "SPLIT"
+
+    def split_v_sum(g):
+        x = image(g)
+        g.m.split_v(x, g.constant([1, 2]), g.constant([1], shape=[]),
+                    [g.like(x, [1, n, 4, 2]) for n in (1, 2)])
+        return "SPLIT_V"
+
+    def split_v_sizes(g):
+        x = image(g)
+        g.m.split_v(x, index_input(g, [2]), g.constant([1], shape=[]),
+                    [g.like(x, [1, 2, 4, 2]) for _ in range(2)])
+        return "must be a constant"
+
+    def slice_end(g):
+        x = image(g)
+        g.m.slice(x, g.constant([0, 2, 0, 0]), g.constant([1, 3, 4, 2]), g.like(x, [1, 3, 4, 2]))
+        return "SLICE"
+
+    def slice_shape(g):
+        x = image(g)
+        g.m.slice(x, g.constant([0, 2, 0, 0]), g.constant([1, 2, 4, 2]), g.like(x, [1, 3, 4, 2]))
+        return "dimension 1"
+
+    def slice_begin(g):
+        x = image(g)
+        g.m.slice(x, index_input(g, [4]), g.constant([1, 2, 4, 2]), g.like(x, [1, 2, 4, 2]))
+        return "must be a constant"
+
+    def strided(g, strides, out, **kwargs):
+        x = image(g)
+        g.m.strided_slice(x, g.constant([0] * 4), g.constant([1, 4, 4, 2]), g.constant(strides),
+                          g.like(x, out), **kwargs)
+
+    def strided_slice_stride(g):
+        strided(g, [1, 0, 1, 1], [1, 4, 4, 2])
+        return "stride"
+
+    def strided_slice_ellipsis(g):
+        strided(g, [1, 1, 1, 1], [1, 4, 4, 2], ellipsis_mask=1)
+        return "STRIDED_SLICE"
+
+    def strided_slice_shape(g):
+        strided(g, [1, 2, 1, 1], [1, 3, 4, 2])
+        return "dimension 1"
+
+    def strided_slice_begin(g):
+        x = image(g)
+        g.m.strided_slice(x, index_input(g, [4]), g.constant([1, 4, 4, 2]),
+                          g.constant([1, 1, 1, 1]), g.like(x, [1, 4, 4, 2]))
+        return "must be a constant"
+
+    def pack_count(g):
+        x = image(g)
+        g.m.pack([x, x], g.like(x, [1, 4, 4, 2, 3]), 4)
+        return "dimension 4"
+
+    def pack_scales(g):
+        x = image(g)
+        g.m.pack([x, x], g.act([2, 1, 4, 4, 2], 0.1, 1), 0)
+        return "quantised alike"
+
+    def unpack_count(g):
+        x = image(g)
+        g.m.unpack(x, [g.like(x, [1, 4, 2]) for _ in range(3)], 1)
+        return "UNPACK"
+
+    def unpack_axis(g):
+        x = image(g)
+        g.m.unpack(x, [g.like(x, [1, 4, 4]) for _ in range(2)], -5)
+        return "axis -5"
+
+    def transpose_twice(g):
+        x = image(g)
+        g.m.transpose(x, g.constant([0, 1, 1, 3]), g.like(x, [1, 4, 4, 2]))
+        return "TRANSPOSE"
+
+    def transpose_shape(g):
+        x = image(g)
+        g.m.transpose(x, g.constant([0, 3, 1, 2]), g.like(x, [1, 4, 4, 2]))
+        return "dimension 1"
+
+    def transpose_perm(g):
+        x = image(g)
+        g.m.transpose(x, index_input(g, [4]), g.like(x, [1, 4, 4, 2]))
+        return "must be a constant"
+
+    def transpose_type(g):
+        x = image(g)
+        g.m.transpose(x, g.constant([0, 1, 2, 3]),
+                      g.act([1, 4, 4, 2], 0.1, 0, type="int16"))
+        return "TRANSPOSE"
+
+    def space_to_depth_block(g):
+        x = image(g)
+        g.m.space_to_depth(x, g.like(x, [1, 1, 1, 18]), 3)
+        return "SPACE_TO_DEPTH"
+
+    def depth_to_space_block(g):
+        x = image(g)
+        g.m.depth_to_space(x, g.like(x, [1, 4, 4, 2]), 0)
+        return "DEPTH_TO_SPACE"
+
+    def depth_to_space_channels(g):
+        x = image(g)
+        g.m.depth_to_space(x, g.like(x, [1, 8, 8, 1]), 2)
+        return "DEPTH_TO_SPACE"
+
+    def squeeze_size(g):
+        x = image(g)
+        g.m.squeeze(x, g.like(x, [4, 4, 3]), [0])
+        return "SQUEEZE"
+
+    def expand_dims_scales(g):
+        x = image(g)
+        g.m.expand_dims(x, g.constant([0], shape=[]), g.act([1, 1, 4, 4, 2], 0.1, 1))
+        return "quantised alike"
+
+    def gather_range(g):
+        x = image(g)
+        g.m.gather(x, g.constant([0, 4]), g.like(x, [1, 2, 4, 2]), 1)
+        return "GATHER"
+
+    def gather_indices(g):
+        x = image(g)
+        g.m.gather(x, index_input(g, [2]), g.like(x, [1, 2, 4, 2]), 1)
+        return "must be a constant"
+
+    def gather_batch(g):
+        x = image(g)
+        g.m.gather(x, g.constant([0], shape=[1, 1]), g.like(x, [1, 1, 4, 2]), 1, 1)
+        return "GATHER"
+
+    def mirror_pad_wide(g):
+        x = image(g)
+        g.m.mirror_pad(x, g.constant([0, 0, 4, 0, 0, 0, 0, 0], shape=[4, 2]),
+                       g.like(x, [1, 8, 4, 2]), "REFLECT")
+        return "MIRROR_PAD"
+
+    def mirror_pad_shape(g):
+        x = image(g)
+        g.m.mirror_pad(x, g.constant([0, 0, 3, 0, 0, 0, 0, 0], shape=[4, 2]),
+                       g.like(x, [1, 8, 4, 2]), "REFLECT")
+        return "dimension 1"
+
+    def padv2_value(g):
+        x = image(g)
+        value = g.like(x, [1])
+        g.m.inputs.append(value)
+        g.m.pad_v2(x, g.constant([0, 0, 1, 0, 0, 0, 0, 0], shape=[4, 2]), value,
+                   g.like(x, [1, 5, 4, 2]))
+        return "must be a constant"
+
+    def padv2_scales(g):
+        x = image(g)
+        value = g.m.tensor("value", [], "int8", 0.2, 0, data=[1])
+        g.m.pad_v2(x, g.constant([0, 0, 1, 0, 0, 0, 0, 0], shape=[4, 2]), value,
+                   g.like(x, [1, 5, 4, 2]))
+        return "quantised alike"
+
+    def resize_size(g):
+        x = image(g)
+        g.m.resize_nearest_neighbor(x, index_input(g, [2]), g.like(x, [1, 8, 8, 2]))
+        return "must be a constant"
+
+    def resize_shape(g):
+        x = image(g)
+        g.m.resize_nearest_neighbor(x, g.constant([8, 8]), g.like(x, [1, 8, 7, 2]))
+        return "dimension 2"
+
     for name, make in sorted(locals().items()):
-        if callable(make) and name not in ("image", "r"):
+        if callable(make) and name not in ("image", "index_input", "strided", "r"):
             g = Graph(random.Random(name))
             want = make(g)
             g.m.outputs.append(len(g.m.tensors) - 1)
             yield name, g, want
+
+
+def range_of(type):
+    bits = 8 * tflite.TYPES[type][2]
+    low = 0 if type == "uint8" else -(1 << (bits - 1))
+    return low, low + (1 << bits) - 1
 
 
 def inputs(g):
@@ -508,16 +1309,12 @@ def inputs(g):
     for _ in range(RUNS):
         for at in g.m.inputs:
             type, shape, scale, zp = g.types[at]
-            n = 1
-            for d in shape:
-                n *= d
+            n = product(shape)
             if type == "float32":
                 values = [g.r.choice([0.0, -0.0, 1e30, -1e30, g.r.uniform(-8, 8),
                                       g.r.uniform(-8, 8), g.r.uniform(-1, 1)]) for _ in range(n)]
             else:
-                bits = 16 if type == "int16" else 8
-                low = 0 if type == "uint8" else -(1 << (bits - 1))
-                high = low + (1 << bits) - 1
+                low, high = range_of(type)
                 values = [g.r.choice([low, high, g.r.randint(low, high), g.r.randint(low, high),
                                       g.r.randint(low, high)]) for _ in range(n)]
             out += struct.pack("<%d%s" % (n, tflite.TYPES[type][1]), *values)

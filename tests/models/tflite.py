@@ -8,13 +8,20 @@ TYPES = {"float32": (0, "f", 4), "int32": (2, "i", 4), "uint8": (3, "B", 1),
          "int64": (4, "q", 8), "bool": (6, "?", 1), "int16": (7, "h", 2), "int8": (9, "b", 1)}
 
 OPERATORS = {"ADD": 0, "AVERAGE_POOL_2D": 1, "CONCATENATION": 2, "CONV_2D": 3,
-             "DEPTHWISE_CONV_2D": 4, "DEQUANTIZE": 6, "FULLY_CONNECTED": 9, "LOGISTIC": 14,
-             "MAX_POOL_2D": 17, "MUL": 18, "RELU": 19, "RELU6": 21, "RESHAPE": 22,
-             "SOFTMAX": 25, "CUSTOM": 32, "PAD": 34, "MEAN": 40, "QUANTIZE": 114,
-             "CONV_3D": 132}
+             "DEPTHWISE_CONV_2D": 4, "DEPTH_TO_SPACE": 5, "DEQUANTIZE": 6,
+             "FULLY_CONNECTED": 9, "LOGISTIC": 14, "MAX_POOL_2D": 17, "MUL": 18, "RELU": 19,
+             "RELU_N1_TO_1": 20, "RELU6": 21, "RESHAPE": 22, "SOFTMAX": 25,
+             "SPACE_TO_DEPTH": 26, "TANH": 28, "CUSTOM": 32, "PAD": 34, "GATHER": 36,
+             "TRANSPOSE": 39, "MEAN": 40, "SUB": 41, "SQUEEZE": 43, "STRIDED_SLICE": 45,
+             "SPLIT": 49, "PRELU": 54, "MAXIMUM": 55, "MINIMUM": 57, "PADV2": 60, "SLICE": 65,
+             "EXPAND_DIMS": 70, "SUM": 74, "RSQRT": 76, "REDUCE_MAX": 82, "PACK": 83,
+             "UNPACK": 88, "FLOOR_DIV": 90, "RESIZE_NEAREST_NEIGHBOR": 97, "LEAKY_RELU": 98,
+             "SQUARED_DIFFERENCE": 99, "MIRROR_PAD": 100, "SPLIT_V": 102, "ELU": 111,
+             "QUANTIZE": 114, "HARD_SWISH": 117, "BATCH_MATMUL": 126, "CONV_3D": 132}
 
 ACTIVATIONS = {None: 0, "RELU": 1, "RELU_N1_TO_1": 2, "RELU6": 3, "TANH": 4}
 PADDINGS = {"SAME": 0, "VALID": 1}
+MIRRORS = {"REFLECT": 0, "SYMMETRIC": 1}
 
 
 # ---- Flatbuffers ----
@@ -181,8 +188,84 @@ class Model:
     def softmax(self, x, y, beta=1.0):
         self.op("SOFTMAX", [x], [y], 9, Table({0: ("f", beta)}))
 
+    def sub(self, a, b, y, act=None):
+        self.op("SUB", [a, b], [y], 28, Table({0: ("b", ACTIVATIONS[act])}))
+
+    def minimum(self, a, b, y):
+        self.op("MINIMUM", [a, b], [y], 39, Table())
+
+    def maximum(self, a, b, y):
+        self.op("MAXIMUM", [a, b], [y], 39, Table())
+
+    def squared_difference(self, a, b, y):
+        self.op("SQUARED_DIFFERENCE", [a, b], [y], 76, Table())
+
+    def leaky_relu(self, x, y, alpha):
+        self.op("LEAKY_RELU", [x], [y], 75, Table({0: ("f", alpha)}))
+
+    def hard_swish(self, x, y):
+        self.op("HARD_SWISH", [x], [y], 91, Table())
+
+    def batch_matmul(self, a, b, y, adj_x=False, adj_y=False):
+        self.op("BATCH_MATMUL", [a, b], [y], 101, Table({0: ("?", adj_x), 1: ("?", adj_y)}))
+
+    def reduce(self, name, x, axes, y, keep_dims=False):
+        self.op(name, [x, axes], [y], 27, Table({0: ("?", keep_dims)}))
+
     def mean(self, x, axes, y, keep_dims=False):
-        self.op("MEAN", [x, axes], [y], 27, Table({0: ("?", keep_dims)}))
+        self.reduce("MEAN", x, axes, y, keep_dims)
+
+    def concatenation(self, xs, y, axis):
+        self.op("CONCATENATION", xs, [y], 10, Table({0: ("i", axis), 1: ("b", 0)}))
+
+    def split(self, axis, x, ys):
+        self.op("SPLIT", [axis, x], ys, 35, Table({0: ("i", len(ys))}))
+
+    def split_v(self, x, sizes, axis, ys):
+        self.op("SPLIT_V", [x, sizes, axis], ys, 79, Table({0: ("i", len(ys))}))
+
+    def pack(self, xs, y, axis):
+        self.op("PACK", xs, [y], 59, Table({0: ("i", len(xs)), 1: ("i", axis)}))
+
+    def unpack(self, x, ys, axis):
+        self.op("UNPACK", [x], ys, 64, Table({0: ("i", len(ys)), 1: ("i", axis)}))
+
+    def slice(self, x, begin, size, y):
+        self.op("SLICE", [x, begin, size], [y], 48, Table())
+
+    def strided_slice(self, x, begin, end, strides, y, begin_mask=0, end_mask=0, shrink_mask=0,
+                      ellipsis_mask=0, new_axis_mask=0):
+        self.op("STRIDED_SLICE", [x, begin, end, strides], [y], 32, Table({
+            0: ("i", begin_mask), 1: ("i", end_mask), 2: ("i", ellipsis_mask),
+            3: ("i", new_axis_mask), 4: ("i", shrink_mask)}))
+
+    def transpose(self, x, perm, y):
+        self.op("TRANSPOSE", [x, perm], [y], 26, Table())
+
+    def space_to_depth(self, x, y, block):
+        self.op("SPACE_TO_DEPTH", [x], [y], 19, Table({0: ("i", block)}))
+
+    def depth_to_space(self, x, y, block):
+        self.op("DEPTH_TO_SPACE", [x], [y], 94, Table({0: ("i", block)}))
+
+    def squeeze(self, x, y, dims):
+        self.op("SQUEEZE", [x], [y], 30, Table({0: Vector("i", dims)}))
+
+    def expand_dims(self, x, axis, y):
+        self.op("EXPAND_DIMS", [x, axis], [y], 52, Table())
+
+    def gather(self, x, indices, y, axis=0, batch_dims=0):
+        self.op("GATHER", [x, indices], [y], 23, Table({0: ("i", axis), 1: ("i", batch_dims)}))
+
+    def mirror_pad(self, x, pads, y, mode):
+        self.op("MIRROR_PAD", [x, pads], [y], 77, Table({0: ("b", MIRRORS[mode])}))
+
+    def pad_v2(self, x, pads, value, y):
+        self.op("PADV2", [x, pads, value], [y], 43, Table())
+
+    def resize_nearest_neighbor(self, x, size, y, align_corners=False, half_pixel=False):
+        self.op("RESIZE_NEAREST_NEIGHBOR", [x, size], [y], 74, Table({
+            0: ("?", align_corners), 1: ("?", half_pixel)}))
 
     def pad(self, x, pads, y):
         self.op("PAD", [x, pads], [y], 22, Table())

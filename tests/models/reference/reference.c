@@ -131,12 +131,13 @@ static size_t table_in(size_t vector, size_t i)
 
 /* ---- Tensors ---- */
 
-enum { FLOAT32 = 0, INT32 = 2, UINT8 = 3, INT64 = 4, INT16 = 7, INT8 = 9 };
+enum { FLOAT32 = 0, INT32 = 2, UINT8 = 3, INT64 = 4, BOOL = 6, INT16 = 7, INT8 = 9 };
+enum { RANK = 8, OPERANDS = 16 };
 
 struct tensor {
 	int type;
 	int rank;
-	int64_t dim[8];
+	int64_t dim[RANK];
 	size_t count;
 	size_t channels;	/* entries of scale and zero_point */
 	float *scale;
@@ -150,6 +151,7 @@ static int width(int type)
 	switch (type) {
 	case UINT8:
 	case INT8:
+	case BOOL:
 		return 1;
 	case INT16:
 		return 2;
@@ -212,7 +214,7 @@ static void read_tensor(struct tensor *t, size_t table, size_t buffers)
 
 	t->type = (int)number(table, 1, 1, 0);
 	t->rank = (int)length(shape);
-	if (t->rank > 8)
+	if (t->rank > RANK)
 		die("a tensor has rank %d", t->rank);
 	t->count = 1;
 	for (i = 0; i < (size_t)t->rank; i++) {
@@ -310,8 +312,9 @@ static int64_t clamp(int64_t x, int64_t low, int64_t high)
 struct op {
 	const char *name;
 	size_t options;
-	struct tensor *in[4];
-	struct tensor *out;
+	int nin, nout;
+	struct tensor *in[OPERANDS];	/* NULL if absent */
+	struct tensor *out[OPERANDS];
 };
 
 static void activation_range(const struct tensor *out, int64_t activation, int64_t *low,
@@ -344,7 +347,7 @@ static int64_t padding_before(int64_t padding, int64_t in, int64_t out, int64_t 
 
 static void conv(struct op *op, bool depthwise)
 {
-	struct tensor *in = op->in[0], *w = op->in[1], *bias = op->in[2], *out = op->out;
+	struct tensor *in = op->in[0], *w = op->in[1], *bias = op->in[2], *out = op->out[0];
 	int64_t padding = number(op->options, 0, 1, 0), stride_w = number(op->options, 1, 4, 0);
 	int64_t stride_h = number(op->options, 2, 4, 0), low, high, top, left;
 	int64_t activation = number(op->options, depthwise ? 4 : 3, 1, 0);
@@ -399,7 +402,7 @@ static void conv(struct op *op, bool depthwise)
 
 static void fully_connected(struct op *op)
 {
-	struct tensor *in = op->in[0], *w = op->in[1], *bias = op->in[2], *out = op->out;
+	struct tensor *in = op->in[0], *w = op->in[1], *bias = op->in[2], *out = op->out[0];
 	int64_t outputs = w->dim[0], depth = w->dim[1], low, high, b, o, k;
 	int64_t batches = (int64_t)in->count / depth;
 
@@ -428,7 +431,7 @@ static void fully_connected(struct op *op)
 
 static void pool(struct op *op, bool max)
 {
-	struct tensor *in = op->in[0], *out = op->out;
+	struct tensor *in = op->in[0], *out = op->out[0];
 	int64_t padding = number(op->options, 0, 1, 0), stride_w = number(op->options, 1, 4, 0);
 	int64_t stride_h = number(op->options, 2, 4, 0), low, high, top, left;
 	int64_t kw = number(op->options, 3, 4, 0), kh = number(op->options, 4, 4, 0);
@@ -482,9 +485,9 @@ static size_t broadcast(const struct tensor *t, const struct tensor *out, size_t
 	return index;
 }
 
-static void add(struct op *op)
+static void add(struct op *op, int sign)
 {
-	struct tensor *a = op->in[0], *b = op->in[1], *out = op->out;
+	struct tensor *a = op->in[0], *b = op->in[1], *out = op->out[0];
 	double twice = 2 * (double)(a->scale[0] > b->scale[0] ? a->scale[0] : b->scale[0]);
 	struct factor fa = quantize_multiplier((double)a->scale[0] / twice);
 	struct factor fb = quantize_multiplier((double)b->scale[0] / twice);
@@ -497,7 +500,7 @@ static void add(struct op *op)
 		int32_t x = (int32_t)((a->q[broadcast(a, out, i)] - a->zero_point[0]) * (1 << 20));
 		int32_t y = (int32_t)((b->q[broadcast(b, out, i)] - b->zero_point[0]) * (1 << 20));
 		int32_t sum = wrap((int64_t)multiply(x, fa.multiplier, fa.shift) +
-				   multiply(y, fb.multiplier, fb.shift));
+				   (int64_t)sign * multiply(y, fb.multiplier, fb.shift));
 
 		out->q[i] = clamp((int64_t)multiply(sum, fo.multiplier, fo.shift) +
 				  out->zero_point[0], low, high);
@@ -506,7 +509,7 @@ static void add(struct op *op)
 
 static void mul(struct op *op)
 {
-	struct tensor *a = op->in[0], *b = op->in[1], *out = op->out;
+	struct tensor *a = op->in[0], *b = op->in[1], *out = op->out[0];
 	struct factor f = quantize_multiplier((double)a->scale[0] * (double)b->scale[0] /
 					      (double)out->scale[0]);
 	int64_t low, high;
@@ -522,9 +525,80 @@ static void mul(struct op *op)
 	}
 }
 
+static void minimum_maximum(struct op *op, bool max)
+{
+	struct tensor *a = op->in[0], *b = op->in[1], *out = op->out[0];
+	size_t i;
+
+	for (i = 0; i < out->count; i++) {
+		int64_t x = a->q[broadcast(a, out, i)], y = b->q[broadcast(b, out, i)];
+
+		out->q[i] = (x > y) == max ? x : y;
+	}
+}
+
+static void squared_difference(struct op *op)
+{
+	struct tensor *a = op->in[0], *b = op->in[1], *out = op->out[0];
+	double twice = 2 * (double)(a->scale[0] > b->scale[0] ? a->scale[0] : b->scale[0]);
+	struct factor fa = quantize_multiplier((double)a->scale[0] / twice);
+	struct factor fb = quantize_multiplier((double)b->scale[0] / twice);
+	struct factor fo = quantize_multiplier(twice * twice /
+					       ((1 << 14) * (double)out->scale[0]));
+	size_t i;
+
+	for (i = 0; i < out->count; i++) {
+		int32_t x = (int32_t)((a->q[broadcast(a, out, i)] - a->zero_point[0]) * (1 << 7));
+		int32_t y = (int32_t)((b->q[broadcast(b, out, i)] - b->zero_point[0]) * (1 << 7));
+		int32_t d = multiply(x, fa.multiplier, fa.shift) -
+			    multiply(y, fb.multiplier, fb.shift);
+
+		out->q[i] = clamp((int64_t)multiply(d * d, fo.multiplier, fo.shift) +
+				  out->zero_point[0], lowest(out->type), highest(out->type));
+	}
+}
+
+static void prelu(struct op *op)
+{
+	struct tensor *in = op->in[0], *alpha = op->in[1], *out = op->out[0];
+	struct factor plus = quantize_multiplier((double)in->scale[0] / (double)out->scale[0]);
+	struct factor minus = quantize_multiplier((double)in->scale[0] * (double)alpha->scale[0] /
+						  (double)out->scale[0]);
+	size_t i;
+
+	for (i = 0; i < out->count; i++) {
+		int64_t v = in->q[broadcast(in, out, i)] - in->zero_point[0];
+		int64_t slope = alpha->q[broadcast(alpha, out, i)] - alpha->zero_point[0];
+		int32_t y = v >= 0 ? multiply((int32_t)v, plus.multiplier, plus.shift) :
+			    multiply((int32_t)(v * slope), minus.multiplier, minus.shift);
+
+		out->q[i] = clamp((int64_t)y + out->zero_point[0], lowest(out->type),
+				  highest(out->type));
+	}
+}
+
+static void leaky_relu(struct op *op)
+{
+	struct tensor *in = op->in[0], *out = op->out[0];
+	size_t at = op->options ? field(op->options, 0) : 0, i;
+	float alpha = at ? get_float(at) : 0, up = in->scale[0] / out->scale[0];
+	float product = in->scale[0] * alpha, down = product / out->scale[0];
+	struct factor plus = quantize_multiplier((double)up);
+	struct factor minus = quantize_multiplier((double)down);
+
+	for (i = 0; i < out->count; i++) {
+		int32_t v = (int32_t)(in->q[i] - in->zero_point[0]);
+		int32_t y = v >= 0 ? multiply(v, plus.multiplier, plus.shift) :
+			    multiply(v, minus.multiplier, minus.shift);
+
+		out->q[i] = clamp((int64_t)y + out->zero_point[0], lowest(out->type),
+				  highest(out->type));
+	}
+}
+
 static void rescale(struct op *op, int64_t low, int64_t high)
 {
-	struct tensor *in = op->in[0], *out = op->out;
+	struct tensor *in = op->in[0], *out = op->out[0];
 	struct factor f = quantize_multiplier((double)in->scale[0] / (double)out->scale[0]);
 	size_t i;
 
@@ -538,13 +612,13 @@ static void relu(struct op *op, int64_t activation)
 {
 	int64_t low, high;
 
-	activation_range(op->out, activation, &low, &high);
+	activation_range(op->out[0], activation, &low, &high);
 	rescale(op, low, high);
 }
 
 static void quantize(struct op *op)
 {
-	struct tensor *in = op->in[0], *out = op->out;
+	struct tensor *in = op->in[0], *out = op->out[0];
 	size_t i;
 
 	if (in->type != FLOAT32) {
@@ -561,7 +635,7 @@ static void quantize(struct op *op)
 
 static void dequantize(struct op *op)
 {
-	struct tensor *in = op->in[0], *out = op->out;
+	struct tensor *in = op->in[0], *out = op->out[0];
 	size_t i;
 
 	for (i = 0; i < out->count; i++)
@@ -573,19 +647,19 @@ static int32_t shift_left_saturating(int32_t x, int n)
 	return (int32_t)clamp((int64_t)x * (1ll << n), INT32_MIN, INT32_MAX);
 }
 
-/* exp(a), a <= 0 in Q5.26; result in Q0.31 */
-static int32_t exp_on_negative_values(int32_t a)
+/* exp(a), a <= 0 with that many integer bits; result in Q0.31 */
+static int32_t exp_on_negative_values(int32_t a, int integer_bits)
 {
 	static const int32_t barrel[] = { 1672461947, 1302514674, 790015084, 290630308, 39332535,
 					  720401, 242 };
-	int32_t quarter = 1 << 24, reduced, x, x2, x3, x4, sum, result, remainder;
-	int i;
+	int fraction_bits = 31 - integer_bits, i;
+	int32_t quarter = 1 << (fraction_bits - 2), reduced, x, x2, x3, x4, sum, result, remainder;
 
 	if (!a)
 		return INT32_MAX;
 	reduced = (a & (quarter - 1)) - quarter;
 	/* Taylor expansion around -1/8 */
-	x = shift_left_saturating(reduced, 5) + (1 << 28);
+	x = shift_left_saturating(reduced, integer_bits) + (1 << 28);
 	x2 = rounding_doubling_high_mul(x, x);
 	x3 = rounding_doubling_high_mul(x2, x);
 	x4 = rounding_doubling_high_mul(x2, x2);
@@ -593,31 +667,48 @@ static int32_t exp_on_negative_values(int32_t a)
 	sum = rounding_divide_by_pot(sum, 1);
 	result = 1895147668 + rounding_doubling_high_mul(1895147668, x + sum);
 	remainder = (int32_t)((int64_t)reduced - a);
-	for (i = 0; i < 7; i++)
-		if (remainder & 1 << (24 + i))
-			result = rounding_doubling_high_mul(result, barrel[i]);
+	/* Factors exp(-1/4), exp(-1/2), exp(-1) and so on, one per bit. */
+	for (i = -2; i < integer_bits; i++)
+		if (remainder & 1 << (fraction_bits + i))
+			result = rounding_doubling_high_mul(result, barrel[i + 2]);
 	return result;
 }
 
-/* 1 / (1 + a), a in Q0.31 */
-static int32_t one_over_one_plus(int32_t a)
+/* 1 / half in Q2.29 by Newton's method, half in Q0.31 from 1/2 to 1 */
+static int32_t reciprocal(int32_t half)
 {
-	int64_t half_sum = ((int64_t)a + INT32_MAX + 1) / 2;
-	int32_t half = (int32_t)half_sum, x;
+	int32_t x = 1515870810 + rounding_doubling_high_mul(half, -1010580540);
 	int i;
 
-	x = 1515870810 + rounding_doubling_high_mul(half, -1010580540);
 	for (i = 0; i < 3; i++) {
 		int32_t error = (1 << 29) - rounding_doubling_high_mul(half, x);
 
 		x += shift_left_saturating(rounding_doubling_high_mul(x, error), 2);
 	}
-	return shift_left_saturating(x, 1);
+	return x;
+}
+
+/* (a + 1) / 2, all in Q0.31, a >= 0 */
+static int32_t half_of_one_plus(int32_t a)
+{
+	return (int32_t)(((int64_t)a + INT32_MAX + 1) / 2);
+}
+
+/* 1 / (1 + a), a in Q0.31 */
+static int32_t one_over_one_plus(int32_t a)
+{
+	return shift_left_saturating(reciprocal(half_of_one_plus(a)), 1);
+}
+
+/* (1 - a) / (1 + a) = 2 / (1 + a) - 1, a in Q0.31 */
+static int32_t one_minus_over_one_plus(int32_t a)
+{
+	return shift_left_saturating(reciprocal(half_of_one_plus(a)) - (1 << 29), 2);
 }
 
 static void softmax(struct op *op)
 {
-	struct tensor *in = op->in[0], *out = op->out;
+	struct tensor *in = op->in[0], *out = op->out[0];
 	size_t at = op->options ? field(op->options, 0) : 0;
 	double real = (double)(at ? get_float(at) : 0) * (double)in->scale[0] * (1 << 26);
 	struct factor f = quantize_multiplier(real < INT32_MAX ? real : INT32_MAX);
@@ -637,7 +728,7 @@ static void softmax(struct op *op)
 
 			if (diff >= diff_min)
 				sum += rounding_divide_by_pot(exp_on_negative_values(
-					multiply((int32_t)diff, f.multiplier, f.shift)), 12);
+					multiply((int32_t)diff, f.multiplier, f.shift), 5), 12);
 		}
 		zeros = __builtin_clz((uint32_t)sum);
 		scale = one_over_one_plus(wrap((int64_t)(((uint32_t)sum << zeros) - (1u << 31))));
@@ -648,7 +739,7 @@ static void softmax(struct op *op)
 			out->q[row + i] = lowest(out->type);
 			if (diff < diff_min)
 				continue;
-			e = exp_on_negative_values(multiply((int32_t)diff, f.multiplier, f.shift));
+			e = exp_on_negative_values(multiply((int32_t)diff, f.multiplier, f.shift), 5);
 			e = rounding_doubling_high_mul(scale, e);
 			out->q[row + i] = clamp((int64_t)rounding_divide_by_pot(e, 12 - zeros + 31 - 8) +
 						lowest(out->type), lowest(out->type),
@@ -657,107 +748,729 @@ static void softmax(struct op *op)
 	}
 }
 
-static void mean(struct op *op)
+/* 1 / (1 + exp(-a)), a in Q4.27; result in Q0.31 */
+static int32_t logistic_q(int32_t a)
 {
-	struct tensor *in = op->in[0], *axes = op->in[1], *out = op->out;
-	struct factor f = quantize_multiplier((double)in->scale[0] / (double)out->scale[0]);
-	bool reduced[8] = { false };
-	int64_t count = 1, shift;
-	size_t i, index, rest, step;
+	int32_t p = one_over_one_plus(exp_on_negative_values(a > 0 ? -a : a, 4));
+
+	return a == 0 ? 1 << 30 : a > 0 ? p : INT32_MAX - p;
+}
+
+/* tanh(a), a in Q4.27; result in Q0.31 */
+static int32_t tanh_q(int32_t a)
+{
+	/* 2 a has the same bits in Q5.26. */
+	int32_t t = one_minus_over_one_plus(exp_on_negative_values(a > 0 ? -a : a, 5));
+
+	return a == 0 ? 0 : a > 0 ? t : -t;
+}
+
+/* LOGISTIC and TANH: @bits fractional bits of the output */
+static void sigmoid(struct op *op, int32_t (*function)(int32_t), int bits)
+{
+	struct tensor *in = op->in[0], *out = op->out[0];
+	struct factor f = quantize_multiplier((double)in->scale[0] * (1 << 27));
+	int64_t radius = (int64_t)floor(15.0 * (1 << 27) / ldexp(1, f.shift));
+	size_t i;
+
+	for (i = 0; i < out->count; i++) {
+		int64_t v = in->q[i] - in->zero_point[0], y;
+
+		if (v <= -radius) {
+			out->q[i] = lowest(out->type);
+		} else if (v >= radius) {
+			out->q[i] = highest(out->type);
+		} else {
+			y = rounding_divide_by_pot(function(multiply((int32_t)v, f.multiplier,
+								     f.shift)), 31 - bits);
+			out->q[i] = clamp(y + out->zero_point[0], lowest(out->type),
+					  highest(out->type));
+		}
+	}
+}
+
+static void elu(struct op *op)
+{
+	struct tensor *in = op->in[0], *out = op->out[0];
+	float inverse = 1.0f / out->scale[0];
+	size_t i;
+
+	for (i = 0; i < out->count; i++) {
+		float x = in->scale[0] * (float)(in->q[i] - in->zero_point[0]);
+		float y = x < 0 ? expf(x) - 1.0f : x;
+		double q = (double)roundf(y * inverse) + (double)out->zero_point[0];
+		double low = (double)lowest(out->type), high = (double)highest(out->type);
+
+		out->q[i] = (int64_t)(q > low ? q < high ? q : high : low);
+	}
+}
+
+/* ---- 16-bit arithmetic of HARD_SWISH ---- */
+
+static int16_t saturate16(int64_t x)
+{
+	return (int16_t)clamp(x, INT16_MIN, INT16_MAX);
+}
+
+static int16_t doubling_high_mul16(int16_t a, int16_t b, bool rounding)
+{
+	int32_t product = (int32_t)a * b, nudge = product >= 0 ? 1 << 14 : 1 - (1 << 14);
+
+	return saturate16((product + (rounding ? nudge : 0)) / (1 << 15));
+}
+
+static int16_t shift_left_saturating16(int16_t x, int n)
+{
+	return saturate16((int64_t)x * (1ll << n));
+}
+
+static int16_t high_half(int32_t multiplier)
+{
+	return multiplier >= INT32_MAX - 32768 ? INT16_MAX : (int16_t)((multiplier + 32768) >> 16);
+}
+
+/* @x of Q0.15 from -1 to 1, standing for -3 to 3, to 0 to 1 */
+static int16_t reluish(int16_t x, struct factor f)
+{
+	if (f.shift > 0)
+		x = shift_left_saturating16(x, f.shift - 1);
+	x = doubling_high_mul16(x, high_half(f.multiplier), true);
+	if (f.shift > 0)
+		x = shift_left_saturating16(x, 1);
+	if (f.shift < 0)
+		x = (int16_t)rounding_divide_by_pot(x, -f.shift);
+	return (int16_t)((x + 32768) >> 1);
+}
+
+static void hard_swish(struct op *op)
+{
+	struct tensor *in = op->in[0], *out = op->out[0];
+	float hires = 1.0f / 128.0f * in->scale[0], unit = 3.0f / 32768.0f;
+	float to_out = hires / out->scale[0], to_unit = hires / unit;
+	struct factor fo = quantize_multiplier((double)to_out);
+	struct factor fu = quantize_multiplier((double)to_unit);
+	size_t i;
+
+	if (fo.shift > 0)
+		die("HARD_SWISH: the output is too fine");
+	for (i = 0; i < out->count; i++) {
+		int16_t h = (int16_t)((in->q[i] - in->zero_point[0]) * 128);
+		int16_t product = doubling_high_mul16(reluish(h, fu), doubling_high_mul16(
+					h, high_half(fo.multiplier), true), false);
+
+		out->q[i] = clamp((int64_t)rounding_divide_by_pot(product, -fo.shift) +
+				  out->zero_point[0], lowest(out->type), highest(out->type));
+	}
+}
+
+/* ---- 1 / sqrt ---- */
+
+/* 1 / sqrt(@x) as a factor, x > 0 */
+static struct factor inverse_square_root(int32_t x)
+{
+	struct factor f = { INT32_MAX, 0 };
+	int32_t fixed, half, root = 1 << 28, cube, step;
+	int right = 11, i;
+
+	if (x == 1)
+		return f;
+	/* Scaled by a power of 4 to at least 1/4 and less than 1 in Q3.28. */
+	for (; x >= 1 << 29; right++)
+		x /= 4;
+	for (; x < 1 << 27; right--)
+		x *= 4;
+	fixed = x >> 1;
+	half = rounding_divide_by_pot(fixed, 1);
+	for (i = 0; i < 5; i++) {
+		cube = rounding_doubling_high_mul(rounding_doubling_high_mul(root, root), root);
+		cube = shift_left_saturating(cube, 6);
+		step = wrap((int64_t)rounding_doubling_high_mul((1 << 28) + (1 << 27), root) -
+			    rounding_doubling_high_mul(half, cube));
+		root = shift_left_saturating(step, 3);
+	}
+	f.multiplier = rounding_doubling_high_mul(root, 1518500250);
+	if (right < 0)
+		f.multiplier *= 1 << -right;
+	else
+		f.shift = -right;
+	return f;
+}
+
+static void rsqrt(struct op *op)
+{
+	struct tensor *in = op->in[0], *out = op->out[0];
+	float root = sqrtf(in->scale[0]);
+	struct factor scale = quantize_multiplier(1.0 / ((double)root * (double)out->scale[0]));
+	size_t i;
+
+	for (i = 0; i < out->count; i++) {
+		int32_t v = (int32_t)(in->q[i] - in->zero_point[0]), y;
+		struct factor f;
+
+		out->q[i] = highest(out->type);
+		if (v <= 0)
+			continue;
+		f = inverse_square_root(v);
+		y = multiply(1, f.multiplier, f.shift + 20);
+		out->q[i] = clamp((int64_t)multiply(y, scale.multiplier, scale.shift - 20) +
+				  out->zero_point[0], lowest(out->type), highest(out->type));
+	}
+}
+
+/* ---- Indices ---- */
+
+static int64_t wrap_axis(int64_t axis, int rank)
+{
+	if (axis < 0)
+		axis += rank;
+	if (axis < 0 || axis >= rank)
+		die("axis %lld of rank %d", (long long)axis, rank);
+	return axis;
+}
+
+/* Where element @at is. */
+static void to_position(const struct tensor *t, size_t at, int64_t *position)
+{
+	int d;
+
+	for (d = t->rank - 1; d >= 0; d--) {
+		position[d] = (int64_t)(at % (size_t)t->dim[d]);
+		at /= (size_t)t->dim[d];
+	}
+}
+
+static size_t at_position(const struct tensor *t, const int64_t *position)
+{
+	size_t at = 0;
+	int d;
+
+	for (d = 0; d < t->rank; d++) {
+		if (position[d] < 0 || position[d] >= t->dim[d])
+			die("element %lld of dimension %d", (long long)position[d], d);
+		at = at * (size_t)t->dim[d] + (size_t)position[d];
+	}
+	return at;
+}
+
+static void copy_element(struct tensor *to, size_t i, const struct tensor *from, size_t j)
+{
+	to->q[i] = from->q[j];
+	to->f[i] = from->f[j];
+}
+
+/* ---- Reductions ---- */
+
+/* Marks the dimensions to reduce; returns how many elements make one. */
+static int64_t reduced_dimensions(struct op *op, bool *reduced)
+{
+	struct tensor *in = op->in[0], *axes = op->in[1];
+	int64_t count = 1;
+	size_t i;
 	int d;
 
 	for (i = 0; i < axes->count; i++)
-		reduced[axes->q[i] < 0 ? axes->q[i] + in->rank : axes->q[i]] = true;
+		reduced[wrap_axis(axes->q[i], in->rank)] = true;
 	for (d = 0; d < in->rank; d++)
 		if (reduced[d])
 			count *= in->dim[d];
-	shift = 63 - __builtin_clzll((unsigned long long)count);
-	if (shift > 32)
-		shift = 32;
-	if (shift > 31 + f.shift)
-		shift = 31 + f.shift;
-	f.multiplier = (int32_t)(((int64_t)f.multiplier << shift) / count);
-	f.shift -= (int)shift;
+	return count;
+}
+
+/* The element of the output that element @at of the input belongs to. */
+static size_t reduced_index(const struct tensor *in, size_t at, const bool *reduced)
+{
+	int64_t position[RANK];
+	size_t index = 0;
+	int d;
+
+	to_position(in, at, position);
+	for (d = 0; d < in->rank; d++)
+		if (!reduced[d])
+			index = index * (size_t)in->dim[d] + (size_t)position[d];
+	return index;
+}
+
+static void sum_up(struct op *op, bool mean)
+{
+	struct tensor *in = op->in[0], *out = op->out[0];
+	struct factor f = quantize_multiplier((double)in->scale[0] / (double)out->scale[0]);
+	bool reduced[RANK] = { false };
+	int64_t count = reduced_dimensions(op, reduced), shift;
+	size_t i;
+
+	if (mean) {
+		shift = 63 - __builtin_clzll((unsigned long long)count);
+		if (shift > 32)
+			shift = 32;
+		if (shift > 31 + f.shift)
+			shift = 31 + f.shift;
+		f.multiplier = (int32_t)(((int64_t)f.multiplier << shift) / count);
+		f.shift -= (int)shift;
+	}
 	for (i = 0; i < out->count; i++)
 		out->q[i] = 0;
-	for (i = 0; i < in->count; i++) {
-		for (d = in->rank - 1, rest = i, index = 0, step = 1; d >= 0; d--) {
-			size_t position = rest % (size_t)in->dim[d];
-
-			rest /= (size_t)in->dim[d];
-			if (reduced[d])
-				continue;
-			index += position * step;
-			step *= (size_t)in->dim[d];
-		}
-		out->q[index] += in->q[i];
-	}
+	for (i = 0; i < in->count; i++)
+		out->q[reduced_index(in, i, reduced)] += in->q[i];
 	for (i = 0; i < out->count; i++)
 		out->q[i] = clamp((int64_t)multiply(wrap(out->q[i] - in->zero_point[0] * count),
 						    f.multiplier, f.shift) + out->zero_point[0],
 				  lowest(out->type), highest(out->type));
 }
 
+static void reduce_max(struct op *op)
+{
+	struct tensor *in = op->in[0], *out = op->out[0];
+	bool reduced[RANK] = { false };
+	size_t i, to;
+
+	reduced_dimensions(op, reduced);
+	for (i = 0; i < out->count; i++)
+		out->q[i] = lowest(out->type);
+	for (i = 0; i < in->count; i++) {
+		to = reduced_index(in, i, reduced);
+		if (in->q[i] > out->q[to])
+			out->q[to] = in->q[i];
+	}
+}
+
+/* ---- BATCH_MATMUL ---- */
+
+/* An element of the matrix of @t that element @position of the output is made of. */
+static int64_t matrix_element(const struct tensor *t, const struct tensor *out,
+			      const int64_t *position, int64_t row, int64_t column)
+{
+	int64_t p[RANK];
+	int d;
+
+	for (d = 0; d < t->rank - 2; d++)
+		p[d] = t->dim[d] == 1 ? 0 : position[d + out->rank - t->rank];
+	p[t->rank - 2] = row;
+	p[t->rank - 1] = column;
+	return t->q[at_position(t, p)] - t->zero_point[0];
+}
+
+static void batch_matmul(struct op *op)
+{
+	struct tensor *a = op->in[0], *b = op->in[1], *out = op->out[0];
+	bool adj_x = number(op->options, 0, 1, 0), adj_y = number(op->options, 1, 1, 0);
+	struct factor f = quantize_multiplier((double)a->scale[0] * (double)b->scale[0] /
+					      (double)out->scale[0]);
+	int64_t depth = a->dim[adj_x ? a->rank - 2 : a->rank - 1], position[RANK], k;
+	size_t i;
+
+	for (i = 0; i < out->count; i++) {
+		int64_t row, column, x, y;
+		int32_t acc = 0;
+
+		to_position(out, i, position);
+		row = position[out->rank - 2];
+		column = position[out->rank - 1];
+		for (k = 0; k < depth; k++) {
+			x = matrix_element(a, out, position, adj_x ? k : row, adj_x ? row : k);
+			y = matrix_element(b, out, position, adj_y ? column : k,
+					   adj_y ? k : column);
+			acc = wrap(acc + x * y);
+		}
+		out->q[i] = clamp((int64_t)multiply(acc, f.multiplier, f.shift) +
+				  out->zero_point[0], lowest(out->type), highest(out->type));
+	}
+}
+
+/* ---- Moving data ---- */
+
+/* PAD and PADV2, which names the value */
 static void pad(struct op *op)
 {
-	struct tensor *in = op->in[0], *pads = op->in[1], *out = op->out;
-	size_t i, rest, index, step;
+	struct tensor *in = op->in[0], *pads = op->in[1], *out = op->out[0];
+	int64_t value = op->in[2] ? op->in[2]->q[0] : out->zero_point[0], position[RANK];
 	bool inside;
+	size_t i;
 	int d;
 
 	for (i = 0; i < out->count; i++) {
 		inside = true;
-		for (d = out->rank - 1, rest = i, index = 0, step = 1; d >= 0; d--) {
-			int64_t at = (int64_t)(rest % (size_t)out->dim[d]) - pads->q[2 * d];
-
-			rest /= (size_t)out->dim[d];
-			inside &= at >= 0 && at < in->dim[d];
-			index += (size_t)at * step;
-			step *= (size_t)in->dim[d];
+		to_position(out, i, position);
+		for (d = 0; d < out->rank; d++) {
+			position[d] -= pads->q[2 * d];
+			inside &= position[d] >= 0 && position[d] < in->dim[d];
 		}
-		out->q[i] = inside ? in->q[index] : out->zero_point[0];
+		out->q[i] = inside ? in->q[at_position(in, position)] : value;
+	}
+}
+
+static void mirror_pad(struct op *op)
+{
+	struct tensor *in = op->in[0], *pads = op->in[1], *out = op->out[0];
+	/* SYMMETRIC repeats the element at the edge, REFLECT does not. */
+	int64_t symmetric = number(op->options, 0, 1, 0), position[RANK];
+	size_t i;
+	int d;
+
+	for (i = 0; i < out->count; i++) {
+		to_position(out, i, position);
+		for (d = 0; d < out->rank; d++) {
+			position[d] -= pads->q[2 * d];
+			if (position[d] < 0)
+				position[d] = -position[d] - symmetric;
+			else if (position[d] >= in->dim[d])
+				position[d] = 2 * in->dim[d] - 2 - position[d] + symmetric;
+		}
+		copy_element(out, i, in, at_position(in, position));
 	}
 }
 
 static void reshape(struct op *op)
 {
-	memcpy(op->out->q, op->in[0]->q, op->out->count * sizeof(int64_t));
-	memcpy(op->out->f, op->in[0]->f, op->out->count * sizeof(float));
+	size_t i;
+
+	for (i = 0; i < op->out[0]->count; i++)
+		copy_element(op->out[0], i, op->in[0], i);
+}
+
+/* Copies @part out of or into @whole, where it starts at @from on @axis. */
+static void copy_part(struct tensor *part, struct tensor *whole, int64_t axis, int64_t from,
+		      bool out_of)
+{
+	int64_t position[RANK];
+	size_t i, at;
+
+	for (i = 0; i < part->count; i++) {
+		to_position(part, i, position);
+		position[axis] += from;
+		at = at_position(whole, position);
+		if (out_of)
+			copy_element(part, i, whole, at);
+		else
+			copy_element(whole, at, part, i);
+	}
+}
+
+static void concatenation(struct op *op)
+{
+	struct tensor *out = op->out[0];
+	int64_t axis = wrap_axis(number(op->options, 0, 4, 0), out->rank), from = 0;
+	int i;
+
+	if (number(op->options, 1, 1, 0))
+		die("CONCATENATION with an activation");
+	for (i = 0; i < op->nin; i++) {
+		copy_part(op->in[i], out, axis, from, false);
+		from += op->in[i]->dim[axis];
+	}
+}
+
+/* SPLIT and SPLIT_V: the shapes of the outputs say how. */
+static void split(struct op *op, struct tensor *in, const struct tensor *axes)
+{
+	int64_t axis = wrap_axis(axes->q[0], in->rank), from = 0;
+	int i;
+
+	for (i = 0; i < op->nout; i++) {
+		copy_part(op->out[i], in, axis, from, true);
+		from += op->out[i]->dim[axis];
+	}
+}
+
+/* PACK and UNPACK: @part has no dimension @axis, and is number @index of @whole. */
+static void copy_layer(struct tensor *part, struct tensor *whole, int64_t axis, int64_t index,
+		       bool out_of)
+{
+	int64_t position[RANK + 1];
+	size_t i, at;
+	int d;
+
+	for (i = 0; i < part->count; i++) {
+		to_position(part, i, position);
+		for (d = part->rank; d > axis; d--)
+			position[d] = position[d - 1];
+		position[axis] = index;
+		at = at_position(whole, position);
+		if (out_of)
+			copy_element(part, i, whole, at);
+		else
+			copy_element(whole, at, part, i);
+	}
+}
+
+static void pack(struct op *op)
+{
+	int64_t axis = wrap_axis(number(op->options, 1, 4, 0), op->out[0]->rank);
+	int i;
+
+	for (i = 0; i < op->nin; i++)
+		copy_layer(op->in[i], op->out[0], axis, i, false);
+}
+
+static void unpack(struct op *op)
+{
+	int64_t axis = wrap_axis(number(op->options, 1, 4, 0), op->in[0]->rank);
+	int i;
+
+	for (i = 0; i < op->nout; i++)
+		copy_layer(op->out[i], op->in[0], axis, i, true);
+}
+
+static void slice(struct op *op)
+{
+	struct tensor *in = op->in[0], *begin = op->in[1], *out = op->out[0];
+	int64_t position[RANK];
+	size_t i;
+	int d;
+
+	for (i = 0; i < out->count; i++) {
+		to_position(out, i, position);
+		for (d = 0; d < out->rank; d++)
+			position[d] += begin->q[d];
+		copy_element(out, i, in, at_position(in, position));
+	}
+}
+
+/* Where a strided slice starts on dimension @d. */
+static int64_t slice_start(struct op *op, int d)
+{
+	int64_t begin = op->in[1]->q[d], stride = op->in[3]->q[d], size = op->in[0]->dim[d];
+
+	if (number(op->options, 0, 4, 0) >> d & 1)
+		return stride > 0 ? 0 : size - 1;
+	if (begin < 0)
+		begin += size;
+	return stride > 0 ? clamp(begin, 0, size) : clamp(begin, -1, size - 1);
+}
+
+/* How many elements a strided slice takes of dimension @d. */
+static int64_t slice_count(struct op *op, int d)
+{
+	int64_t end = op->in[2]->q[d], stride = op->in[3]->q[d], size = op->in[0]->dim[d];
+	int64_t start = slice_start(op, d), count = 0;
+
+	if (number(op->options, 4, 4, 0) >> d & 1)
+		return 1;
+	if (end < 0)
+		end += size;
+	end = stride > 0 ? clamp(end, 0, size) : clamp(end, -1, size - 1);
+	if (number(op->options, 1, 4, 0) >> d & 1)
+		end = stride > 0 ? size : -1;
+	for (; stride > 0 ? start < end : start > end; start += stride)
+		count++;
+	return count;
+}
+
+static void strided_slice(struct op *op)
+{
+	struct tensor *in = op->in[0], *out = op->out[0];
+	int64_t position[RANK], count, rest, total = 1;
+	size_t i;
+	int d;
+
+	if (number(op->options, 2, 4, 0) || number(op->options, 3, 4, 0))
+		die("STRIDED_SLICE with an ellipsis or a new axis");
+	for (d = 0; d < in->rank; d++)
+		total *= slice_count(op, d);
+	if (total != (int64_t)out->count)
+		die("STRIDED_SLICE has %lld elements", (long long)total);
+	for (i = 0; i < out->count; i++) {
+		/* Dimensions that the output lacks have one element. */
+		rest = (int64_t)i;
+		for (d = in->rank - 1; d >= 0; d--) {
+			count = slice_count(op, d);
+			position[d] = slice_start(op, d) + rest % count * op->in[3]->q[d];
+			rest /= count;
+		}
+		copy_element(out, i, in, at_position(in, position));
+	}
+}
+
+static void transpose(struct op *op)
+{
+	struct tensor *in = op->in[0], *perm = op->in[1], *out = op->out[0];
+	int64_t position[RANK], from[RANK];
+	size_t i;
+	int d;
+
+	for (i = 0; i < out->count; i++) {
+		to_position(out, i, position);
+		for (d = 0; d < out->rank; d++)
+			from[wrap_axis(perm->q[d], in->rank)] = position[d];
+		copy_element(out, i, in, at_position(in, from));
+	}
+}
+
+/* Element @deep_at of @deep is one of a block of @wide. */
+static size_t in_block(const struct tensor *deep, size_t deep_at, const struct tensor *wide,
+		       int64_t block)
+{
+	int64_t position[RANK], channels = wide->dim[3], within;
+
+	to_position(deep, deep_at, position);
+	within = position[3] / channels;
+	position[1] = position[1] * block + within / block;
+	position[2] = position[2] * block + within % block;
+	position[3] %= channels;
+	return at_position(wide, position);
+}
+
+static void space_to_depth(struct op *op)
+{
+	struct tensor *in = op->in[0], *out = op->out[0];
+	int64_t block = number(op->options, 0, 4, 0);
+	size_t i;
+
+	for (i = 0; i < out->count; i++)
+		copy_element(out, i, in, in_block(out, i, in, block));
+}
+
+static void depth_to_space(struct op *op)
+{
+	struct tensor *in = op->in[0], *out = op->out[0];
+	int64_t block = number(op->options, 0, 4, 0);
+	size_t i;
+
+	for (i = 0; i < in->count; i++)
+		copy_element(out, in_block(in, i, out, block), in, i);
+}
+
+static void gather(struct op *op)
+{
+	struct tensor *in = op->in[0], *indices = op->in[1], *out = op->out[0];
+	int64_t axis = wrap_axis(number(op->options, 0, 4, 0), in->rank);
+	int64_t position[RANK], from[RANK];
+	size_t i, index;
+	int d;
+
+	if (number(op->options, 1, 4, 0))
+		die("GATHER with batch dimensions");
+	for (i = 0; i < out->count; i++) {
+		to_position(out, i, position);
+		index = at_position(indices, position + axis);
+		for (d = 0; d < axis; d++)
+			from[d] = position[d];
+		from[axis] = indices->q[index];
+		for (d++; d < in->rank; d++)
+			from[d] = position[d + indices->rank - 1];
+		copy_element(out, i, in, at_position(in, from));
+	}
+}
+
+/* The row or column that RESIZE_NEAREST_NEIGHBOR takes. */
+static int64_t nearest(struct op *op, int64_t at, int64_t in, int64_t out)
+{
+	bool align_corners = number(op->options, 0, 1, 0), half = number(op->options, 1, 1, 0);
+	float scale = align_corners && out > 1 ? (float)(in - 1) / (float)(out - 1) :
+		      (float)in / (float)out;
+	float offset = half ? 0.5f : 0.0f, sum = (float)at + offset, product = sum * scale;
+	int64_t from = (int64_t)(align_corners ? roundf(product) : floorf(product));
+
+	if (from > in - 1)
+		from = in - 1;
+	return half && from < 0 ? 0 : from;
+}
+
+static void resize_nearest(struct op *op)
+{
+	struct tensor *in = op->in[0], *out = op->out[0];
+	int64_t position[RANK];
+	size_t i;
+
+	for (i = 0; i < out->count; i++) {
+		to_position(out, i, position);
+		position[1] = nearest(op, position[1], in->dim[1], out->dim[1]);
+		position[2] = nearest(op, position[2], in->dim[2], out->dim[2]);
+		copy_element(out, i, in, at_position(in, position));
+	}
 }
 
 static void run_op(int64_t code, struct op *op)
 {
 	switch (code) {
 	case 0:
-		return add(op);
+		return add(op, 1);
 	case 1:
 		return pool(op, false);
+	case 2:
+		return concatenation(op);
 	case 3:
 		return conv(op, false);
 	case 4:
 		return conv(op, true);
+	case 5:
+		return depth_to_space(op);
 	case 6:
 		return dequantize(op);
 	case 9:
 		return fully_connected(op);
+	case 14:
+		return sigmoid(op, logistic_q, 8);
 	case 17:
 		return pool(op, true);
 	case 18:
 		return mul(op);
 	case 19:
 		return relu(op, 1);
+	case 20:
+		return relu(op, 2);
 	case 21:
 		return relu(op, 3);
 	case 22:
+	case 43:
+	case 70:
 		return reshape(op);
 	case 25:
 		return softmax(op);
+	case 26:
+		return space_to_depth(op);
+	case 28:
+		return sigmoid(op, tanh_q, 7);
 	case 34:
+	case 60:
 		return pad(op);
+	case 36:
+		return gather(op);
+	case 39:
+		return transpose(op);
 	case 40:
-		return mean(op);
+		return sum_up(op, true);
+	case 41:
+		return add(op, -1);
+	case 45:
+		return strided_slice(op);
+	case 49:
+		return split(op, op->in[1], op->in[0]);
+	case 54:
+		return prelu(op);
+	case 55:
+		return minimum_maximum(op, true);
+	case 57:
+		return minimum_maximum(op, false);
+	case 65:
+		return slice(op);
+	case 74:
+		return sum_up(op, false);
+	case 76:
+		return rsqrt(op);
+	case 82:
+		return reduce_max(op);
+	case 83:
+		return pack(op);
+	case 88:
+		return unpack(op);
+	case 97:
+		return resize_nearest(op);
+	case 98:
+		return leaky_relu(op);
+	case 99:
+		return squared_difference(op);
+	case 100:
+		return mirror_pad(op);
+	case 102:
+		return split(op, op->in[0], op->in[2]);
+	case 111:
+		return elu(op);
 	case 114:
 		return quantize(op);
+	case 117:
+		return hard_swish(op);
+	case 126:
+		return batch_matmul(op);
 	}
 	die("operator %lld is not supported", (long long)code);
 }
@@ -776,9 +1489,20 @@ static struct tensor *named(size_t vector, size_t i)
 	return index < 0 ? NULL : &tensors[index];
 }
 
+static int operands(size_t vector, struct tensor **t)
+{
+	size_t i, n = length(vector);
+
+	if (n > OPERANDS)
+		die("an operator has %zu operands", n);
+	for (i = 0; i < n; i++)
+		t[i] = named(vector, i);
+	return (int)n;
+}
+
 static void run_graph(size_t codes, size_t operators)
 {
-	size_t i, n;
+	size_t i;
 
 	for (i = 0; i < length(operators); i++) {
 		size_t table = table_in(operators, i);
@@ -786,10 +1510,9 @@ static void run_graph(size_t codes, size_t operators)
 		int64_t old = number(code, 0, 1, 0), new = number(code, 3, 4, 0);
 		struct op op = { .options = child(table, 4) };
 
-		for (n = 0; n < 4; n++)
-			op.in[n] = named(child(table, 1), n);
-		op.out = named(child(table, 2), 0);
-		if (!op.in[0] || !op.out)
+		op.nin = operands(child(table, 1), op.in);
+		op.nout = operands(child(table, 2), op.out);
+		if (!op.in[0] || !op.out[0])
 			die("operator %zu has no input or output", i);
 		run_op(new > old ? new : old, &op);
 	}

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+/* What the files of operators share; functions that return bool have failed if it is false. */
+#ifndef NPU_OPS_H
+#define NPU_OPS_H
+
+#include "compile.h"
+
+#define UNSUPPORTED	(-EOPNOTSUPP)
+#define DAMAGED		(-EBADMSG)
+
+/* An int8 activation with its quantisation. */
+struct act {
+	struct value *v;
+	float scale;
+	int32_t zero_point;
+};
+
+/* ---- ops.c ---- */
+
+bool want_rank(const struct op *op, const struct value *v, unsigned int rank);
+bool want_dim(const struct op *op, const struct value *v, unsigned int i, uint64_t size);
+bool want_same_shape(const struct op *op, const struct value *in, const struct value *out);
+bool want_same_quant(const struct op *op, const struct act *in, const struct act *out);
+bool tensor_quant(const struct op *op, const struct value *v, float *scale, int32_t *zp);
+bool get_act(const struct op *op, struct value *v, struct act *act);
+bool get_acts(const struct op *op, struct act *in, struct act *out);
+bool get_index(const struct op *op, const struct value *v, uint32_t i, int64_t *index);
+bool get_axis(const struct op *op, int64_t axis, unsigned int rank, unsigned int *i);
+void op_reshape(struct npu_tensor *tensor, unsigned int rank, const uint32_t *dim);
+
+/* ---- ops_move.c: values go to other places ---- */
+
+bool emit_alias(struct op *op);
+bool emit_concatenation(struct op *op);
+bool emit_depth_to_space(struct op *op);
+bool emit_gather(struct op *op);
+bool emit_mirror_pad(struct op *op);
+bool emit_pack(struct op *op);
+bool emit_pad(struct op *op);
+bool emit_resize_nearest(struct op *op);
+bool emit_slice(struct op *op);
+bool emit_space_to_depth(struct op *op);
+bool emit_split(struct op *op);
+bool emit_split_v(struct op *op);
+bool emit_strided_slice(struct op *op);
+bool emit_transpose(struct op *op);
+bool emit_unpack(struct op *op);
+
+/* ---- ops_table.c: a table of all results ---- */
+
+bool emit_elu(struct op *op);
+bool emit_hard_swish(struct op *op);
+bool emit_leaky_relu(struct op *op);
+bool emit_logistic(struct op *op);
+bool emit_rsqrt(struct op *op);
+bool emit_tanh(struct op *op);
+
+/* ---- fixed.c ---- */
+
+int32_t fixed_mul(int32_t a, int32_t b);
+int32_t fixed_shift_right(int32_t x, unsigned int n);
+int32_t fixed_shift_left(int32_t x, unsigned int n);
+int32_t fixed_scale(int32_t x, const struct npu_scale *scale);
+int32_t fixed_logistic(int32_t a);
+int32_t fixed_tanh(int32_t a);
+
+#endif /* NPU_OPS_H */

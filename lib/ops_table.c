@@ -1,0 +1,307 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Operators of one int8 value: all their 256 results are computed here, as the
+ * reference does it, and the device looks them up.
+ */
+#include <math.h>
+
+#include "ops.h"
+
+/* The result for the value @q of the input, which may be beyond int8. */
+typedef int32_t (*result_fn)(const void *priv, int32_t q);
+
+static bool emit_table(struct op *op, const struct act *in, const struct act *out, result_fn result,
+		       const void *priv)
+{
+	struct npu_cmd_lut cmd = { 0 };
+	int32_t q, r;
+	int8_t table[256];
+
+	for (q = INT8_MIN; q <= INT8_MAX; q++) {
+		r = result(priv, q);
+		table[q - INT8_MIN] = (int8_t)(r < INT8_MIN ? INT8_MIN : r > INT8_MAX ? INT8_MAX : r);
+	}
+	if (!op_constant(op, table, sizeof(table), &cmd.table))
+		return false;
+	op_tensor(op, in->v, &cmd.in);
+	op_tensor(op, out->v, &cmd.out);
+	return op_emit(op, &cmd, NPU_OP_LUT);
+}
+
+static bool get_unary(struct op *op, struct act *in, struct act *out)
+{
+	return get_acts(op, in, out) && want_same_shape(op, in->v, out->v);
+}
+
+static bool want_output_quant(const struct op *op, const struct act *out, float scale, int32_t zp)
+{
+	return (out->scale == scale && out->zero_point == zp) ||
+	       op_fail(op, UNSUPPORTED,
+		       "output '%.*s' has scale %g and zero point %d, must be 1/%g and %d",
+		       NAME(out->v), out->scale, out->zero_point, 1 / scale, zp);
+}
+
+/* ---- LOGISTIC and TANH: fixed point with 4 integer bits ---- */
+
+#define SIGMOID_BITS	4
+
+struct sigmoid {
+	int32_t zero_point;
+	int32_t radius;		/* beyond it the result is the first or last one */
+	struct npu_scale scale;
+	bool tanh;
+};
+
+static int32_t sigmoid_result(const void *priv, int32_t q)
+{
+	const struct sigmoid *s = priv;
+	int32_t v = q - s->zero_point, a;
+
+	if (v <= -s->radius)
+		return INT8_MIN;
+	if (v >= s->radius)
+		return INT8_MAX;
+	a = fixed_scale(v, &s->scale);
+	return s->tanh ? fixed_shift_right(fixed_tanh(a), 24) :
+			 fixed_shift_right(fixed_logistic(a), 23) + INT8_MIN;
+}
+
+static bool emit_sigmoid(struct op *op, bool is_tanh)
+{
+	struct sigmoid s = { .tanh = is_tanh };
+	struct act in, out;
+
+	if (!get_unary(op, &in, &out) ||
+	    !want_output_quant(op, &out, is_tanh ? 1.0f / 128 : 1.0f / 256, is_tanh ? 0 : INT8_MIN))
+		return false;
+	quant_scale((double)in.scale * (1 << (31 - SIGMOID_BITS)), &s.scale);
+	/* A shift that fixed_scale() does not take leaves no value within the radius. */
+	if ((int32_t)s.scale.shift < 0 || (int32_t)s.scale.shift > 62)
+		return op_fail(op, UNSUPPORTED, "tensor '%.*s' has scale %g", NAME(in.v), in.scale);
+	s.zero_point = in.zero_point;
+	s.radius = (int32_t)floor((double)((1 << SIGMOID_BITS) - 1) *
+				  (double)(1ll << (31 - SIGMOID_BITS)) /
+				  (double)(1ll << s.scale.shift));
+	return emit_table(op, &in, &out, sigmoid_result, &s);
+}
+
+bool emit_logistic(struct op *op)
+{
+	return emit_sigmoid(op, false);
+}
+
+bool emit_tanh(struct op *op)
+{
+	return emit_sigmoid(op, true);
+}
+
+/* ---- LEAKY_RELU ---- */
+
+struct leaky {
+	const struct act *in, *out;
+	struct npu_scale positive, negative;
+};
+
+static int32_t leaky_result(const void *priv, int32_t q)
+{
+	const struct leaky *l = priv;
+	int32_t v = q - l->in->zero_point;
+
+	return fixed_scale(v, v < 0 ? &l->negative : &l->positive) + l->out->zero_point;
+}
+
+/* A factor that fixed_scale() takes. */
+static bool get_factor(const struct op *op, double factor, struct npu_scale *scale)
+{
+	quant_scale(factor < 0 ? -factor : factor, scale);
+	if (factor < 0)
+		scale->multiplier = -scale->multiplier;
+	return (isfinite(factor) && (int32_t)scale->shift <= 31) ||
+	       op_fail(op, UNSUPPORTED, "the scales of input and output are too far apart");
+}
+
+bool emit_leaky_relu(struct op *op)
+{
+	float alpha = fb_f32(&op->tfl.options, LEAKY_RELU_ALPHA, 0);
+	struct leaky l;
+	struct act in, out;
+
+	if (!get_unary(op, &in, &out) ||
+	    !get_factor(op, (double)(in.scale / out.scale), &l.positive) ||
+	    !get_factor(op, (double)(in.scale * alpha / out.scale), &l.negative))
+		return false;
+	l.in = &in;
+	l.out = &out;
+	return emit_table(op, &in, &out, leaky_result, &l);
+}
+
+/* ---- ELU ---- */
+
+struct elu {
+	const struct act *in, *out;
+};
+
+static int32_t elu_result(const void *priv, int32_t q)
+{
+	const struct elu *e = priv;
+	float x = e->in->scale * (float)(q - e->in->zero_point);
+	float y = x < 0 ? expf(x) - 1.0f : x;
+
+	y *= 1.0f / e->out->scale;
+	return y > 256 ? INT8_MAX : quant_round(y) + e->out->zero_point;
+}
+
+bool emit_elu(struct op *op)
+{
+	struct act in, out;
+	const struct elu e = { &in, &out };
+
+	return get_unary(op, &in, &out) && emit_table(op, &in, &out, elu_result, &e);
+}
+
+/* ---- HARD_SWISH: 16-bit fixed point ---- */
+
+struct hard_swish {
+	const struct act *in, *out;
+	int32_t out_factor, relu_factor;	/* Q0.15 */
+	int out_exponent, relu_exponent;
+};
+
+static int32_t saturate16(int32_t x)
+{
+	return x > INT16_MAX ? INT16_MAX : x < INT16_MIN ? INT16_MIN : x;
+}
+
+static int32_t shift_left16(int32_t x, int n)
+{
+	return n > 15 ? (x > 0 ? INT16_MAX : x < 0 ? INT16_MIN : 0) : saturate16(x * (1 << n));
+}
+
+static int32_t shift_right16(int32_t x, int n)
+{
+	return n > 31 ? 0 : fixed_shift_right(x, (unsigned int)n);
+}
+
+/* Doubled high half of a product; @round: to nearest. */
+static int32_t mul16(int32_t a, int32_t b, bool round)
+{
+	int32_t product = a * b, nudge = product >= 0 ? 1 << 14 : 1 - (1 << 14);
+
+	return saturate16((product + (round ? nudge : 0)) / (1 << 15));
+}
+
+static int32_t hard_swish_result(const void *priv, int32_t q)
+{
+	const struct hard_swish *h = priv;
+	int32_t x = (q - h->in->zero_point) * 128, scaled, relu = x;
+
+	scaled = mul16(x, h->out_factor, true);
+	/* The gate: (x + 3) / 6 between 0 and 1, as a number between -1 and 1 first. */
+	if (h->relu_exponent > 0)
+		relu = shift_left16(relu, h->relu_exponent - 1);
+	relu = mul16(relu, h->relu_factor, true);
+	if (h->relu_exponent > 0)
+		relu = shift_left16(relu, 1);
+	if (h->relu_exponent < 0)
+		relu = shift_right16(relu, -h->relu_exponent);
+	relu = (relu + (1 << 15)) >> 1;
+	return shift_right16(mul16(relu, scaled, false), -h->out_exponent) + h->out->zero_point;
+}
+
+static void get_factor16(double factor, int32_t *m, int *exponent)
+{
+	struct npu_scale scale;
+
+	quant_scale(factor, &scale);
+	*m = (int32_t)scale.multiplier >= INT32_MAX - (1 << 15) ? INT16_MAX :
+	     (int32_t)((scale.multiplier + (1u << 15)) >> 16);
+	*exponent = (int32_t)scale.shift;
+}
+
+bool emit_hard_swish(struct op *op)
+{
+	struct act in, out;
+	struct hard_swish h = { .in = &in, .out = &out };
+	float fine;
+
+	if (!get_unary(op, &in, &out))
+		return false;
+	fine = 1.0f / 128.0f * in.scale;
+	get_factor16((double)(fine / out.scale), &h.out_factor, &h.out_exponent);
+	get_factor16((double)(fine / (3.0f / 32768.0f)), &h.relu_factor, &h.relu_exponent);
+	if (h.out_exponent > 0)
+		return op_fail(op, UNSUPPORTED, "tensor '%.*s' has scale %g, too small for the input",
+			       NAME(out.v), out.scale);
+	return emit_table(op, &in, &out, hard_swish_result, &h);
+}
+
+/* ---- RSQRT ---- */
+
+/* 1 / sqrt(@x) as a factor, for x >= 1 */
+static void inverse_sqrt(int32_t x, struct npu_scale *scale)
+{
+	int32_t y = 1 << 28, half, cube, i;	/* Q3.28 */
+	int shift = 11, pairs;
+
+	if (x <= 1) {
+		*scale = (struct npu_scale) { .multiplier = INT32_MAX };
+		return;
+	}
+	for (; x >= 1 << 29; x /= 4)
+		shift++;
+	pairs = (__builtin_clz((unsigned int)x) - 1) / 2 - 1;
+	shift -= pairs;
+	x <<= 2 * pairs;
+	half = fixed_shift_right(x >> 1, 1);
+	for (i = 0; i < 5; i++) {
+		cube = fixed_shift_left(fixed_mul(fixed_mul(y, y), y), 6);
+		y = fixed_shift_left(fixed_mul((1 << 28) + (1 << 27), y) - fixed_mul(half, cube),
+				     3);
+	}
+	y = fixed_mul(y, 1518500250);
+	if (shift < 0) {
+		y = (int32_t)((uint32_t)y << -shift);
+		shift = 0;
+	}
+	*scale = (struct npu_scale) {
+		.multiplier = (uint32_t)y,
+		.shift = (uint32_t)-shift,
+	};
+}
+
+#define RSQRT_BITS	20
+
+struct rsqrt {
+	const struct act *in, *out;
+	struct npu_scale scale;
+};
+
+/* Of what is not positive there is none: the largest value, as for 0. */
+static int32_t rsqrt_result(const void *priv, int32_t q)
+{
+	const struct rsqrt *r = priv;
+	int32_t v = q - r->in->zero_point;
+	struct npu_scale scale;
+
+	if (v <= 0)
+		return INT8_MAX;
+	inverse_sqrt(v, &scale);
+	scale.shift += RSQRT_BITS;
+	v = fixed_scale(1, &scale);
+	return fixed_scale(v, &r->scale) + r->out->zero_point;
+}
+
+bool emit_rsqrt(struct op *op)
+{
+	struct act in, out;
+	struct rsqrt r = { .in = &in, .out = &out };
+
+	if (!get_unary(op, &in, &out) ||
+	    !get_factor(op, 1.0 / (double)(sqrtf(in.scale) * out.scale), &r.scale))
+		return false;
+	r.scale.shift -= RSQRT_BITS;
+	if ((int32_t)r.scale.shift < -31)
+		return op_fail(op, UNSUPPORTED, "tensor '%.*s' has scale %g", NAME(out.v),
+			       out.scale);
+	return emit_table(op, &in, &out, rsqrt_result, &r);
+}

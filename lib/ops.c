@@ -491,7 +491,8 @@ static bool emit_batch_matmul(struct op *op)
 	if (cmd.a.dim[n] != cmd.b.dim[n])
 		return op_fail(op, DAMAGED, "tensors '%.*s' and '%.*s' do not fit", NAME(a.v),
 			       NAME(b.v));
-	quant_scale((double)a.scale * (double)b.scale / (double)out.scale, &scale);
+	/* The product in float32, as FULLY_CONNECTED has it. */
+	quant_scale((double)(a.scale * b.scale) / (double)out.scale, &scale);
 	rq->rounding = NPU_ROUND_DOUBLE;
 	rq->axis = (uint8_t)n;
 	rq->count = 1;

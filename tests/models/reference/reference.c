@@ -510,7 +510,8 @@ static void add(struct op *op, int sign)
 static void mul(struct op *op)
 {
 	struct tensor *a = op->in[0], *b = op->in[1], *out = op->out[0];
-	struct factor f = quantize_multiplier((double)a->scale[0] * (double)b->scale[0] /
+	/* The product in float32, as FULLY_CONNECTED has it. */
+	struct factor f = quantize_multiplier((double)(a->scale[0] * b->scale[0]) /
 					      (double)out->scale[0]);
 	int64_t low, high;
 	size_t i;
@@ -739,8 +740,8 @@ static void softmax(struct op *op)
 			out->q[row + i] = lowest(out->type);
 			if (diff < diff_min)
 				continue;
-			e = exp_on_negative_values(multiply((int32_t)diff, f.multiplier, f.shift), 5);
-			e = rounding_doubling_high_mul(scale, e);
+			e = multiply((int32_t)diff, f.multiplier, f.shift);
+			e = rounding_doubling_high_mul(scale, exp_on_negative_values(e, 5));
 			out->q[row + i] = clamp((int64_t)rounding_divide_by_pot(e, 12 - zeros + 31 - 8) +
 						lowest(out->type), lowest(out->type),
 						highest(out->type));
@@ -900,7 +901,7 @@ static void rsqrt(struct op *op)
 {
 	struct tensor *in = op->in[0], *out = op->out[0];
 	float root = sqrtf(in->scale[0]);
-	struct factor scale = quantize_multiplier(1.0 / ((double)root * (double)out->scale[0]));
+	struct factor scale = quantize_multiplier(1.0 / (double)(root * out->scale[0]));
 	size_t i;
 
 	for (i = 0; i < out->count; i++) {
@@ -1053,7 +1054,8 @@ static void batch_matmul(struct op *op)
 {
 	struct tensor *a = op->in[0], *b = op->in[1], *out = op->out[0];
 	bool adj_x = number(op->options, 0, 1, 0), adj_y = number(op->options, 1, 1, 0);
-	struct factor f = quantize_multiplier((double)a->scale[0] * (double)b->scale[0] /
+	/* The product in float32, as FULLY_CONNECTED has it. */
+	struct factor f = quantize_multiplier((double)(a->scale[0] * b->scale[0]) /
 					      (double)out->scale[0]);
 	int64_t depth = a->dim[adj_x ? a->rank - 2 : a->rank - 1], position[RANK], k;
 	size_t i;

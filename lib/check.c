@@ -67,6 +67,7 @@ NPU_API const char *npu_illegal_name(enum npu_illegal detail)
 /* Largest numbers of the hardware specification. */
 #define SIZE_LIMIT	0x7fffffffu	/* one dimension */
 #define WINDOW_LIMIT	0xffffu		/* window, stride, dilation, padding */
+#define NPU_LUT_WIDE_SIZE	(65536 * sizeof(int16_t))
 #define TERMS_LIMIT	(1u << 20)	/* what makes up one result */
 
 /* One condition: false after the text "command: field: reason" if it does not hold. */
@@ -113,7 +114,10 @@ static unsigned int get_arrays(const struct npu_cmd_desc *desc, const void *cmd,
 	unsigned int n = 0;
 	uint64_t channels;
 
-	if (desc->ref.name)
+	if (desc->opcode == NPU_OP_LUT && npu_cmd_tensor(cmd, desc, 0)->type == NPU_TYPE_S16)
+		array[n++] = (struct array) { desc->ref.name, npu_cmd_field(cmd, desc->ref.at),
+					      NPU_LUT_WIDE_SIZE, sizeof(int16_t) };
+	else if (desc->ref.name)
 		array[n++] = (struct array) { desc->ref.name, npu_cmd_field(cmd, desc->ref.at),
 					      desc->ref_size, desc->ref_align };
 	if (!rq)
@@ -205,12 +209,15 @@ static bool check_type(const struct npu_check *check)
 		accepted = desc->operand[i].types;
 		if (desc->opcode == NPU_OP_ELTWISE && !is_minmax(check))
 			accepted &= ~T(S32);
+		if (desc->opcode == NPU_OP_DEPTHWISE && i == 1 && want == NPU_TYPE_S16)
+			accepted |= T(S16);
 		if (!MUST(type < ARRAY_SIZE(types) && accepted >> type & 1, TYPE,
 			  "%s.type: %s is not accepted here", desc->operand[i].name,
 			  npu_type_name(type)))
 			return false;
-		/* Requantisation and tables change the type, weights have their own. */
-		if (desc->opcode == NPU_OP_REQUANT || desc->opcode == NPU_OP_LUT || (rq && i == 1))
+		/* Requantisation and small tables change the type, weights have their own. */
+		if (desc->opcode == NPU_OP_REQUANT || (rq && i == 1) ||
+		    (desc->opcode == NPU_OP_LUT && (T_8 >> want & 1) && (T_8 >> type & 1)))
 			continue;
 		if (rq && rq->rounding == NPU_ROUND_NONE && i == 2)
 			want = NPU_TYPE_S32;
@@ -789,7 +796,7 @@ static const struct npu_cmd_desc descs[] = {
 	CMD("requant", REQUANT, npu_cmd_requant, FEATURE(REQUANT), .inplace = true,
 	    UNARY(npu_cmd_requant, T_INT, 0, 6), .scale = { SCALE(npu_cmd_requant, scale) },
 	    CLAMP(npu_cmd_requant)),
-	CMD("lut", LUT, npu_cmd_lut, FEATURE(LUT), .inplace = true, UNARY(npu_cmd_lut, T_8, 0, 6),
+	CMD("lut", LUT, npu_cmd_lut, FEATURE(LUT), .inplace = true, UNARY(npu_cmd_lut, T_ACT, 0, 6),
 	    REF(npu_cmd_lut, table, 256, 1)),
 	CMD("softmax", SOFTMAX, npu_cmd_softmax, FEATURE(SOFTMAX), .inplace = true,
 	    UNARY(npu_cmd_softmax, T_8, 0, 6), .scale = { SCALE(npu_cmd_softmax, beta) },
@@ -879,8 +886,14 @@ unsigned int npu_cmd_minor(const void *cmd)
 {
 	const struct npu_cmd_eltwise *eltwise = cmd;
 	const struct npu_cmd_reduce *reduce = cmd;
+	const struct npu_cmd_conv *conv = cmd;
+	const struct npu_cmd_lut *lut = cmd;
 
 	switch (((const struct npu_cmd *)cmd)->opcode) {
+	case NPU_OP_DEPTHWISE:
+		return conv->weight.type == NPU_TYPE_S16;
+	case NPU_OP_LUT:
+		return lut->in.type == NPU_TYPE_S16;
 	case NPU_OP_ELTWISE:
 		return eltwise->op > NPU_ELTWISE_MAX;
 	case NPU_OP_REDUCE:

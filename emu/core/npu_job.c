@@ -245,6 +245,7 @@ static int npu_job_command(struct npu_core *core)
 	cmd->tiles = 1;
 	cmd->macs = 0;
 	cmd->terms = 1;
+	cmd->each = 0;
 	cmd->operands = 0;
 	cmd->arrays = 0;
 	cmd->in_place = false;

@@ -178,16 +178,24 @@ static void npu_mac_channel(u32 *acc, const s32 *x, const void *w, u32 type,
 			    s32 zero_point, u32 n)
 {
 	u32 zp = (u32)zero_point;
+	const s16_any *h = w;
 	const s8 *b = w;
 	const u8 *u = w;
 	u32 i;
 
-	if (type == NPU_TYPE_S8) {
+	switch (type) {
+	case NPU_TYPE_S8:
 		for (i = 0; i < n; i++)
 			acc[i] += (u32)x[i] * ((u32)b[i] - zp);
-	} else {
+		break;
+	case NPU_TYPE_S16:
+		for (i = 0; i < n; i++)
+			acc[i] += (u32)x[i] * ((u32)h[i] - zp);
+		break;
+	default:
 		for (i = 0; i < n; i++)
 			acc[i] += (u32)x[i] * (u[i] - zp);
+		break;
 	}
 }
 

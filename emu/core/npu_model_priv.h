@@ -351,6 +351,7 @@ struct npu_command {
 	u64 next;
 	u64 macs;		/* work of the whole command, for the caps */
 	u64 terms;		/* that make up one result */
+	u32 each;		/* work of an element of rows, beside its operands */
 	u32 operands;		/* the last one is the output */
 	u32 arrays;
 	bool in_place;		/* input and output may be the same */

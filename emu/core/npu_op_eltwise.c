@@ -258,6 +258,13 @@ const struct npu_op npu_op_requant = {
 
 /* ---- LUT ------------------------------------------------------------------------------ */
 
+static bool npu_lut_types(const struct npu_operand *t)
+{
+	if (t[0].type == NPU_TYPE_S16)
+		return t[1].type == NPU_TYPE_S16;
+	return npu_type_in(t[0].type, NPU_TYPES_BYTE) && npu_type_in(t[1].type, NPU_TYPES_BYTE);
+}
+
 static enum npu_illegal npu_lut_check(struct npu_core *core, const struct npu_cmd_lut *raw)
 {
 	struct npu_operand *t = core->cmd.t;
@@ -266,7 +273,7 @@ static enum npu_illegal npu_lut_check(struct npu_core *core, const struct npu_cm
 		return NPU_ILLEGAL_RESERVED;
 	if (npu_check_layout(core))
 		return NPU_ILLEGAL_MODE;
-	if (!npu_type_in(t[0].type, NPU_TYPES_BYTE) || !npu_type_in(t[1].type, NPU_TYPES_BYTE))
+	if (!npu_lut_types(t))
 		return NPU_ILLEGAL_TYPE;
 	if (npu_check_shapes(core) || !npu_same_shape(&t[0], &t[1]))
 		return NPU_ILLEGAL_SHAPE;
@@ -278,44 +285,80 @@ static int npu_lut_decode(struct npu_core *core)
 	const struct npu_cmd_lut *raw = (const void *)core->raw;
 	struct npu_command *cmd = &core->cmd;
 	enum npu_illegal why;
+	bool wide;
 
 	cmd->operands = 2;
 	cmd->arrays = 1;
 	cmd->in_place = true;
 	npu_operand_load(&cmd->t[0], &raw->in);
 	npu_operand_load(&cmd->t[1], &raw->out);
-	npu_array_load(&cmd->a[0], &raw->table, 256, 1);
+	wide = cmd->t[0].type == NPU_TYPE_S16;
+	npu_array_load(&cmd->a[0], &raw->table, wide ? 65536 * sizeof(s16) : 256,
+		       wide ? sizeof(s16) : 1);
 	why = npu_lut_check(core, raw);
 	if (why)
 		return npu_illegal(core, why);
 	if (npu_check_places(core))
 		return -1;
+	/* Each may be in another page of the table. */
+	cmd->each = wide ? NPU_PIN_WORK : 0;
 	npu_rows_init(core, &cmd->copy.rows, false);
 	return 0;
+}
+
+/* Results of @n elements of S16, from where they are in the table. */
+static int npu_lut_wide(struct npu_core *core, s16 *out, const void *src, u32 n)
+{
+	s32 *x = core->scratch.wide[0];
+	const u8 *p;
+	u64 got;
+	u32 i;
+
+	core->model->kernels->widen(x, src, NPU_TYPE_S16, -32768, n);
+	for (i = 0; i < n; i++) {
+		p = npu_pin(core, NPU_PIN_TABLE, core->cmd.a[0].va + (u32)x[i] * sizeof(s16),
+			    sizeof(s16), &got);
+		if (!p)
+			return -1;
+		memcpy(&out[i], p, sizeof(s16));
+	}
+	return 0;
+}
+
+static int npu_lut_row(struct npu_core *core, const struct npu_row *row, const u8 *table, u32 n)
+{
+	const struct npu_rows *rows = &core->cmd.copy.rows;
+	u32 type = core->cmd.t[0].type;
+	u32 esize = core->cmd.t[0].esize;
+	void *out = core->scratch.stage[1];
+	const void *src;
+
+	src = npu_read_run(core, NPU_PIN_IN, row->va[0], rows->step[0], esize, n,
+			   core->scratch.stage[0]);
+	if (!src)
+		return -1;
+	if (type != NPU_TYPE_S16)
+		core->model->kernels->lut(out, src, table, type == NPU_TYPE_S8 ? 0x80 : 0, n);
+	else if (npu_lut_wide(core, out, src, n))
+		return -1;
+	return npu_write_run(core, row->va[1], rows->step[1], esize, n, out);
 }
 
 static int npu_lut_tile(struct npu_core *core, u64 tile, struct npu_cost *cost)
 {
 	const struct npu_rows *rows = &core->cmd.copy.rows;
 	u8 *table = (u8 *)core->scratch.factor;
-	u8 *in = core->scratch.stage[0];
-	u8 *out = core->scratch.stage[1];
-	u8 flip = core->cmd.t[0].type == NPU_TYPE_S8 ? 0x80 : 0;
+	bool wide = core->cmd.t[0].type == NPU_TYPE_S16;
 	u32 count, start, n;
 	struct npu_row row;
-	const u8 *src;
 
 	npu_rows_tile(core, rows, tile, &row, &count, &start, &n);
 	npu_rows_cost(core, (u64)count * n, cost);
-	cost->bytes += 256;
-	if (npu_read(core, NPU_PIN_TABLE, core->cmd.a[0].va, table, 256))
+	cost->bytes += wide ? (u64)count * n * sizeof(s16) : 256;
+	if (!wide && npu_read(core, NPU_PIN_TABLE, core->cmd.a[0].va, table, 256))
 		return -1;
 	for (; count; count--) {
-		src = npu_read_run(core, NPU_PIN_IN, row.va[0], rows->step[0], 1, n, in);
-		if (!src)
-			return -1;
-		core->model->kernels->lut(out, src, table, flip, n);
-		if (npu_write_run(core, row.va[1], rows->step[1], 1, n, out))
+		if (npu_lut_row(core, &row, table, n))
 			return -1;
 		npu_row_next(rows, 2, &row);
 	}

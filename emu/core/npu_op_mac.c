@@ -11,12 +11,16 @@
 
 /* ---- Checks ------------------------------------------------------------------------- */
 
-static bool npu_mac_types(const struct npu_operand *t, u32 rounding)
+/* @wide: weights may be S16 if inputs are. */
+static bool npu_mac_types(const struct npu_operand *t, u32 rounding, bool wide)
 {
 	u32 out = rounding == NPU_ROUND_NONE ? NPU_TYPE_S32 : t[0].type;
+	u32 weight = NPU_TYPES_BYTE;
 
-	return npu_type_in(t[0].type, NPU_TYPES_QUANT) &&
-	       npu_type_in(t[1].type, NPU_TYPES_BYTE) && t[2].type == out;
+	if (wide && t[0].type == NPU_TYPE_S16)
+		weight |= NPU_BIT(S16);
+	return npu_type_in(t[0].type, NPU_TYPES_QUANT) && npu_type_in(t[1].type, weight) &&
+	       t[2].type == out;
 }
 
 static bool npu_mac_mode(struct npu_core *core, u32 rounding)
@@ -149,7 +153,7 @@ static enum npu_illegal npu_conv_check(struct npu_core *core,
 		return NPU_ILLEGAL_RESERVED;
 	if (!npu_mac_mode(core, cmd->mac.quant.rounding))
 		return NPU_ILLEGAL_MODE;
-	if (!npu_mac_types(t, cmd->mac.quant.rounding))
+	if (!npu_mac_types(t, cmd->mac.quant.rounding, depthwise))
 		return NPU_ILLEGAL_TYPE;
 	if (npu_check_shapes(core) || !npu_conv_shape(core, depthwise))
 		return NPU_ILLEGAL_SHAPE;
@@ -307,7 +311,7 @@ static enum npu_illegal npu_matmul_check(struct npu_core *core,
 		return NPU_ILLEGAL_RESERVED;
 	if (!npu_mac_mode(core, cmd->mac.quant.rounding))
 		return NPU_ILLEGAL_MODE;
-	if (!npu_mac_types(cmd->t, cmd->mac.quant.rounding))
+	if (!npu_mac_types(cmd->t, cmd->mac.quant.rounding, false))
 		return NPU_ILLEGAL_TYPE;
 	if (npu_check_shapes(core) || !npu_matmul_shape(core))
 		return NPU_ILLEGAL_SHAPE;
@@ -651,7 +655,8 @@ static void npu_mac_cost(const struct npu_core *core, const struct npu_mac_tile 
 	u64 terms = p->slice.to - p->slice.from;
 
 	cost->macs = terms * p->columns * p->pixels;
-	cost->bytes = terms * inputs * p->pixels * t[0].esize + terms * p->columns;
+	cost->bytes = terms * inputs * p->pixels * t[0].esize +
+		      terms * p->columns * t[1].esize;
 	if (p->slice.last)
 		cost->bytes += (u64)p->columns * p->pixels * t[2].esize;
 }
@@ -733,7 +738,8 @@ static int npu_depthwise_pixel(struct npu_core *core, const struct npu_mac_tile 
 		weight = npu_read_run(core, NPU_PIN_IN2, p->w + (u64)m->w_stride[1] * ky +
 				      (u64)m->w_stride[2] * kx +
 				      (u64)m->w_stride[3] * p->column,
-				      m->w_stride[3], 1, p->columns, s->stage[1]);
+				      m->w_stride[3], core->cmd.t[1].esize, p->columns,
+				      s->stage[1]);
 		if (!weight)
 			return -1;
 		core->model->kernels->mac_channel(s->acc, in, weight, core->cmd.t[1].type,

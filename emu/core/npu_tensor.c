@@ -572,7 +572,7 @@ static void npu_rows_turn(struct npu_rows *rows, u32 operands)
 /* Choose the tiles of rows; sets their number. */
 void npu_rows_cut(struct npu_command *cmd, struct npu_rows *rows)
 {
-	u32 each = 0, fixed = 0;
+	u32 each = cmd->each, fixed = 0;
 	u32 i, k, jump;
 
 	for (k = 0; k < cmd->operands; k++) {

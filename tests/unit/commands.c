@@ -159,7 +159,9 @@ static bool conv_case(u32 type, bool depthwise)
 		.cmd.opcode = cpu_to_le16(depthwise ? NPU_OP_DEPTHWISE : NPU_OP_CONV2D),
 		.cmd.size = cpu_to_le32(sizeof(c)),
 	};
-	u32 weight_type = type == NPU_TYPE_U8 || test_chance(15) ? NPU_TYPE_U8 : NPU_TYPE_S8;
+	u32 weight_type = type == NPU_TYPE_U8 || test_chance(15) ? NPU_TYPE_U8 :
+			  type == NPU_TYPE_S16 && depthwise && test_chance(40) ? NPU_TYPE_S16 :
+			  NPU_TYPE_S8;
 	bool scaled = test_chance(85);
 	u32 out_type = scaled ? type : NPU_TYPE_S32;
 	bool big = test_chance(4);
@@ -492,9 +494,12 @@ static bool lut_case(u32 n)
 		.cmd.opcode = cpu_to_le16(NPU_OP_LUT),
 		.cmd.size = cpu_to_le32(sizeof(c)),
 	};
-	u32 from = quant_types[n % 2], to = quant_types[n / 2 % 2];
+	bool wide = n % 5 == 4;
+	u32 from = wide ? NPU_TYPE_S16 : quant_types[n % 2];
+	u32 to = wide ? NPU_TYPE_S16 : quant_types[n / 2 % 2];
 	struct program_tensor *in, *out;
 	u32 dim[6], rank = shape(dim);
+	static s16 wide_table[65536];
 	struct program p;
 	u8 table[256];
 	bool in_place = test_chance(30);
@@ -503,6 +508,8 @@ static bool lut_case(u32 n)
 
 	for (i = 0; i < 256; i++)
 		table[i] = (u8)test_random();
+	for (i = 0; wide && i < 65536; i++)
+		wide_table[i] = (s16)test_random();
 	program_init(&p, space);
 	in = program_tensor(&p, from, rank, dim, zero_point(from), layout(), in_place);
 	out = program_tensor(&p, to, rank, dim, zero_point(to), layout(), true);
@@ -514,9 +521,11 @@ static bool lut_case(u32 n)
 		c.out.type = out->raw.type;
 		c.out.zero_point = out->raw.zero_point;
 	}
-	c.table = program_array(&p, table, sizeof(table));
+	c.table = wide ? program_array(&p, wide_table, sizeof(wide_table)) :
+			 program_array(&p, table, sizeof(table));
 	for (i = 0; i < ref_elements(&in->ref); i++)
-		out->ref.v[i] = table[in->ref.v[i] + (from == NPU_TYPE_S8 ? 128 : 0)];
+		out->ref.v[i] = wide ? wide_table[in->ref.v[i] + 32768] :
+				table[in->ref.v[i] + (from == NPU_TYPE_S8 ? 128 : 0)];
 	good = !program_run(&p, &c, sizeof(c)) &&
 	       (in_place ? good_in_place(&p, in, out) : program_good(&p, out));
 	program_free(&p);

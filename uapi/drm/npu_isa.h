@@ -246,7 +246,8 @@ struct npu_cmd_timestamp {
  * struct npu_cmd_conv - NPU_OP_CONV2D and NPU_OP_DEPTHWISE
  * @cmd: header
  * @in: [N, H, W, I], U8, S8 or S16
- * @weight: S8 or U8; CONV2D [O, KH, KW, I / groups], DEPTHWISE [1, KH, KW, O]
+ * @weight: S8 or U8; CONV2D [O, KH, KW, I / groups], DEPTHWISE [1, KH, KW, O], which may be
+ *          S16 if @in is (since 1.1)
  * @out: [N, OH, OW, O], type of @in, or S32 with NPU_ROUND_NONE
  * @requant: scale and bias along O
  * @stride: rows, columns; 1 or more
@@ -404,9 +405,9 @@ struct npu_cmd_requant {
 /**
  * struct npu_cmd_lut - NPU_OP_LUT, in place allowed
  * @cmd: header
- * @in: U8 or S8
- * @out: U8 or S8; same sizes
- * @table: 256 results, for the input values in rising order
+ * @in: U8 or S8; S16 (since 1.1)
+ * @out: U8 or S8; S16 if @in is; same sizes
+ * @table: 256 results, for the input values in rising order; 65,536 of S16
  */
 struct npu_cmd_lut {
 	struct npu_cmd cmd;

@@ -130,6 +130,21 @@ static void value_tensor(const struct compile *c, const struct value *v, struct 
 			v->type == NPU_TYPE_S32 ? 0 : (int32_t)zp, v->rank, v->dim);
 }
 
+void op_scratch(struct op *op, enum npu_type type, unsigned int rank, const uint32_t *dim,
+		struct npu_tensor *tensor)
+{
+	struct compile *c = op->c;
+	uint64_t size = npu_type_size(type), at = c->program->bases[NPU_BASE_ARENA].size;
+	unsigned int i;
+
+	for (i = 0; i < rank; i++)
+		size *= dim[i];
+	npu_tensor_init(tensor, type, NPU_BASE_ARENA, (int64_t)(at + op->scratch), 0, rank, dim);
+	op->scratch += align_up(size, NPU_CONST_ALIGN);
+	if (op->scratch > c->scratch)
+		c->scratch = op->scratch;
+}
+
 void op_tensor(const struct op *op, const struct value *value, struct npu_tensor *tensor)
 {
 	value_tensor(op->c, value, tensor);
@@ -187,7 +202,11 @@ static bool read_value(struct compile *c, uint32_t i)
 	}
 	v->bytes = v->elements * size;
 	v->constant = v->tfl.data.count && size;
-	v->available = v->constant;
+	v->state = v->tfl.variable && size;
+	v->available = v->constant || v->state;
+	if (v->constant && v->state)
+		return compile_fail(c, -EOPNOTSUPP, "variable %u '%.*s' has a first value", i,
+				    NAME(v));
 	if (v->constant && v->tfl.data.count != v->bytes)
 		return compile_fail(c, -EBADMSG,
 				    "tensor %u '%.*s' has %u bytes of data, its shape needs %llu",
@@ -214,7 +233,7 @@ static bool use_value(struct op *op, int32_t index)
 	v = named_value(op->c, index);
 	if (!v)
 		return false;
-	if (v->tfl.variable || v->tfl.sparse)
+	if (v->tfl.sparse || (v->tfl.variable && !op_takes_state(op->rules)))
 		return op_fail(op, -EOPNOTSUPP, "tensor %d is %s, which is not supported", index,
 			       v->tfl.sparse ? "sparse" : "a variable");
 	if (!v->available)
@@ -359,11 +378,11 @@ static bool read_graph(struct compile *c)
 
 	if (!m->inputs.count || !m->outputs.count || m->inputs.count > NPU_ISA_MAX_BASES ||
 	    m->outputs.count > NPU_ISA_MAX_BASES ||
-	    NPU_BASE_IO + count_io(c) + 1 > NPU_ISA_MAX_BASES)
+	    NPU_BASE_IO + count_io(c) + 2 > NPU_ISA_MAX_BASES)
 		return compile_fail(c, -EOPNOTSUPP,
 				    "the model has %u inputs and %u outputs, supported are 1 to %u together",
 				    m->inputs.count, m->outputs.count,
-				    NPU_ISA_MAX_BASES - NPU_BASE_IO - 1);
+				    NPU_ISA_MAX_BASES - NPU_BASE_IO - 2);
 	c->values = calloc(m->tensors.count + 1ul, sizeof(*c->values));
 	c->ops = calloc(m->operators.count + 1ul, sizeof(*c->ops));
 	c->buffer_at = calloc(m->buffers.count + 1ul, sizeof(*c->buffer_at));
@@ -382,6 +401,44 @@ static bool read_graph(struct compile *c)
 }
 
 /* ---- Placing values ---- */
+
+/* Behind inputs and outputs. */
+static unsigned int state_base(const struct compile *c)
+{
+	return NPU_BASE_IO + count_io(c);
+}
+
+/* Variables have a base of their own, since they outlive a run. */
+static bool place_state(struct compile *c)
+{
+	__le64 *size = &c->program->bases[state_base(c)].size;
+	struct value *v;
+	int32_t zp;
+	uint32_t i;
+
+	for (i = 0; i < c->model.tensors.count; i++) {
+		v = &c->values[i];
+		if (!v->state)
+			continue;
+		v->base = state_base(c);
+		v->offset = *size;
+		v->placed = true;
+		*size += align_up(v->bytes, NPU_CONST_ALIGN);
+	}
+	if (!*size)
+		return true;
+	c->program->state = calloc(1, *size);
+	if (!c->program->state)
+		return compile_fail(c, -ENOMEM, "out of memory");
+	/* They begin as real zeros. */
+	for (i = 0; i < c->model.tensors.count; i++) {
+		v = &c->values[i];
+		zp = v->tfl.zero_point.count ? (int32_t)fb_i64_at(&v->tfl.zero_point, 0) : 0;
+		if (v->state && v->type == NPU_TYPE_S8)
+			memset(c->program->state + v->offset, zp, v->bytes);
+	}
+	return true;
+}
 
 static bool place_values(struct compile *c)
 {
@@ -410,15 +467,20 @@ static bool place_values(struct compile *c)
 		v->offset = *at - 1;
 		v->placed = true;
 	}
-	return plan_arena(c) || compile_fail(c, -ENOMEM, "out of memory");
+	return place_state(c) && (plan_arena(c) || compile_fail(c, -ENOMEM, "out of memory"));
 }
 
 /* ---- Writing the program ---- */
 
+static bool has_state(const struct compile *c)
+{
+	return c->program->bases[state_base(c)].size;
+}
+
 static bool emit_timestamp(struct compile *c)
 {
 	struct npu_cmd_timestamp cmd = {
-		.out.base = (uint8_t)(NPU_BASE_IO + count_io(c)),
+		.out.base = (uint8_t)(state_base(c) + has_state(c)),
 		.out.offset = c->program->info.nops * sizeof(struct npu_timestamp),
 	};
 
@@ -529,6 +591,12 @@ static bool finish_program(struct compile *c)
 		p->bases[NPU_BASE_IO + i].flags = i < info->ninputs ? 0 : NPU_BASE_WRITE;
 	}
 	info->nbases = NPU_BASE_IO + i;
+	if (has_state(c)) {
+		p->bases[info->nbases].flags = NPU_BASE_WRITE;
+		info->state_base = info->nbases++;
+		info->state = p->state;
+	}
+	p->bases[NPU_BASE_ARENA].size += c->scratch;
 	if (info->flags & NPU_COMPILE_PROFILE)
 		p->bases[info->nbases++] = (struct npu_base) {
 			.size = (info->nops + 1) * sizeof(struct npu_timestamp),
@@ -649,6 +717,7 @@ NPU_API void npu_program_destroy(struct npu_program *program)
 	free(program->io);
 	free(program->ops);
 	free(program->constants);
+	free(program->state);
 	free(program);
 }
 

@@ -21,6 +21,7 @@ struct value {
 	uint64_t elements;	/* product of @dim, below 2^31 */
 	uint64_t bytes;	/* size in memory */
 	bool constant;	/* has content in the file */
+	bool state;	/* a variable: survives runs */
 	bool available;	/* constant, input, or written by an operator seen so far */
 	int input;	/* the graph's input that it is, or -1 */
 	uint32_t alias;	/* value whose memory it shares, itself if it has its own */
@@ -38,6 +39,7 @@ struct npu_program {
 	struct npu_stream *stream;
 	uint8_t *constants;	/* base 0, with room for @constants_room bytes */
 	uint64_t constants_room;
+	uint8_t *state;		/* of the first run */
 	struct npu_tensor_info *io;	/* inputs, then outputs; the names are its own */
 	struct npu_op_info *ops;	/* operators; the outputs' names are its own */
 };
@@ -55,6 +57,7 @@ struct compile {
 	/* per buffer of the file 1 + its place in the constants, 0 = none */
 	uint64_t *buffer_at;
 	uint32_t *device_io;	/* per input and output the value that the device sees */
+	uint64_t scratch;	/* bytes behind the arena's values that some operator needs */
 	struct npu_program *program;
 };
 
@@ -75,6 +78,7 @@ struct op {
 	const struct op_rules *rules;
 	uint32_t index;	/* in the graph */
 	bool edge;	/* QUANTIZE or DEQUANTIZE that the CPU does */
+	uint64_t scratch;	/* bytes in use */
 };
 
 /* For "%.*s". */
@@ -92,9 +96,13 @@ struct value *op_result(const struct op *op, unsigned int i);
 bool op_emit(struct op *op, void *cmd, unsigned int opcode);
 void op_tensor(const struct op *op, const struct value *value, struct npu_tensor *tensor);
 bool op_constant(struct op *op, const void *data, uint64_t size, struct npu_ref *ref);
+/* Memory of an operator, for its own commands; @zero_point is 0. */
+void op_scratch(struct op *op, enum npu_type type, unsigned int rank, const uint32_t *dim,
+		struct npu_tensor *tensor);
 
 /* ops.c */
 const struct op_rules *op_rules(int builtin);
+bool op_takes_state(const struct op_rules *rules);	/* may inputs be variables? */
 
 /* plan.c */
 bool plan_arena(struct compile *c);

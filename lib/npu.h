@@ -733,6 +733,8 @@ struct npu_program_info {
 	uint32_t noutputs;
 	uint32_t nops;
 	uint32_t flags;			/* NPU_COMPILE_* */
+	const void *state;		/* content of the base of variables before the first run */
+	uint32_t state_base;		/* its index, 0 = there is none */
 };
 
 /**
@@ -944,11 +946,12 @@ int npu_session_wait(struct npu_session *session, int64_t deadline, struct npu_e
 int npu_session_run(struct npu_session *session, struct npu_error *err);
 
 /**
- * npu_session_reset() - cancel runs and forget a failure
- * @session: session; it gets a new queue, its inputs stay
+ * npu_session_reset() - cancel runs, forget a failure and what earlier runs left
+ * @session: session; it gets a new queue, its inputs stay, variables of the model are as
+ *           before the first run
  * @err: out: text
  *
- * Return: 0; errors of npu_queue_create().
+ * Return: 0; errors of npu_queue_create() and, for variables, npu_bo_map() and npu_bo_sync().
  */
 int npu_session_reset(struct npu_session *session, struct npu_error *err);
 

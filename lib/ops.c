@@ -452,8 +452,8 @@ static bool want_batches(const struct op *op, const struct value *a, const struc
 	unsigned int i;
 
 	if (a->rank < 2 || b->rank < 2)
-		return op_fail(op, DAMAGED, "tensors '%.*s' and '%.*s' have rank %u and %u", NAME(a),
-			       NAME(b), a->rank, b->rank);
+		return op_fail(op, DAMAGED, "tensors '%.*s' and '%.*s' have rank %u and %u",
+			       NAME(a), NAME(b), a->rank, b->rank);
 	if (!want_rank(op, out, a->rank > b->rank ? a->rank : b->rank))
 		return false;
 	for (i = 3; i <= out->rank; i++) {
@@ -727,8 +727,10 @@ static const struct op_rules rules[] = {
 	{ TFL_STRIDED_SLICE, 4, 4, 1, TFL_STRIDED_SLICE_OPTIONS, emit_strided_slice },
 	{ TFL_SUB, 2, 2, 1, TFL_SUB_OPTIONS, emit_binary },
 	{ TFL_SUM, 2, 2, 1, TFL_REDUCER_OPTIONS, emit_mean },
+	{ TFL_SVDF, 3, 5, 1, TFL_SVDF_OPTIONS, emit_svdf },
 	{ TFL_TANH, 1, 1, 1, 0, emit_tanh },
 	{ TFL_TRANSPOSE, 2, 2, 1, 0, emit_transpose },
+	{ TFL_UNIDIRECTIONAL_SEQUENCE_LSTM, 9, 24, 1, TFL_LSTM_OPTIONS, emit_lstm },
 	{ TFL_UNPACK, 1, 1, MANY, TFL_UNPACK_OPTIONS, emit_unpack },
 };
 
@@ -740,4 +742,9 @@ const struct op_rules *op_rules(int builtin)
 		if ((int)rules[i].builtin == builtin)
 			return &rules[i];
 	return NULL;
+}
+
+bool op_takes_state(const struct op_rules *rules)
+{
+	return rules->emit == emit_svdf || rules->emit == emit_lstm;
 }

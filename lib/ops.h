@@ -46,6 +46,11 @@ bool emit_strided_slice(struct op *op);
 bool emit_transpose(struct op *op);
 bool emit_unpack(struct op *op);
 
+/* ---- ops_state.c: with variables ---- */
+
+bool emit_lstm(struct op *op);
+bool emit_svdf(struct op *op);
+
 /* ---- ops_table.c: a table of all results ---- */
 
 bool emit_elu(struct op *op);

@@ -42,13 +42,13 @@ static bool want_along(const struct op *op, const struct value *in, const struct
 static bool want_stack(const struct op *op, const struct value *part, const struct value *full,
 		       unsigned int axis, uint64_t size)
 {
-	unsigned int i;
+	unsigned int i, k;
 
 	if (part->rank + 1 != full->rank)
 		return op_fail(op, DAMAGED, "tensor '%.*s' has rank %u, must be %u", NAME(full),
 			       full->rank, part->rank + 1);
-	for (i = 0; i < full->rank; i++)
-		if (!want_dim(op, full, i, i == axis ? size : part->dim[i - (i > axis)]))
+	for (i = 0, k = 0; i < full->rank; i++)
+		if (!want_dim(op, full, i, i == axis ? size : part->dim[k++]))
 			return false;
 	return true;
 }
@@ -457,11 +457,13 @@ static bool get_blocks(struct op *op, struct value *deep, struct value *wide,
 	    !want_dim(op, deep, 3, (uint64_t)wide->dim[3] * b * b))
 		return false;
 	op_tensor(op, wide, w);
-	op_reshape(w, 6, (uint32_t[]) { wide->dim[0], deep->dim[1], b, deep->dim[2], b,
-				     wide->dim[3] });
+	op_reshape(w, 6, (uint32_t[]) {
+		wide->dim[0], deep->dim[1], b, deep->dim[2], b, wide->dim[3],
+	});
 	op_tensor(op, deep, &from);
-	op_reshape(&from, 6, (uint32_t[]) { deep->dim[0], deep->dim[1], deep->dim[2], b, b,
-					 wide->dim[3] });
+	op_reshape(&from, 6, (uint32_t[]) {
+		deep->dim[0], deep->dim[1], deep->dim[2], b, b, wide->dim[3],
+	});
 	*d = from;
 	d->dim[2] = from.dim[3];
 	d->stride[2] = from.stride[3];

@@ -19,7 +19,8 @@ static bool emit_table(struct op *op, const struct act *in, const struct act *ou
 
 	for (q = INT8_MIN; q <= INT8_MAX; q++) {
 		r = result(priv, q);
-		table[q - INT8_MIN] = (int8_t)(r < INT8_MIN ? INT8_MIN : r > INT8_MAX ? INT8_MAX : r);
+		r = r < INT8_MIN ? INT8_MIN : r > INT8_MAX ? INT8_MAX : r;
+		table[q - INT8_MIN] = (int8_t)r;
 	}
 	if (!op_constant(op, table, sizeof(table), &cmd.table))
 		return false;

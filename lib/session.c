@@ -34,7 +34,11 @@ struct npu_session {
 	struct npu_fence *last;	/* fence of the latest run, NULL if none since the last reset */
 	struct npu_bo *arena;	/* of intermediate results, NULL if there are none */
 	struct npu_bo *bo;	/* base table at its start, then the bindings */
+	struct npu_bo *state;	/* of variables, NULL if there are none; apart from @bo, since the
+				 * CPU's view of it is older than the device's
+				 */
 	uint64_t arena_va;
+	uint64_t state_va;
 	uint64_t bo_va;
 	char *map;	/* @bo for the CPU */
 	struct binding bound[NPU_ISA_MAX_BASES];	/* by base, from NPU_BASE_IO on */
@@ -151,10 +155,48 @@ NPU_API void npu_session_destroy(struct npu_session *session)
 		npu_vm_unmap(vm, session->bo_va, npu_bo_size(session->bo));
 	if (session->arena_va)
 		npu_vm_unmap(vm, session->arena_va, npu_bo_size(session->arena));
+	if (session->state_va)
+		npu_vm_unmap(vm, session->state_va, npu_bo_size(session->state));
 	npu_bo_destroy(session->bo);
 	npu_bo_destroy(session->arena);
+	npu_bo_destroy(session->state);
 	npu_model_destroy(session->model);
 	free(session);
+}
+
+/* Variables as before the first run. */
+static int reset_state(struct npu_session *session)
+{
+	const struct npu_program_info *info = &session->model->program->info;
+	uint64_t size = info->bases[info->state_base].size;
+	void *map;
+	int ret;
+
+	if (!session->state)
+		return 0;
+	ret = npu_bo_map(session->state, &map);
+	if (ret)
+		return ret;
+	memcpy(map, info->state, size);
+	return npu_bo_sync(session->state, DRM_NPU_BO_SYNC_TO_DEVICE, 0, size);
+}
+
+static int create_state(struct npu_session *session)
+{
+	const struct npu_program_info *info = &session->model->program->info;
+	struct npu_model *model = session->model;
+	int ret;
+
+	if (!info->state_base)
+		return 0;
+	ret = npu_bo_create(model->dev, info->bases[info->state_base].size, 0, model->vm,
+			    &session->state);
+	if (!ret)
+		ret = npu_vm_map(model->vm, session->state, 0, 0, 0, &session->state_va);
+	if (ret)
+		return ret;
+	npu_bo_label(session->state, "state");
+	return reset_state(session);
 }
 
 static int create_memory(struct npu_session *session)
@@ -170,6 +212,8 @@ static int create_memory(struct npu_session *session)
 
 	for (i = NPU_BASE_IO; i < info->nbases; i++) {
 		session->bound[i].offset = size;
+		if (i == info->state_base)
+			continue;
 		size += align_up(info->bases[i].size, ALIGN);
 	}
 	ret = npu_bo_create(model->dev, size, 0, model->vm, &session->bo);
@@ -182,6 +226,8 @@ static int create_memory(struct npu_session *session)
 				    &session->arena);
 	if (!ret && session->arena)
 		ret = npu_vm_map(model->vm, session->arena, 0, 0, 0, &session->arena_va);
+	if (!ret)
+		ret = create_state(session);
 	if (ret)
 		return ret;
 	npu_bo_label(session->bo, "session");
@@ -195,6 +241,8 @@ static int create_memory(struct npu_session *session)
 	}
 	bases[NPU_BASE_CONSTANTS].va = model->constants_va;
 	bases[NPU_BASE_ARENA].va = session->arena ? session->arena_va : session->bo_va;
+	if (session->state)
+		bases[info->state_base].va = session->state_va;
 	return 0;
 }
 
@@ -397,7 +445,8 @@ NPU_API int npu_session_reset(struct npu_session *session, struct npu_error *err
 	npu_session_wait(session, NPU_FOREVER, NULL);
 	npu_fence_destroy(session->last);
 	session->last = NULL;
-	return 0;
+	ret = reset_state(session);
+	return ret ? npu_fail(err, ret, "variables of the model: %s", strerror(-ret)) : 0;
 }
 
 NPU_API int npu_session_profile(struct npu_session *session, struct npu_timestamp *ops,

@@ -70,6 +70,8 @@ static void print_base(struct context *c, unsigned int base)
 		what = "constants";
 	} else if (base == NPU_BASE_ARENA) {
 		what = "arena";
+	} else if (base == p->state_base) {
+		what = "state";
 	} else if (i < p->ninputs) {
 		what = "input";
 		info = &p->inputs[i];

@@ -94,6 +94,9 @@ static int sim_load(struct sim *sim)
 	}
 	host_write(sim->space, sim->base[NPU_BASE_CONSTANTS].va, sim->info->constants,
 		   sim->base[NPU_BASE_CONSTANTS].size);
+	if (sim->info->state_base)
+		host_write(sim->space, sim->base[sim->info->state_base].va, sim->info->state,
+			   sim->base[sim->info->state_base].size);
 	sim->stage = malloc(most);
 	return sim->stage ? EXIT_OK : fail(EXIT_RUN, "out of memory");
 }

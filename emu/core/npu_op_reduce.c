@@ -142,7 +142,6 @@ static void npu_reduce_add(struct npu_core *core, u32 *acc, u32 n)
 	}
 }
 
-
 static int npu_reduce_run(struct npu_core *core, u64 va, u32 n, u32 *acc)
 {
 	const struct npu_kernels *k = core->model->kernels;

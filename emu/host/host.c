@@ -9,7 +9,7 @@
 
 void (*host_dying)(const char *why);
 
-static void host_die(const char *why)
+static void __attribute__((noreturn)) host_die(const char *why)
 {
 	if (host_dying)
 		host_dying(why);

@@ -65,7 +65,7 @@ struct host {
 	struct host_loan loan[HOST_LOANS];
 	u64 maps;
 	u64 errors;		/* misuse of the memory by the model */
-	u64 born;		/* CLOCK_MONOTONIC at power-on; 0: time goes on by 1 ns with each look */
+	u64 born;		/* CLOCK_MONOTONIC at power-on; 0: each look at it takes 1 ns */
 	u64 time;
 	u64 timer;		/* 0 = off */
 	u64 irqs[2];

@@ -27,6 +27,7 @@ class Graph:
         self.m = tflite.Model()
         self.types = {}
         self.count = 0
+        self.runs = RUNS
 
     def scale(self, around=0.05):
         return around * 2 ** self.r.uniform(-2, 2)
@@ -842,6 +843,102 @@ def make_network(g):
     return z
 
 
+# ---- Operators with state: more runs ----
+
+def small(g, n, big=127):
+    """Weights, most of them not at the edge."""
+    return [g.r.choice([-big, big, 0] + [g.r.randint(-big, big) for _ in range(6)])
+            for _ in range(n)]
+
+
+def svdf(g, x, state_type="int16", act="RELU"):
+    r = g.r
+    _, (batch, size), scale, _ = g.types[x]
+    rank, units, memory = r.choice([1, 1, 2, 3]), r.randint(1, 8), r.choice([1, 2, 5, 8, 10])
+    filters = rank * units
+    # Of random products the sum has about this standard deviation.
+    deviation = 70 * 100 * size ** 0.5
+    feature_scale = g.scale(0.01)
+    feature = g.m.tensor("feature", [filters, size], "int8", feature_scale,
+                         data=small(g, filters * size))
+    state_scale = scale * feature_scale * deviation / r.choice([500, 8000, 8000, 20000])
+    state = g.m.tensor("state", [batch, filters * memory], state_type, state_scale,
+                       variable=True)
+    level = scale * feature_scale * deviation / state_scale
+    # With 32767 sums may wrap.
+    big = r.choice([127, 3000, 3000, 32767])
+    time_scale = g.scale(2 / big)
+    time = g.m.tensor("time", [filters, memory], "int16", time_scale,
+                      data=small(g, filters * memory, big))
+    deviation = level * big * 0.6 * (rank * memory) ** 0.5
+    bias = None
+    if r.random() < 0.7:
+        most = int(min(r.choice([deviation] * 5 + [2 ** 31 - 1]), 2 ** 31 - 1))
+        bias = g.m.tensor("b", [units], "int32", state_scale * time_scale,
+                          data=[r.randint(-most, most) for _ in range(units)])
+    y = g.act([batch, units], state_scale * time_scale * deviation / 60 * 2 ** r.uniform(-0.5, 1.5),
+              r.choice([-128, 0, 0, g.zero_point()]))
+    g.m.svdf(x, feature, time, bias, state, y, rank, act)
+    return y
+
+
+def make_svdf(g):
+    r = g.r
+    g.runs = r.randint(5, 12)
+    x = svdf(g, g.input([r.randint(1, 3), r.randint(1, 20)]))
+    if r.random() < 0.4:
+        if r.random() < 0.3:
+            g.m.outputs.append(x)
+        x = svdf(g, x)
+    return x
+
+
+def lstm(g, x, cells, time_major=False, **more):
+    r = g.r
+    _, shape, scale, _ = g.types[x]
+    batch, n = shape[time_major], shape[2]
+    hidden_scale = 2 ** r.uniform(-7.5, -6.5)
+    hidden_zp = r.choice([0, 0, r.randint(-9, 9), g.zero_point()])
+    weights = [[], []]
+    biases = []
+    for _ in range(4):
+        for part, size, unit in zip(weights, (n, cells), (scale, hidden_scale)):
+            # The argument of a gate has 3 integer bits.
+            w = 2 ** r.uniform(-2, 1.5) / (unit * 70 * 80 * size ** 0.5)
+            part.append(g.m.tensor("w%d" % len(g.m.tensors), [cells, size], "int8", w,
+                                   data=small(g, cells * size)))
+            if part is weights[0]:
+                most = int(r.choice([1, 2, 2, 2, 30]) / (unit * w))
+                biases.append(g.m.tensor("b%d" % len(g.m.tensors), [cells], "int32", unit * w,
+                                         data=[r.randint(-most, most) for _ in range(cells)]))
+    hidden = g.m.tensor("hidden", [batch, cells], "int8", hidden_scale, hidden_zp, variable=True)
+    cell = g.m.tensor("cell", [batch, cells], "int16",
+                      2.0 ** r.choice([-11, -11, -11, -11, -10, -12]), variable=True)
+    intermediates = None
+    if r.random() < 0.7:        # as converters write them
+        intermediates = [g.m.tensor("gate%d" % i, [], "int16", 2.0 ** -12) for i in range(4)]
+        intermediates.append(g.m.tensor("gate4", [], "int8", hidden_scale, hidden_zp))
+    y = g.act(shape[:2] + [cells], hidden_scale, hidden_zp)
+    g.m.lstm(x, weights[0], weights[1], biases, hidden, cell, y,
+             r.choice([0.0, 0.0, 0.0, r.uniform(0.2, 2), 10.0]), time_major,
+             intermediates=intermediates, **more)
+    return y
+
+
+def make_lstm(g):
+    r = g.r
+    g.runs = r.randint(5, 8)
+    time_major = r.random() < 0.3
+    batch, time = r.randint(1, 3), r.randint(1, 5)
+    x = g.input([time, batch, r.randint(1, 9)] if time_major else [batch, time, r.randint(1, 9)])
+    x = lstm(g, x, r.randint(1, 9), time_major)
+    if r.random() < 0.3:
+        if r.random() < 0.3:
+            g.m.outputs.append(x)
+        x = lstm(g, x, r.randint(1, 9), time_major)
+    return x
+
+
 # ---- Models that must be refused, and a word that the message must have ----
 
 def bad_models(r):
@@ -1290,6 +1387,33 @@ def bad_models(r):
         g.m.resize_nearest_neighbor(x, g.constant([8, 8]), g.like(x, [1, 8, 7, 2]))
         return "dimension 2"
 
+    def svdf_activation(g):
+        svdf(g, g.input([1, 4]), act=None)
+        return "activation"
+
+    def svdf_tanh(g):
+        svdf(g, g.input([2, 4]), act="TANH")
+        return "activation"
+
+    def svdf_state(g):
+        svdf(g, g.input([1, 4]), "int8")
+        return "int16"
+
+    def lstm_peephole(g):
+        v = g.m.tensor("v", [4], "int16", 2.0 ** -15, data=[1, 2, 3, 4])
+        lstm(g, g.input([1, 3, 2]), 4, peephole=(v, v, v))
+        return "peephole"
+
+    def lstm_projection(g):
+        v = g.m.tensor("v", [4, 4], "int8", 0.1, data=[1] * 16)
+        lstm(g, g.input([1, 3, 2]), 4, projection=(v, -1))
+        return "projection"
+
+    def lstm_norm(g):
+        v = g.m.tensor("v", [4], "int16", 2.0 ** -15, data=[1, 2, 3, 4])
+        lstm(g, g.input([1, 3, 2]), 4, norm=(v, v, v, v))
+        return "layer"
+
     for name, make in sorted(locals().items()):
         if callable(make) and name not in ("image", "index_input", "strided", "r"):
             g = Graph(random.Random(name))
@@ -1305,9 +1429,9 @@ def range_of(type):
 
 
 def inputs(g):
-    """Of three runs the second has no edge values: sums and maxima of those saturate."""
+    """The second run has no edge values: sums and maxima of those saturate."""
     out = b""
-    for run in range(RUNS):
+    for run in range(g.runs):
         for at in g.m.inputs:
             type, shape, scale, zp = g.types[at]
             n = product(shape)

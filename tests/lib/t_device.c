@@ -88,6 +88,9 @@ static void power_on(struct machine *m, const struct npu_program_info *program)
 	}
 	if (m->bases[0].size)
 		host_write(m->space, m->bases[0].va, program->constants, m->bases[0].size);
+	if (program->state_base)
+		host_write(m->space, m->bases[program->state_base].va, program->state,
+			   m->bases[program->state_base].size);
 }
 
 /* Run on all inputs; returns the outputs or NULL. */

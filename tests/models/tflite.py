@@ -11,9 +11,10 @@ OPERATORS = {"ADD": 0, "AVERAGE_POOL_2D": 1, "CONCATENATION": 2, "CONV_2D": 3,
              "DEPTHWISE_CONV_2D": 4, "DEPTH_TO_SPACE": 5, "DEQUANTIZE": 6,
              "FULLY_CONNECTED": 9, "LOGISTIC": 14, "MAX_POOL_2D": 17, "MUL": 18, "RELU": 19,
              "RELU_N1_TO_1": 20, "RELU6": 21, "RESHAPE": 22, "SOFTMAX": 25,
-             "SPACE_TO_DEPTH": 26, "TANH": 28, "CUSTOM": 32, "PAD": 34, "GATHER": 36,
-             "TRANSPOSE": 39, "MEAN": 40, "SUB": 41, "SQUEEZE": 43, "STRIDED_SLICE": 45,
-             "SPLIT": 49, "PRELU": 54, "MAXIMUM": 55, "MINIMUM": 57, "PADV2": 60, "SLICE": 65,
+             "SPACE_TO_DEPTH": 26, "SVDF": 27, "TANH": 28, "CUSTOM": 32, "PAD": 34,
+             "GATHER": 36, "TRANSPOSE": 39, "MEAN": 40, "SUB": 41, "SQUEEZE": 43,
+             "UNIDIRECTIONAL_SEQUENCE_LSTM": 44, "STRIDED_SLICE": 45, "SPLIT": 49,
+             "PRELU": 54, "MAXIMUM": 55, "MINIMUM": 57, "PADV2": 60, "SLICE": 65,
              "EXPAND_DIMS": 70, "SUM": 74, "RSQRT": 76, "REDUCE_MAX": 82, "PACK": 83,
              "UNPACK": 88, "FLOOR_DIV": 90, "RESIZE_NEAREST_NEIGHBOR": 97, "LEAKY_RELU": 98,
              "SQUARED_DIFFERENCE": 99, "MIRROR_PAD": 100, "SPLIT_V": 102, "ELU": 111,
@@ -147,14 +148,15 @@ class Model:
                                    5: ("?", True) if variable else None}))
         return len(self.tensors) - 1
 
-    def op(self, name, inputs, outputs, tag=0, options=None, custom=None):
+    def op(self, name, inputs, outputs, tag=0, options=None, custom=None, intermediates=None):
         code = OPERATORS[name]
         key = (code, custom)
         if key not in self.codes:
             self.codes.append(key)
         self.operators.append(Table({
             0: ("I", self.codes.index(key)), 1: Vector("i", inputs), 2: Vector("i", outputs),
-            3: ("B", tag) if options is not None else None, 4: options}))
+            3: ("B", tag) if options is not None else None, 4: options,
+            8: Vector("i", intermediates) if intermediates else None}))
 
     # Options as in the schema; fields with their default value are left out.
 
@@ -273,6 +275,19 @@ class Model:
     def reshape(self, x, shape, y):
         new_shape = self.tensor("shape%d" % len(self.tensors), [len(shape)], "int32", data=shape)
         self.op("RESHAPE", [x, new_shape], [y], 17, Table({0: Vector("i", shape)}))
+
+    def svdf(self, x, feature, time, b, state, y, rank, act="RELU"):
+        self.op("SVDF", [x, feature, time, -1 if b is None else b, state], [y], 6,
+                Table({0: ("i", rank), 1: ("b", ACTIVATIONS[act])}))
+
+    def lstm(self, x, weights, recurrent, biases, hidden, cell, y, clip=0.0, time_major=False,
+             peephole=(-1, -1, -1), projection=(-1, -1), norm=(-1, -1, -1, -1),
+             intermediates=None):
+        """Gates are in the order input, forget, cell, output."""
+        self.op("UNIDIRECTIONAL_SEQUENCE_LSTM",
+                [x, *weights, *recurrent, *peephole, *biases, *projection, hidden, cell, *norm],
+                [y], 71, Table({0: ("b", ACTIVATIONS["TANH"]), 1: ("f", clip), 2: ("f", 0.0),
+                                3: ("?", time_major)}), intermediates=intermediates)
 
     def serialise(self):
         codes = [Table({0: ("b", min(code, 127)), 1: custom, 2: ("i", 1), 3: ("i", code)})

@@ -6,7 +6,8 @@
  * oracle to compare the NPU with, bit by bit. It follows the reference kernels
  * of TensorFlow Lite Micro (gemmlowp double rounding) and shares no code with
  * libnpu or the device model. INPUTS holds the raw input tensors of one run
- * after another, OUTPUTS the output tensors.
+ * after another, OUTPUTS the output tensors. Variable tensors keep their values
+ * from run to run.
  *
  * Every tensor is an array of int64_t (or float); dimensions are looked up
  * with index arithmetic spelled out. Models are trusted, but every index into
@@ -132,7 +133,7 @@ static size_t table_in(size_t vector, size_t i)
 /* ---- Tensors ---- */
 
 enum { FLOAT32 = 0, INT32 = 2, UINT8 = 3, INT64 = 4, BOOL = 6, INT16 = 7, INT8 = 9 };
-enum { RANK = 8, OPERANDS = 16 };
+enum { RANK = 8, OPERANDS = 24 };
 
 struct tensor {
 	int type;
@@ -233,6 +234,10 @@ static void read_tensor(struct tensor *t, size_t table, size_t buffers)
 	}
 	t->q = allocate(t->count, sizeof(int64_t));
 	t->f = allocate(t->count, sizeof(float));
+	/* State starts as what stands for 0. */
+	if (number(table, 5, 1, 0))
+		for (i = 0; i < t->count; i++)
+			t->q[i] = t->zero_point[0];
 	data = child(table_in(buffers, get_u32(field(table, 2) ? field(table, 2) : 0)), 0);
 	if (!field(table, 2) || !length(data))
 		return;
@@ -312,7 +317,7 @@ static int64_t clamp(int64_t x, int64_t low, int64_t high)
 struct op {
 	const char *name;
 	size_t options;
-	int nin, nout;
+	int inputs, outputs;
 	struct tensor *in[OPERANDS];	/* NULL if absent */
 	struct tensor *out[OPERANDS];
 };
@@ -1155,7 +1160,7 @@ static void concatenation(struct op *op)
 
 	if (number(op->options, 1, 1, 0))
 		die("CONCATENATION with an activation");
-	for (i = 0; i < op->nin; i++) {
+	for (i = 0; i < op->inputs; i++) {
 		copy_part(op->in[i], out, axis, from, false);
 		from += op->in[i]->dim[axis];
 	}
@@ -1167,7 +1172,7 @@ static void split(struct op *op, struct tensor *in, const struct tensor *axes)
 	int64_t axis = wrap_axis(axes->q[0], in->rank), from = 0;
 	int i;
 
-	for (i = 0; i < op->nout; i++) {
+	for (i = 0; i < op->outputs; i++) {
 		copy_part(op->out[i], in, axis, from, true);
 		from += op->out[i]->dim[axis];
 	}
@@ -1199,7 +1204,7 @@ static void pack(struct op *op)
 	int64_t axis = wrap_axis(number(op->options, 1, 4, 0), op->out[0]->rank);
 	int i;
 
-	for (i = 0; i < op->nin; i++)
+	for (i = 0; i < op->inputs; i++)
 		copy_layer(op->in[i], op->out[0], axis, i, false);
 }
 
@@ -1208,7 +1213,7 @@ static void unpack(struct op *op)
 	int64_t axis = wrap_axis(number(op->options, 1, 4, 0), op->in[0]->rank);
 	int i;
 
-	for (i = 0; i < op->nout; i++)
+	for (i = 0; i < op->outputs; i++)
 		copy_layer(op->out[i], op->in[0], axis, i, true);
 }
 
@@ -1381,6 +1386,177 @@ static void resize_nearest(struct op *op)
 	}
 }
 
+/* ---- State that survives runs: SVDF and LSTM ---- */
+
+static void svdf(struct op *op)
+{
+	struct tensor *in = op->in[0], *feature = op->in[1], *weights = op->in[2];
+	struct tensor *bias = op->in[3], *state = op->in[4], *out = op->out[0];
+	int64_t batches = in->dim[0], inputs = in->dim[1], units = out->dim[1];
+	int64_t filters = feature->dim[0], memory = weights->dim[1], rank = filters / units;
+	int64_t b, f, u, r, m, i;
+	float product = in->scale[0] * feature->scale[0], first = product / state->scale[0];
+	float second = state->scale[0] * weights->scale[0];
+	struct factor f1, f2;
+
+	second = second / out->scale[0];
+	f1 = quantize_multiplier((double)first);
+	f2 = quantize_multiplier((double)second);
+	if (state->type != INT16 || number(op->options, 1, 1, 0) != 1)
+		die("SVDF without an int16 state or without RELU");
+	if (rank != number(op->options, 0, 4, 0) || rank * units != filters)
+		die("SVDF of rank %lld", (long long)rank);
+
+	for (b = 0; b < batches; b++)
+	for (f = 0; f < filters; f++) {
+		int64_t *past = &state->q[(b * filters + f) * memory];
+		int32_t acc = 0;
+
+		for (m = 0; m + 1 < memory; m++)
+			past[m] = past[m + 1];
+		for (i = 0; i < inputs; i++)
+			acc = wrap((int64_t)acc + feature->q[f * inputs + i] *
+				   (in->q[b * inputs + i] - in->zero_point[0]));
+		past[memory - 1] = saturate16(multiply(acc, f1.multiplier, f1.shift));
+	}
+	for (b = 0; b < batches; b++)
+	for (u = 0; u < units; u++) {
+		int32_t acc = bias ? (int32_t)bias->q[u] : 0;
+
+		for (r = 0; r < rank; r++)
+		for (m = 0; m < memory; m++) {
+			f = u * rank + r;
+			acc = wrap((int64_t)acc + state->q[(b * filters + f) * memory + m] *
+				   weights->q[f * memory + m]);
+		}
+		/* The RELU is all in how the output is quantised. */
+		out->q[b * units + u] = clamp((int64_t)multiply(acc, f2.multiplier, f2.shift) +
+					      out->zero_point[0], lowest(out->type),
+					      highest(out->type));
+	}
+}
+
+/* 1 / (1 + exp(-x)) at 24 @x, Q0.16 */
+static uint32_t logistic_at(uint32_t x)
+{
+	double y = round(65536 / (1 + exp(-(double)x / 24)));
+
+	return y < 65535 ? (uint32_t)y : 65535;
+}
+
+/* 1 / (1 + exp(-x)), x in Q3.12; result in Q0.15 */
+static int16_t logistic16(int16_t x)
+{
+	int32_t d = x * 3, y;
+	uint32_t size = (uint32_t)abs(d), at = size >> 9;
+
+	if (at >= 255)
+		y = 0x7fff << 10;
+	else
+		y = (int32_t)((logistic_at(at) << 9) +
+			      (size & 0x1ff) * (logistic_at(at + 1) - logistic_at(at)));
+	y = d >= 0 ? y + (1 << 9) : (1 << 25) - y + (1 << 9) - 1;
+	return (int16_t)(y >> 10);
+}
+
+/* tanh(x) = 2 / (1 + exp(-2 x)) - 1, @x with 12 - @shift fractional bits; result in Q0.15 */
+static int16_t tanh16(int16_t x, int shift)
+{
+	int32_t d = x * (3 << shift), y;
+	uint32_t size = (uint32_t)abs(d), at = size >> 8;
+
+	if (at >= 255)
+		y = 0xffff << 8;
+	else
+		y = (int32_t)((logistic_at(at) << 8) +
+			      (size & 0xff) * (logistic_at(at + 1) - logistic_at(at)));
+	y = d >= 0 ? y - (1 << 23) + (1 << 7) : -y + (1 << 23) + (1 << 7) - 1;
+	return (int16_t)(y >> 8);
+}
+
+/* One row of weights times @x, plus bias, in Q3.12 */
+static int16_t gate_part(const struct tensor *weights, const struct tensor *bias, int64_t row,
+			 const struct tensor *in, const int64_t *x)
+{
+	int64_t n = weights->dim[1], i;
+	float product = in->scale[0] * weights->scale[0];
+	struct factor f = quantize_multiplier((double)product * 4096);
+	int32_t acc = bias ? (int32_t)bias->q[row] : 0;
+
+	for (i = 0; i < n; i++)
+		acc = wrap((int64_t)acc + weights->q[row * n + i] * (x[i] - in->zero_point[0]));
+	return saturate16(multiply(acc, f.multiplier, f.shift));
+}
+
+/* What a gate takes its logistic function or tanh of. */
+static int16_t gate(struct op *op, int which, int64_t row, const int64_t *x, const int64_t *h)
+{
+	int16_t a = gate_part(op->in[1 + which], op->in[12 + which], row, op->in[0], x);
+	int16_t b = gate_part(op->in[5 + which], NULL, row, op->in[18], h);
+
+	return saturate16(a + b);
+}
+
+static int32_t product_of(int16_t a, int16_t b, double real)
+{
+	struct factor f = quantize_multiplier(real);
+
+	return multiply(a * b, f.multiplier, f.shift);
+}
+
+static void lstm_step(struct op *op, const int64_t *x, int64_t *h, int64_t *c, int64_t *y)
+{
+	struct tensor *hidden = op->in[18];
+	int64_t cells = hidden->dim[1], limit, j;
+	double scale = (double)op->in[19]->scale[0], q15 = ldexp(1, -15);
+	size_t at = op->options ? field(op->options, 1) : 0;
+	double clip = at ? (double)get_float(at) : 0;
+	int exponent;
+
+	if (frexp(scale, &exponent) != 0.5 || exponent < -11)
+		die("the cell state of an LSTM has scale %g", scale);
+	limit = (int64_t)fmin(fmax(clip / scale, -32768), 32767);
+	for (j = 0; j < cells; j++) {
+		int16_t in = logistic16(gate(op, 0, j, x, h));
+		int16_t forget = logistic16(gate(op, 1, j, x, h));
+		int16_t new = tanh16(gate(op, 2, j, x, h), 0);
+		int16_t out = logistic16(gate(op, 3, j, x, h));
+		int16_t a = saturate16(product_of(forget, (int16_t)c[j], q15));
+		int16_t b = saturate16(product_of(in, new, q15 * q15 / scale));
+
+		c[j] = saturate16(a + b);
+		if (clip > 0)
+			c[j] = clamp(c[j], -limit, limit);
+		y[j] = product_of(out, tanh16((int16_t)c[j], 11 + exponent),
+				  q15 * q15 / (double)hidden->scale[0]);
+		y[j] = clamp(y[j] + hidden->zero_point[0], lowest(INT8), highest(INT8));
+	}
+	/* All gates of all cells have seen the old one. */
+	for (j = 0; j < cells; j++)
+		h[j] = y[j];
+}
+
+static void lstm(struct op *op)
+{
+	struct tensor *in = op->in[0], *hidden = op->in[18], *cell = op->in[19];
+	bool time_major = number(op->options, 3, 1, 0);
+	int64_t batches = in->dim[time_major], steps = in->dim[!time_major];
+	int64_t inputs = in->dim[2], cells = cell->dim[1], b, t, at;
+	int i;
+
+	for (i = 9; i < op->inputs; i++)
+		if (op->in[i] && (i < 12 || i == 16 || i == 17 || i > 19))
+			die("an LSTM has input %d", i);
+	if (cell->type != INT16)
+		die("the cell state of an LSTM has type %d", cell->type);
+	for (t = 0; t < steps; t++)
+	for (b = 0; b < batches; b++) {
+		at = time_major ? t * batches + b : b * steps + t;
+		lstm_step(op, &in->q[at * inputs], &hidden->q[b * cells], &cell->q[b * cells],
+			  &op->out[0]->q[at * cells]);
+	}
+}
+
 static void run_op(int64_t code, struct op *op)
 {
 	switch (code) {
@@ -1420,6 +1596,8 @@ static void run_op(int64_t code, struct op *op)
 		return softmax(op);
 	case 26:
 		return space_to_depth(op);
+	case 27:
+		return svdf(op);
 	case 28:
 		return sigmoid(op, tanh_q, 7);
 	case 34:
@@ -1433,6 +1611,8 @@ static void run_op(int64_t code, struct op *op)
 		return sum_up(op, true);
 	case 41:
 		return add(op, -1);
+	case 44:
+		return lstm(op);
 	case 45:
 		return strided_slice(op);
 	case 49:
@@ -1512,8 +1692,8 @@ static void run_graph(size_t codes, size_t operators)
 		int64_t old = number(code, 0, 1, 0), new = number(code, 3, 4, 0);
 		struct op op = { .options = child(table, 4) };
 
-		op.nin = operands(child(table, 1), op.in);
-		op.nout = operands(child(table, 2), op.out);
+		op.inputs = operands(child(table, 1), op.in);
+		op.outputs = operands(child(table, 2), op.out);
 		if (!op.in[0] || !op.out[0])
 			die("operator %zu has no input or output", i);
 		run_op(new > old ? new : old, &op);

@@ -1,0 +1,503 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Operators with a state, SVDF and UNIDIRECTIONAL_SEQUENCE_LSTM: sequences of
+ * general commands, with the variables in a base of their own.
+ */
+#include <math.h>
+
+#include "ops.h"
+
+/* ---- Parts of both ---- */
+
+/* A variable, or an input, of a type and with one scale. */
+static bool get_operand(const struct op *op, unsigned int i, enum npu_type type, bool state,
+			struct act *act)
+{
+	struct value *v = op_input(op, i);
+
+	act->v = v;
+	if (!v)
+		return op_fail(op, DAMAGED, "input %u is left out", i);
+	if (v->type != type)
+		return op_fail(op, UNSUPPORTED, "tensor '%.*s' is %s, supported is %s", NAME(v),
+			       tfl_type_name(v->tfl.type), type == NPU_TYPE_S16 ? "int16" : "int8");
+	if (v->state != state)
+		return op_fail(op, DAMAGED, "tensor '%.*s' is %s variable", NAME(v),
+			       state ? "no" : "a");
+	return tensor_quant(op, v, &act->scale, &act->zero_point);
+}
+
+static bool get_weights(const struct op *op, unsigned int i, enum npu_type type, uint32_t rows,
+			uint32_t columns, struct act *act)
+{
+	return get_operand(op, i, type, false, act) && want_rank(op, act->v, 2) &&
+	       want_dim(op, act->v, 0, rows) && want_dim(op, act->v, 1, columns) &&
+	       (!act->zero_point ||
+		op_fail(op, UNSUPPORTED, "weights '%.*s' have zero point %d", NAME(act->v),
+			act->zero_point));
+}
+
+static bool get_bias(const struct op *op, unsigned int i, uint32_t channels, struct npu_requant *rq)
+{
+	struct value *v = op_input(op, i);
+	struct npu_tensor tensor;
+
+	if (!v)
+		return true;
+	if (v->type != NPU_TYPE_S32 || v->elements != channels || v->state)
+		return op_fail(op, UNSUPPORTED,
+			       "bias '%.*s' is %s with %llu elements, must be int32 with %u",
+			       NAME(v), tfl_type_name(v->tfl.type),
+			       (unsigned long long)v->elements, channels);
+	op_tensor(op, v, &tensor);
+	rq->bias_type = NPU_TYPE_S32;
+	rq->bias.base = tensor.base;
+	rq->bias.offset = tensor.offset;
+	return true;
+}
+
+/* A factor that the device takes. */
+static bool get_real(const struct op *op, double real, struct npu_scale *scale)
+{
+	quant_scale(real, scale);
+	return (isfinite(real) && (int32_t)scale->shift <= 31) ||
+	       op_fail(op, UNSUPPORTED, "the scales do not fit each other");
+}
+
+/* The accumulators themselves. */
+static void raw_sums(struct npu_requant *rq, unsigned int axis)
+{
+	*rq = (struct npu_requant) {
+		.rounding = NPU_ROUND_NONE,
+		.axis = (uint8_t)axis,
+		.clamp_min = (uint32_t)INT32_MIN,
+		.clamp_max = INT32_MAX,
+	};
+}
+
+static bool emit_requant(struct op *op, const struct npu_tensor *in, const struct npu_tensor *out,
+			 double real)
+{
+	struct npu_cmd_requant cmd = {
+		.in = *in, .out = *out,
+		.clamp_min = (uint32_t)npu_type_min(out->type),
+		.clamp_max = (uint32_t)npu_type_max(out->type),
+	};
+
+	return get_real(op, real, &cmd.scale) && op_emit(op, &cmd, NPU_OP_REQUANT);
+}
+
+static bool emit_move(struct op *op, const struct npu_tensor *in, const struct npu_tensor *out)
+{
+	struct npu_cmd_copy cmd = { .in = *in, .out = *out };
+
+	cmd.in.zero_point = 0;
+	cmd.out.zero_point = 0;
+	return op_emit(op, &cmd, NPU_OP_COPY);
+}
+
+/* Rows of @in times rows of @weights, and scaled to S16. */
+static bool emit_sums(struct op *op, const struct npu_tensor *in, const struct act *weights,
+		      unsigned int bias, double real, const struct npu_tensor *out)
+{
+	struct npu_cmd_matmul cmd = { .a = *in };
+
+	op_tensor(op, weights->v, &cmd.b);
+	op_scratch(op, NPU_TYPE_S32, 2, (uint32_t[]) { in->dim[0], cmd.b.dim[0] }, &cmd.out);
+	raw_sums(&cmd.requant, 1);
+	return get_bias(op, bias, cmd.b.dim[0], &cmd.requant) &&
+	       op_emit(op, &cmd, NPU_OP_MATMUL) && emit_requant(op, &cmd.out, out, real);
+}
+
+/* ---- SVDF ---- */
+
+struct svdf {
+	struct act in, feature, time, state, out;
+	uint32_t batches, filters, units, rank, memory;
+};
+
+static bool get_svdf(struct op *op, struct svdf *s)
+{
+	struct value *in = op_input(op, 0), *time = op_input(op, 2);
+
+	s->rank = (uint32_t)fb_i32(&op->tfl.options, SVDF_RANK, 0);
+	if (fb_i8(&op->tfl.options, SVDF_ACTIVATION, 0) != TFL_ACT_RELU)
+		return op_fail(op, UNSUPPORTED, "fused activation %d, supported is RELU",
+			       fb_i8(&op->tfl.options, SVDF_ACTIVATION, 0));
+	if (!want_rank(op, in, 2) || !want_rank(op, time, 2))
+		return false;
+	s->batches = in->dim[0];
+	s->filters = time->dim[0];
+	s->memory = time->dim[1];
+	if (!s->rank || s->filters % s->rank)
+		return op_fail(op, DAMAGED, "rank %u of %u filters", s->rank, s->filters);
+	s->units = s->filters / s->rank;
+	return get_operand(op, 0, NPU_TYPE_S8, false, &s->in) &&
+	       get_weights(op, 1, NPU_TYPE_S8, s->filters, in->dim[1], &s->feature) &&
+	       get_weights(op, 2, NPU_TYPE_S16, s->filters, s->memory, &s->time) &&
+	       get_operand(op, 4, NPU_TYPE_S16, true, &s->state) &&
+	       want_rank(op, s->state.v, 2) && want_dim(op, s->state.v, 0, s->batches) &&
+	       want_dim(op, s->state.v, 1, (uint64_t)s->filters * s->memory) &&
+	       get_act(op, op_output(op), &s->out) && want_rank(op, s->out.v, 2) &&
+	       want_dim(op, s->out.v, 0, s->batches) && want_dim(op, s->out.v, 1, s->units);
+}
+
+/* The oldest features leave, by way of scratch: a copy does not overlap itself. */
+static bool emit_svdf_shift(struct op *op, struct svdf *s, const struct npu_tensor *state)
+{
+	struct npu_tensor kept, old = *state, young = *state;
+
+	if (s->memory == 1)
+		return true;
+	old.dim[2]--;
+	young.dim[2]--;
+	young.offset += young.stride[2];
+	op_scratch(op, NPU_TYPE_S16, 3, old.dim, &kept);
+	return emit_move(op, &young, &kept) && emit_move(op, &kept, &old);
+}
+
+bool emit_svdf(struct op *op)
+{
+	struct npu_cmd_conv cmd = { .stride = { 1, 1 }, .dilation = { 1, 1 } };
+	struct npu_tensor in, state, newest, out;
+	struct svdf s;
+	uint32_t run;
+
+	if (!get_svdf(op, &s))
+		return false;
+	op_tensor(op, s.state.v, &state);
+	op_reshape(&state, 3, (uint32_t[]) { s.batches, s.filters, s.memory });
+	if (!emit_svdf_shift(op, &s, &state))
+		return false;
+	/* Features of this input come last. */
+	newest = state;
+	newest.rank = 2;
+	newest.dim[2] = 0;
+	newest.stride[2] = 0;
+	newest.offset += (s.memory - 1) * sizeof(int16_t);
+	op_tensor(op, s.in.v, &in);
+	if (!emit_sums(op, &in, &s.feature, ~0u,
+		       (double)(s.in.scale * s.feature.scale / s.state.scale), &newest))
+		return false;
+	/* A unit is a channel: what its filters remember, one below the other. */
+	run = s.rank * s.memory;
+	cmd.in = state;
+	op_reshape(&cmd.in, 4, (uint32_t[]) { s.batches, s.units, run, 1 });
+	cmd.in.dim[1] = run;
+	cmd.in.stride[1] = sizeof(int16_t);
+	cmd.in.dim[2] = 1;
+	cmd.in.dim[3] = s.units;
+	cmd.in.stride[3] = run * sizeof(int16_t);
+	op_tensor(op, s.time.v, &cmd.weight);
+	cmd.weight.rank = 4;
+	memcpy(cmd.weight.dim, cmd.in.dim, sizeof(cmd.weight.dim));
+	memcpy(cmd.weight.stride, cmd.in.stride, sizeof(cmd.weight.stride));
+	cmd.weight.dim[0] = 1;
+	op_scratch(op, NPU_TYPE_S32, 4, (uint32_t[]) { s.batches, 1, 1, s.units }, &cmd.out);
+	raw_sums(&cmd.requant, 3);
+	op_tensor(op, s.out.v, &out);
+	op_reshape(&out, 4, cmd.out.dim);
+	return get_bias(op, 3, s.units, &cmd.requant) && op_emit(op, &cmd, NPU_OP_DEPTHWISE) &&
+	       emit_requant(op, &cmd.out, &out,
+			    (double)(s.state.scale * s.time.scale / s.out.scale));
+}
+
+/* ---- UNIDIRECTIONAL_SEQUENCE_LSTM ---- */
+
+#define GATE_SCALE	(1.0 / 4096)	/* of what goes into a gate: 3 integer bits */
+#define UNIT_SCALE	(1.0 / 32768)	/* of what is between -1 and 1 */
+
+enum { GATE_INPUT, GATE_FORGET, GATE_CELL, GATE_OUTPUT, GATES };
+
+/* Numbers of the operator's inputs */
+enum {
+	LSTM_INPUT = 0, LSTM_INPUT_WEIGHTS = 1, LSTM_HIDDEN_WEIGHTS = 5, LSTM_PEEPHOLE = 9,
+	LSTM_BIAS = 12, LSTM_PROJECTION = 16, LSTM_HIDDEN = 18, LSTM_CELL = 19, LSTM_NORM = 20,
+	LSTM_INPUTS = 24
+};
+
+struct lstm {
+	struct act in, out, hidden, cell;
+	struct act input_weights[GATES], hidden_weights[GATES];
+	uint32_t batches, steps, inputs, cells;
+	bool time_major;
+	double clip;
+	struct npu_ref sigmoid, tanh, cell_tanh;
+	/* Of one step, [batches, cells] */
+	struct npu_tensor gate[GATES], other, product, h, c;
+};
+
+/* 65536 / (1 + exp(-i / 24)): the reference's table, between whose entries it interpolates. */
+static uint32_t sigmoid_entry(uint32_t i)
+{
+	uint32_t x = (uint32_t)lround(65536.0 / (1.0 + exp(-(double)i / 24.0)));
+
+	return x > 65535 ? 65535 : x;
+}
+
+/* Of @x with 9 + @bits fractional bits of a 24th: scaled by 2^@bits. */
+static uint32_t sigmoid_between(uint32_t x, unsigned int bits)
+{
+	uint32_t i = x >> bits, part = x & ((1u << bits) - 1), a, b;
+
+	if (i >= 255)
+		return bits == 9 ? 0x7fffu << 10 : 0xffffu << 8;
+	a = sigmoid_entry(i);
+	b = sigmoid_entry(i + 1);
+	return (a << bits) + part * (b - a);
+}
+
+static int16_t sigmoid16(int32_t x)
+{
+	int32_t d = x * 3;
+	uint32_t r = sigmoid_between((uint32_t)(d < 0 ? -d : d), 9);
+
+	r = d >= 0 ? r + (1 << 9) : (1u << 25) - r + (1 << 9) - 1;
+	return (int16_t)(r >> 10);
+}
+
+static int16_t tanh16(int32_t x, unsigned int left_shift)
+{
+	int64_t d = (int64_t)x * (3ll << left_shift);
+	uint64_t size = (uint64_t)(d < 0 ? -d : d);
+	int32_t r = (int32_t)sigmoid_between(size > 0xffff ? 0xffff : (uint32_t)size, 8);
+
+	r = d >= 0 ? r - (1 << 23) + (1 << 7) : -r + (1 << 23) + (1 << 7) - 1;
+	return (int16_t)(r >> 8);
+}
+
+/* @shift: of TANH's input; negative: SIGMOID. */
+static bool get_wide_table(struct op *op, int shift, struct npu_ref *ref)
+{
+	int16_t *table = malloc(65536 * sizeof(*table));
+	int32_t x;
+	bool good;
+
+	if (!table)
+		return op_fail(op, -ENOMEM, "out of memory");
+	for (x = INT16_MIN; x <= INT16_MAX; x++)
+		table[x - INT16_MIN] = (int16_t)(shift < 0 ? sigmoid16(x) :
+						 tanh16(x, (unsigned int)shift));
+	good = op_constant(op, table, 65536 * sizeof(*table), ref);
+	free(table);
+	return good;
+}
+
+static bool get_lstm_weights(struct op *op, struct lstm *l)
+{
+	unsigned int g;
+
+	for (g = 0; g < GATES; g++) {
+		if (!get_weights(op, LSTM_INPUT_WEIGHTS + g, NPU_TYPE_S8, l->cells, l->inputs,
+				 &l->input_weights[g]) ||
+		    !get_weights(op, LSTM_HIDDEN_WEIGHTS + g, NPU_TYPE_S8, l->cells, l->cells,
+				 &l->hidden_weights[g]))
+			return false;
+	}
+	return true;
+}
+
+/* What this form of the operator has not. */
+static bool check_lstm_kind(struct op *op)
+{
+	static const struct {
+		unsigned int first, last;
+		const char *name;
+	} parts[] = {
+		{ LSTM_PEEPHOLE, LSTM_BIAS, "peephole connections" },
+		{ LSTM_PROJECTION, LSTM_HIDDEN, "a projection" },
+		{ LSTM_NORM, LSTM_INPUTS, "layer normalisation" },
+	};
+	unsigned int i, k;
+
+	for (k = 0; k < ARRAY_SIZE(parts); k++)
+		for (i = parts[k].first; i < parts[k].last; i++)
+			if (op_input(op, i))
+				return op_fail(op, UNSUPPORTED, "%s", parts[k].name);
+	if (fb_i8(&op->tfl.options, LSTM_ACTIVATION, 0) != TFL_ACT_TANH)
+		return op_fail(op, UNSUPPORTED, "fused activation %d, supported is TANH",
+			       fb_i8(&op->tfl.options, LSTM_ACTIVATION, 0));
+	return true;
+}
+
+static bool get_lstm(struct op *op, struct lstm *l)
+{
+	struct value *in = op_input(op, LSTM_INPUT);
+
+	l->time_major = fb_i8(&op->tfl.options, LSTM_TIME_MAJOR, 0);
+	if (!check_lstm_kind(op) || !want_rank(op, in, 3) ||
+	    !get_operand(op, LSTM_INPUT, NPU_TYPE_S8, false, &l->in) ||
+	    !get_operand(op, LSTM_HIDDEN, NPU_TYPE_S8, true, &l->hidden) ||
+	    !get_operand(op, LSTM_CELL, NPU_TYPE_S16, true, &l->cell) ||
+	    !get_act(op, op_output(op), &l->out) || !want_same_quant(op, &l->hidden, &l->out))
+		return false;
+	l->batches = in->dim[l->time_major];
+	l->steps = in->dim[!l->time_major];
+	l->inputs = in->dim[2];
+	if (!want_rank(op, l->hidden.v, 2) || !want_rank(op, l->cell.v, 2) ||
+	    !want_rank(op, l->out.v, 3))
+		return false;
+	l->cells = l->hidden.v->dim[1];
+	return want_dim(op, l->hidden.v, 0, l->batches) && want_dim(op, l->cell.v, 0, l->batches) &&
+	       want_dim(op, l->cell.v, 1, l->cells) && want_dim(op, l->out.v, 0, in->dim[0]) &&
+	       want_dim(op, l->out.v, 1, in->dim[1]) && want_dim(op, l->out.v, 2, l->cells) &&
+	       get_lstm_weights(op, l);
+}
+
+/* Tables, the clip of the cell, and memory for one step. */
+static bool prepare_lstm(struct op *op, struct lstm *l)
+{
+	uint32_t dim[2] = { l->batches, l->cells };
+	float clip = fb_f32(&op->tfl.options, LSTM_CELL_CLIP, 0);
+	int exponent;
+	unsigned int g;
+
+	if (frexpf(l->cell.scale, &exponent) != 0.5f || exponent - 1 < -12 || exponent - 1 > 3)
+		return op_fail(op, UNSUPPORTED,
+			       "cell state '%.*s' has scale %g, must be a power of two from 2^-12 on",
+			       NAME(l->cell.v), l->cell.scale);
+	l->clip = INT16_MAX + 1;
+	if (clip > 0)
+		l->clip = (double)clip / (double)l->cell.scale;
+	for (g = 0; g < GATES; g++)
+		op_scratch(op, NPU_TYPE_S16, 2, dim, &l->gate[g]);
+	op_scratch(op, NPU_TYPE_S16, 2, dim, &l->other);
+	op_scratch(op, NPU_TYPE_S32, 2, dim, &l->product);
+	op_tensor(op, l->hidden.v, &l->h);
+	op_tensor(op, l->cell.v, &l->c);
+	return get_wide_table(op, -1, &l->sigmoid) && get_wide_table(op, 0, &l->tanh) &&
+	       get_wide_table(op, exponent - 1 + 12, &l->cell_tanh);
+}
+
+static bool emit_table(struct op *op, const struct npu_tensor *in, const struct npu_tensor *out,
+		       const struct npu_ref *table)
+{
+	struct npu_cmd_lut cmd = { .in = *in, .out = *out, .table = *table };
+
+	return op_emit(op, &cmd, NPU_OP_LUT);
+}
+
+/* @a += @b, between -@limit - 1 and @limit; the factors are 1. */
+static bool emit_add(struct op *op, const struct npu_tensor *a, const struct npu_tensor *b,
+		     int32_t low, int32_t high)
+{
+	const struct npu_scale one = { .multiplier = 1 << 30, .shift = 1 };
+	struct npu_cmd_eltwise cmd = {
+		.a = *a, .b = *b, .out = *a, .op = NPU_ELTWISE_ADD,
+		.scale_a = one, .scale_b = one, .scale_out = one,
+		.clamp_min = (uint32_t)low, .clamp_max = (uint32_t)high,
+	};
+
+	return op_emit(op, &cmd, NPU_OP_ELTWISE);
+}
+
+static bool emit_mul(struct op *op, const struct npu_tensor *a, const struct npu_tensor *b,
+		     const struct npu_tensor *out, double real)
+{
+	struct npu_cmd_eltwise cmd = {
+		.a = *a, .b = *b, .out = *out, .op = NPU_ELTWISE_MUL,
+		.clamp_min = (uint32_t)INT16_MIN, .clamp_max = INT16_MAX,
+	};
+
+	return get_real(op, real, &cmd.scale_out) && op_emit(op, &cmd, NPU_OP_ELTWISE);
+}
+
+/* As images of one pixel. */
+static void as_pixel(struct npu_tensor *t, const struct lstm *l)
+{
+	op_reshape(t, 4, (uint32_t[]) { 1, 1, 1, l->batches * l->cells });
+}
+
+/* Products of S16 as S32, which no element-wise command has: weights that are values. */
+static bool emit_products(struct op *op, const struct lstm *l, const struct npu_tensor *a,
+			  const struct npu_tensor *b, const struct npu_tensor *out)
+{
+	struct npu_cmd_conv cmd = {
+		.in = *a, .weight = *b, .out = *out, .stride = { 1, 1 }, .dilation = { 1, 1 },
+	};
+
+	as_pixel(&cmd.in, l);
+	as_pixel(&cmd.weight, l);
+	as_pixel(&cmd.out, l);
+	raw_sums(&cmd.requant, 3);
+	return op_emit(op, &cmd, NPU_OP_DEPTHWISE);
+}
+
+static bool emit_gate(struct op *op, struct lstm *l, unsigned int g, const struct npu_tensor *x)
+{
+	const struct act *wx = &l->input_weights[g], *wh = &l->hidden_weights[g];
+	struct npu_tensor *gate = &l->gate[g];
+	uint64_t scratch = op->scratch;
+	bool good;
+
+	good = emit_sums(op, x, wx, LSTM_BIAS + g, (double)(l->in.scale * wx->scale) / GATE_SCALE,
+			 gate) &&
+	       emit_sums(op, &l->h, wh, ~0u, (double)(l->hidden.scale * wh->scale) / GATE_SCALE,
+			 &l->other);
+	op->scratch = scratch;
+	return good && emit_add(op, gate, &l->other, INT16_MIN, INT16_MAX) &&
+	       emit_table(op, gate, gate, g == GATE_CELL ? &l->tanh : &l->sigmoid);
+}
+
+static bool emit_cell(struct op *op, struct lstm *l)
+{
+	double scale = (double)l->cell.scale;
+	int32_t low = INT16_MIN, high = INT16_MAX;
+
+	if (l->clip <= INT16_MAX) {
+		high = (int32_t)l->clip;
+		low = -high;
+	}
+	return emit_mul(op, &l->gate[GATE_FORGET], &l->c, &l->c, UNIT_SCALE * scale / scale) &&
+	       emit_mul(op, &l->gate[GATE_INPUT], &l->gate[GATE_CELL], &l->other,
+			UNIT_SCALE * UNIT_SCALE / scale) &&
+	       emit_add(op, &l->c, &l->other, low, high);
+}
+
+static bool emit_hidden(struct op *op, struct lstm *l)
+{
+	return emit_table(op, &l->c, &l->other, &l->cell_tanh) &&
+	       emit_products(op, l, &l->gate[GATE_OUTPUT], &l->other, &l->product) &&
+	       emit_requant(op, &l->product, &l->h,
+			    UNIT_SCALE * UNIT_SCALE / (double)l->hidden.scale);
+}
+
+/* [batches, ...] at a step of [batches, steps, ...] or [steps, batches, ...] */
+static void take_step(struct npu_tensor *t, const struct lstm *l, uint32_t step)
+{
+	unsigned int along = !l->time_major;
+
+	t->offset += step * t->stride[along];
+	if (l->time_major) {
+		t->dim[0] = t->dim[1];
+		t->stride[0] = t->stride[1];
+	}
+	t->dim[1] = t->dim[2];
+	t->stride[1] = t->stride[2];
+	t->rank = 2;
+	t->dim[2] = 0;
+	t->stride[2] = 0;
+}
+
+bool emit_lstm(struct op *op)
+{
+	struct npu_tensor x, y;
+	struct lstm l;
+	unsigned int g;
+	uint32_t step;
+
+	if (!get_lstm(op, &l) || !prepare_lstm(op, &l))
+		return false;
+	for (step = 0; step < l.steps; step++) {
+		op_tensor(op, l.in.v, &x);
+		op_tensor(op, l.out.v, &y);
+		take_step(&x, &l, step);
+		take_step(&y, &l, step);
+		for (g = 0; g < GATES; g++)
+			if (!emit_gate(op, &l, g, &x))
+				return false;
+		if (!emit_cell(op, &l) || !emit_hidden(op, &l) || !emit_move(op, &l.h, &y))
+			return false;
+	}
+	return true;
+}

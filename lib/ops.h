@@ -68,5 +68,7 @@ int32_t fixed_shift_left(int32_t x, unsigned int n);
 int32_t fixed_scale(int32_t x, const struct npu_scale *scale);
 int32_t fixed_logistic(int32_t a);
 int32_t fixed_tanh(int32_t a);
+int16_t fixed_logistic16(int32_t x);
+int16_t fixed_tanh16(int32_t x, unsigned int left_shift);
 
 #endif /* NPU_OPS_H */

@@ -227,45 +227,6 @@ struct lstm {
 	struct npu_tensor gate[GATES], other, product, h, c;
 };
 
-/* 65536 / (1 + exp(-i / 24)): the reference's table, between whose entries it interpolates. */
-static uint32_t sigmoid_entry(uint32_t i)
-{
-	uint32_t x = (uint32_t)lround(65536.0 / (1.0 + exp(-(double)i / 24.0)));
-
-	return x > 65535 ? 65535 : x;
-}
-
-/* Of @x with 9 + @bits fractional bits of a 24th: scaled by 2^@bits. */
-static uint32_t sigmoid_between(uint32_t x, unsigned int bits)
-{
-	uint32_t i = x >> bits, part = x & ((1u << bits) - 1), a, b;
-
-	if (i >= 255)
-		return bits == 9 ? 0x7fffu << 10 : 0xffffu << 8;
-	a = sigmoid_entry(i);
-	b = sigmoid_entry(i + 1);
-	return (a << bits) + part * (b - a);
-}
-
-static int16_t sigmoid16(int32_t x)
-{
-	int32_t d = x * 3;
-	uint32_t r = sigmoid_between((uint32_t)(d < 0 ? -d : d), 9);
-
-	r = d >= 0 ? r + (1 << 9) : (1u << 25) - r + (1 << 9) - 1;
-	return (int16_t)(r >> 10);
-}
-
-static int16_t tanh16(int32_t x, unsigned int left_shift)
-{
-	int64_t d = (int64_t)x * (3ll << left_shift);
-	uint64_t size = (uint64_t)(d < 0 ? -d : d);
-	int32_t r = (int32_t)sigmoid_between(size > 0xffff ? 0xffff : (uint32_t)size, 8);
-
-	r = d >= 0 ? r - (1 << 23) + (1 << 7) : -r + (1 << 23) + (1 << 7) - 1;
-	return (int16_t)(r >> 8);
-}
-
 /* @shift: of TANH's input; negative: SIGMOID. */
 static bool get_wide_table(struct op *op, int shift, struct npu_ref *ref)
 {
@@ -276,8 +237,8 @@ static bool get_wide_table(struct op *op, int shift, struct npu_ref *ref)
 	if (!table)
 		return op_fail(op, -ENOMEM, "out of memory");
 	for (x = INT16_MIN; x <= INT16_MAX; x++)
-		table[x - INT16_MIN] = (int16_t)(shift < 0 ? sigmoid16(x) :
-						 tanh16(x, (unsigned int)shift));
+		table[x - INT16_MIN] = (int16_t)(shift < 0 ? fixed_logistic16(x) :
+						 fixed_tanh16(x, (unsigned int)shift));
 	good = op_constant(op, table, 65536 * sizeof(*table), ref);
 	free(table);
 	return good;

@@ -108,7 +108,7 @@ static int is_model(const struct dirent *entry)
 	const char *dot = strrchr(entry->d_name, '.');
 
 	return dot && !strcmp(dot, ".tflite") &&
-	       (strstr(entry->d_name, "_00.") || strstr(entry->d_name, "digits"));
+	       (strstr(entry->d_name, "_00.") || !strcmp(entry->d_name, "digits.tflite"));
 }
 
 int main(int argc, char **argv)

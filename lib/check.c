@@ -141,6 +141,18 @@ static bool is_minmax(const struct npu_check *check)
 	       (c->op == NPU_ELTWISE_MIN || c->op == NPU_ELTWISE_MAX);
 }
 
+static bool is_arg_max(const struct npu_check *check)
+{
+	return check->desc->opcode == NPU_OP_REDUCE &&
+	       ((const struct npu_cmd_reduce *)check->cmd)->mode == NPU_REDUCE_ARG_MAX;
+}
+
+static bool is_bilinear(const struct npu_check *check)
+{
+	return check->desc->opcode == NPU_OP_RESIZE &&
+	       ((const struct npu_cmd_resize *)check->cmd)->mode == NPU_RESIZE_BILINEAR;
+}
+
 /* First and last byte of what a tensor touches; false on overflow. */
 static bool extent(const struct npu_tensor *t, int64_t *first, int64_t *last)
 {
@@ -211,12 +223,16 @@ static bool check_type(const struct npu_check *check)
 			accepted &= ~T(S32);
 		if (desc->opcode == NPU_OP_DEPTHWISE && i == 1 && want == NPU_TYPE_S16)
 			accepted |= T(S16);
+		if (is_bilinear(check))
+			accepted &= T_ACT;
+		if (is_arg_max(check) && i)
+			accepted = T(S32) | T(S64);
 		if (!MUST(type < ARRAY_SIZE(types) && accepted >> type & 1, TYPE,
 			  "%s.type: %s is not accepted here", desc->operand[i].name,
 			  npu_type_name(type)))
 			return false;
 		/* Requantisation and small tables change the type, weights have their own. */
-		if (desc->opcode == NPU_OP_REQUANT || (rq && i == 1) ||
+		if (desc->opcode == NPU_OP_REQUANT || (rq && i == 1) || is_arg_max(check) ||
 		    (desc->opcode == NPU_OP_LUT && (T_8 >> want & 1) && (T_8 >> type & 1)))
 			continue;
 		if (rq && rq->rounding == NPU_ROUND_NONE && i == 2)
@@ -378,6 +394,9 @@ static bool check_reduce(const struct npu_check *check)
 	good = MUST(c->in.rank == c->out.rank, SHAPE, "the ranks of in and out differ") &&
 	       MUST(!(c->axes >> c->in.rank), SHAPE, "axes: 0x%x has more than %u dimensions",
 		    c->axes, c->in.rank);
+	good = good && MUST(!is_arg_max(check) ||
+			    (c->axes && !(c->axes & (c->axes - 1))), SHAPE,
+			    "axes: 0x%x, must be one", c->axes);
 	for (i = 0; i < c->in.rank && good; i++)
 		good = MUST(c->out.dim[i] == (c->axes >> i & 1 ? 1 : c->in.dim[i]), SHAPE,
 			    "out.dim[%u]: %u does not fit", i, c->out.dim[i]);
@@ -404,7 +423,9 @@ static bool check_resize(const struct npu_check *check)
 
 	for (i = 0; i < 2 && good; i++)
 		good = MUST(c->axis[i].num <= SIZE_LIMIT && c->axis[i].den &&
-			    c->axis[i].den <= SIZE_LIMIT, SHAPE, "axis[%u]: num or den", i);
+			    c->axis[i].den <= SIZE_LIMIT, SHAPE, "axis[%u]: num or den", i) &&
+		       MUST(!is_bilinear(check) || c->axis[i].den == 1024, SHAPE,
+			    "axis[%u].den: must be 1024", i);
 	return good;
 }
 
@@ -508,11 +529,15 @@ static bool check_eltwise(const struct npu_check *check, const struct npu_cmd_el
 		    "the zero points of a, b and out differ");
 }
 
-static bool check_reduce_max(const struct npu_check *check, const struct npu_cmd_reduce *c)
+static bool check_reduce_quant(const struct npu_check *check, const struct npu_cmd_reduce *c)
 {
+	if (c->mode == NPU_REDUCE_MEAN)
+		return true;
 	return check_scale_zero(check, "scale", &c->scale) &&
-	       MUST(c->in.zero_point == c->out.zero_point, QUANT,
-		    "the zero points of in and out differ");
+	       MUST(is_arg_max(check) || c->in.zero_point == c->out.zero_point, QUANT,
+		    "the zero points of in and out differ") &&
+	       MUST(!is_arg_max(check) || (!c->clamp_min && !c->clamp_max), QUANT,
+		    "clamp: must be zero here");
 }
 
 static bool check_quant(const struct npu_check *check)
@@ -550,7 +575,7 @@ static bool check_quant(const struct npu_check *check)
 	case NPU_OP_ELTWISE:
 		return check_eltwise(check, check->cmd);
 	case NPU_OP_REDUCE:
-		return reduce->mode != NPU_REDUCE_MAX || check_reduce_max(check, reduce);
+		return check_reduce_quant(check, reduce);
 	case NPU_OP_SOFTMAX:
 		return MUST((int32_t)softmax->out.zero_point == types[softmax->out.type].min,
 			    QUANT, "out.zero_point: must be %d",
@@ -784,7 +809,7 @@ static const struct npu_cmd_desc descs[] = {
 	    CLAMP(npu_cmd_pool)),
 	CMD("reduce", REDUCE, npu_cmd_reduce, .shape = check_reduce, FEATURE(POOL),
 	    UNARY(npu_cmd_reduce, T_ACT, 0, 6),
-	    MODE(npu_cmd_reduce, mode, NPU_REDUCE_MAX), .scale = { SCALE(npu_cmd_reduce, scale) },
+	    MODE(npu_cmd_reduce, mode, NPU_REDUCE_ARG_MAX), .scale = { SCALE(npu_cmd_reduce, scale) },
 	    CLAMP(npu_cmd_reduce)),
 	CMD("eltwise", ELTWISE, npu_cmd_eltwise, FEATURE(ELTWISE), .inplace = true,
 	    OPERANDS(3, OPERAND(npu_cmd_eltwise, a, T_INT, 0, 6),
@@ -796,7 +821,8 @@ static const struct npu_cmd_desc descs[] = {
 	CMD("requant", REQUANT, npu_cmd_requant, FEATURE(REQUANT), .inplace = true,
 	    UNARY(npu_cmd_requant, T_INT, 0, 6), .scale = { SCALE(npu_cmd_requant, scale) },
 	    CLAMP(npu_cmd_requant)),
-	CMD("lut", LUT, npu_cmd_lut, FEATURE(LUT), .inplace = true, UNARY(npu_cmd_lut, T_ACT, 0, 6),
+	CMD("lut", LUT, npu_cmd_lut, FEATURE(LUT), .inplace = true,
+	    UNARY(npu_cmd_lut, T_ACT, 0, 6),
 	    REF(npu_cmd_lut, table, 256, 1)),
 	CMD("softmax", SOFTMAX, npu_cmd_softmax, FEATURE(SOFTMAX), .inplace = true,
 	    UNARY(npu_cmd_softmax, T_8, 0, 6), .scale = { SCALE(npu_cmd_softmax, beta) },
@@ -807,7 +833,7 @@ static const struct npu_cmd_desc descs[] = {
 	    MODE(npu_cmd_pad, mode, NPU_PAD_CONSTANT), RESERVED(npu_cmd_pad)),
 	CMD("resize", RESIZE, npu_cmd_resize, .shape = check_resize, FEATURE(COPY),
 	    UNARY(npu_cmd_resize, T_ANY, 4, 4),
-	    MODE(npu_cmd_resize, mode, NPU_RESIZE_NEAREST), RESERVED(npu_cmd_resize)),
+	    MODE(npu_cmd_resize, mode, NPU_RESIZE_BILINEAR), RESERVED(npu_cmd_resize)),
 };
 
 const struct npu_cmd_desc *npu_cmd_desc(unsigned int opcode)
@@ -886,6 +912,7 @@ unsigned int npu_cmd_minor(const void *cmd)
 {
 	const struct npu_cmd_eltwise *eltwise = cmd;
 	const struct npu_cmd_reduce *reduce = cmd;
+	const struct npu_cmd_resize *resize = cmd;
 	const struct npu_cmd_conv *conv = cmd;
 	const struct npu_cmd_lut *lut = cmd;
 
@@ -894,6 +921,8 @@ unsigned int npu_cmd_minor(const void *cmd)
 		return conv->weight.type == NPU_TYPE_S16;
 	case NPU_OP_LUT:
 		return lut->in.type == NPU_TYPE_S16;
+	case NPU_OP_RESIZE:
+		return resize->mode > NPU_RESIZE_NEAREST;
 	case NPU_OP_ELTWISE:
 		return eltwise->op > NPU_ELTWISE_MAX;
 	case NPU_OP_REDUCE:

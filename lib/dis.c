@@ -96,7 +96,7 @@ static void put_options(struct text *t, const void *cmd, unsigned int opcode)
 	static const char * const ops[] = {
 		"add", "sub", "mul", "min", "max", "squared_difference", "prelu",
 	};
-	static const char * const reductions[] = { "mean", "max" };
+	static const char * const reductions[] = { "mean", "max", "arg_max" };
 	static const char * const pools[] = { "max", "average" };
 	const struct npu_cmd_conv *conv = cmd;
 	const struct npu_cmd_pool *pool = cmd;
@@ -139,6 +139,7 @@ static void put_options(struct text *t, const void *cmd, unsigned int opcode)
 		put(t, ") value %" PRId64, (int64_t)pad->value);
 		break;
 	case NPU_OP_RESIZE:
+		put(t, " %s", resize->mode == NPU_RESIZE_BILINEAR ? "bilinear" : "nearest");
 		for (i = 0; i < 2; i++)
 			put(t, " %s (x*%u%+d)/%u", i ? "columns" : "rows", resize->axis[i].num,
 			    (int32_t)resize->axis[i].add, resize->axis[i].den);

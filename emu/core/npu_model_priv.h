@@ -301,6 +301,7 @@ struct npu_resize_axis_cmd {
 };
 
 struct npu_resize_cmd {
+	u32 mode;
 	struct npu_resize_axis_cmd axis[2];
 	u32 columns;
 	u32 blocks;

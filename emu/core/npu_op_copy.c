@@ -241,6 +241,8 @@ const struct npu_op npu_op_pad = {
 
 /* ---- RESIZE ---------------------------------------------------------------------------------- */
 
+#define NPU_RESIZE_ONE	1024	/* BILINEAR: the distance of two inputs */
+
 static bool npu_resize_shape(const struct npu_core *core)
 {
 	const struct npu_operand *t = core->cmd.t;
@@ -248,7 +250,9 @@ static bool npu_resize_shape(const struct npu_core *core)
 	u32 i;
 
 	for (i = 0; i < 2; i++)
-		if (axis[i].num > NPU_SIZE_MAX || !axis[i].den || axis[i].den > NPU_SIZE_MAX)
+		if (axis[i].num > NPU_SIZE_MAX || !axis[i].den || axis[i].den > NPU_SIZE_MAX ||
+		    (core->cmd.resize.mode == NPU_RESIZE_BILINEAR &&
+		     axis[i].den != NPU_RESIZE_ONE))
 			return false;
 	return t[0].rank == 4 && t[1].rank == 4 && t[0].dim[0] == t[1].dim[0] &&
 	       t[0].dim[3] == t[1].dim[3];
@@ -257,13 +261,16 @@ static bool npu_resize_shape(const struct npu_core *core)
 static enum npu_illegal npu_resize_check(struct npu_core *core,
 					 const struct npu_cmd_resize *raw)
 {
+	u32 mode = core->cmd.resize.mode;
 	struct npu_operand *t = core->cmd.t;
 
 	if (raw->reserved)
 		return NPU_ILLEGAL_RESERVED;
-	if (npu_check_layout(core) || le32_to_cpu(raw->mode) != NPU_RESIZE_NEAREST)
+	if (npu_check_layout(core) || mode > NPU_RESIZE_BILINEAR)
 		return NPU_ILLEGAL_MODE;
-	if (!npu_type_in(t[0].type, NPU_TYPES_ALL) || t[1].type != t[0].type)
+	if (!npu_type_in(t[0].type, mode == NPU_RESIZE_BILINEAR ? NPU_TYPES_QUANT :
+								  NPU_TYPES_ALL) ||
+	    t[1].type != t[0].type)
 		return NPU_ILLEGAL_TYPE;
 	if (npu_check_shapes(core) || !npu_resize_shape(core))
 		return NPU_ILLEGAL_SHAPE;
@@ -285,6 +292,7 @@ static int npu_resize_decode(struct npu_core *core)
 	cmd->operands = 2;
 	npu_operand_load(&cmd->t[0], &raw->in);
 	npu_operand_load(&cmd->t[1], &raw->out);
+	r->mode = le32_to_cpu(raw->mode);
 	for (i = 0; i < 2; i++) {
 		r->axis[i].num = le32_to_cpu(raw->axis[i].num);
 		r->axis[i].den = le32_to_cpu(raw->axis[i].den);
@@ -300,6 +308,10 @@ static int npu_resize_decode(struct npu_core *core)
 	jump = npu_jump_work(in[1], r->axis[0].num / r->axis[0].den + 1,
 			     in[2], r->axis[1].num / r->axis[1].den + 1) +
 	       npu_jump_work(out[1], 1, out[2], 1);
+	if (r->mode == NPU_RESIZE_BILINEAR) {
+		each *= 4;
+		jump *= 4;
+	}
 	r->columns = min_t(u32, dim[3], NPU_TILE_ELEMENTS);
 	r->columns = min_t(u32, r->columns, NPU_TILE_WORK / each);
 	r->blocks = (u32)npu_div_up(dim[3], r->columns);
@@ -318,6 +330,54 @@ static u32 npu_resize_index(const struct npu_resize_axis_cmd *axis, u32 x, u32 s
 	return (u32)min_t(u64, (u64)n / axis->den, size - 1);
 }
 
+static const void *npu_resize_read(struct npu_core *core, u64 image, u32 y, u32 x, u32 n)
+{
+	const struct npu_operand *in = &core->cmd.t[0];
+
+	return npu_read_run(core, NPU_PIN_IN,
+			    image + (u64)in->stride[1] * y + (u64)in->stride[2] * x,
+			    in->stride[3], in->esize, n, core->scratch.stage[0]);
+}
+
+/* Where between inputs is output @x? */
+static u64 npu_resize_place(const struct npu_resize_axis_cmd *axis, u32 x, u32 size)
+{
+	s64 n = (s64)x * axis->num + axis->add;
+
+	return (u64)clamp_t(s64, n, 0, ((s64)size - 1) * NPU_RESIZE_ONE);
+}
+
+/* The four inputs around (@y, @x), each by the area that lies opposite; into wide[1]. */
+static int npu_resize_mix(struct npu_core *core, u64 image, u64 y, u64 x, u32 n)
+{
+	struct npu_scratch *s = &core->scratch;
+	s64 *sum = (s64 *)s->patch;
+	const u64 wy[2] = { NPU_RESIZE_ONE - y % NPU_RESIZE_ONE, y % NPU_RESIZE_ONE };
+	const u64 wx[2] = { NPU_RESIZE_ONE - x % NPU_RESIZE_ONE, x % NPU_RESIZE_ONE };
+	const void *src;
+	u32 corner, i;
+	s64 half, w;
+
+	memset(sum, 0, n * sizeof(*sum));
+	for (corner = 0; corner < 4; corner++) {
+		w = (s64)(wy[corner / 2] * wx[corner % 2]);
+		if (!w)
+			continue;
+		src = npu_resize_read(core, image, (u32)(y / NPU_RESIZE_ONE) + corner / 2,
+				      (u32)(x / NPU_RESIZE_ONE) + corner % 2, n);
+		if (!src)
+			return -1;
+		core->model->kernels->widen(s->wide[0], src, core->cmd.t[0].type, 0, n);
+		for (i = 0; i < n; i++)
+			sum[i] += s->wide[0][i] * w;
+	}
+	for (i = 0; i < n; i++) {
+		half = sum[i] > 0 ? 1 << 19 : -(1 << 19);
+		s->wide[1][i] = (s32)((sum[i] + half) / (1 << 20));
+	}
+	return 0;
+}
+
 static int npu_resize_pixel(struct npu_core *core, u64 pixel, u32 column, u32 n)
 {
 	const struct npu_resize_cmd *r = &core->cmd.resize;
@@ -326,17 +386,23 @@ static int npu_resize_pixel(struct npu_core *core, u64 pixel, u32 column, u32 n)
 	u32 x = (u32)(pixel % out->dim[2]);
 	u32 y = (u32)(pixel / out->dim[2] % out->dim[1]);
 	u64 b = pixel / out->dim[2] / out->dim[1];
-	u32 sy = npu_resize_index(&r->axis[0], y, in->dim[1]);
-	u32 sx = npu_resize_index(&r->axis[1], x, in->dim[2]);
-	u64 from = in->va + (u64)in->stride[0] * b + (u64)in->stride[1] * sy +
-		   (u64)in->stride[2] * sx + (u64)in->stride[3] * column;
+	u64 image = in->va + (u64)in->stride[0] * b + (u64)in->stride[3] * column;
 	u64 to = out->va + (u64)out->stride[0] * b + (u64)out->stride[1] * y +
 		 (u64)out->stride[2] * x + (u64)out->stride[3] * column;
-	const void *src = npu_read_run(core, NPU_PIN_IN, from, in->stride[3], in->esize, n,
-				       core->scratch.stage[0]);
+	const void *src = core->scratch.stage[1];
 
-	if (!src)
-		return -1;
+	if (r->mode == NPU_RESIZE_BILINEAR) {
+		if (npu_resize_mix(core, image, npu_resize_place(&r->axis[0], y, in->dim[1]),
+				   npu_resize_place(&r->axis[1], x, in->dim[2]), n))
+			return -1;
+		core->model->kernels->narrow(core->scratch.stage[1], core->scratch.wide[1],
+					     out->type, n);
+	} else {
+		src = npu_resize_read(core, image, npu_resize_index(&r->axis[0], y, in->dim[1]),
+				      npu_resize_index(&r->axis[1], x, in->dim[2]), n);
+		if (!src)
+			return -1;
+	}
 	return npu_write_run(core, to, out->stride[3], out->esize, n, src);
 }
 
@@ -350,7 +416,8 @@ static int npu_resize_tile(struct npu_core *core, u64 tile, struct npu_cost *cos
 	u32 column = (u32)(tile % r->blocks) * r->columns;
 	u32 n = min_t(u32, r->columns, dim[3] - column);
 
-	cost->bytes += (end - pixel) * n * core->cmd.t[0].esize * 2;
+	cost->bytes += (end - pixel) * n * core->cmd.t[0].esize *
+		       (r->mode == NPU_RESIZE_BILINEAR ? 5 : 2);
 	for (; pixel < end; pixel++)
 		if (npu_resize_pixel(core, pixel, column, n))
 			return -1;

@@ -303,13 +303,13 @@ static bool reduce_case(u32 n)
 	struct npu_cmd_reduce c = {
 		.cmd.opcode = cpu_to_le16(NPU_OP_REDUCE),
 		.cmd.size = cpu_to_le32(sizeof(c)),
-		.mode = cpu_to_le32(n / 3 % 2),
+		.mode = cpu_to_le32(n / 3 % 3),
 	};
-	bool max_of = n / 3 % 2;
-	u32 type = quant_types[n % 3];
+	bool arg = n / 3 % 3 == NPU_REDUCE_ARG_MAX, max_of = n / 3 % 3 == NPU_REDUCE_MAX;
+	u32 type = quant_types[n % 3], to_type = arg ? n % 2 ? NPU_TYPE_S64 : NPU_TYPE_S32 : type;
 	s32 zp = zero_point(type);
-	u32 rank = (u32)test_range(0, 6);
-	u32 axes = (u32)test_range(0, (1 << rank) - 1);
+	u32 rank = (u32)test_range(arg, 6);
+	u32 axes = arg ? 1u << test_range(0, rank - 1) : (u32)test_range(0, (1 << rank) - 1);
 	struct program_tensor *ti, *to;
 	u32 in[6], out[6], i;
 	s32 m = multiplier(), shift = (s32)test_range(-12, 0);
@@ -323,14 +323,18 @@ static bool reduce_case(u32 n)
 	}
 	program_init(&p, space);
 	ti = program_tensor(&p, type, rank, in, zp, layout(), false);
-	to = program_tensor(&p, type, rank, out, max_of ? zp : zero_point(type), layout(), true);
-	limits(type, &c.clamp_min, &c.clamp_max, &min, &max);
+	to = program_tensor(&p, to_type, rank, out, arg ? 0 : max_of ? zp : zero_point(type),
+			    layout(), true);
+	if (!arg)
+		limits(type, &c.clamp_min, &c.clamp_max, &min, &max);
 	c.in = ti->raw;
 	c.out = to->raw;
 	c.axes = cpu_to_le32(axes);
-	if (!max_of)
+	if (!max_of && !arg)
 		c.scale = scale(m, shift);
-	if (max_of)
+	if (arg)
+		ref_arg_max(&ti->ref, &to->ref, axes);
+	else if (max_of)
 		ref_max(&ti->ref, &to->ref, axes, min, max);
 	else
 		ref_mean(&ti->ref, &to->ref, axes, m, shift, min, max);
@@ -679,13 +683,49 @@ static s64 resize_index(s64 x, const struct npu_resize_axis *a, s64 size)
 	return v < 0 ? 0 : v >= size ? size - 1 : v;
 }
 
+/* Distance of output @x from input 0, in 1024ths of that of two inputs. */
+static s64 resize_place(s64 x, const struct npu_resize_axis *axis, s64 size)
+{
+	s64 at = x * le32_to_cpu(axis->num) + (s32)le32_to_cpu(axis->add);
+
+	return at < 0 ? 0 : at > (size - 1) * 1024 ? (size - 1) * 1024 : at;
+}
+
+static void resize_mix(const struct ref_tensor *in, struct ref_tensor *out,
+		       const struct npu_resize_axis *axis)
+{
+	const uint32_t *d = in->dim;
+	s64 sum, wy, wx, y, x;
+	uint64_t i, rest, image;
+	int k;
+
+	for (i = 0; i < ref_elements(out); i++) {
+		rest = i / d[3];
+		x = resize_place((s64)(rest % out->dim[2]), &axis[1], d[2]);
+		rest /= out->dim[2];
+		y = resize_place((s64)(rest % out->dim[1]), &axis[0], d[1]);
+		image = rest / out->dim[1];
+		sum = 0;
+		for (k = 0; k < 4; k++) {
+			wy = k & 1 ? y % 1024 : 1024 - y % 1024;
+			wx = k & 2 ? x % 1024 : 1024 - x % 1024;
+			if (wy && wx)
+				sum += wy * wx * in->v[((image * d[1] + (u64)y / 1024 + (k & 1)) *
+							d[2] + (u64)x / 1024 + (k >> 1)) * d[3] +
+						       i % d[3]];
+		}
+		out->v[i] = sum > 0 ? (sum + (1 << 19)) >> 20 : -((-sum + (1 << 19)) >> 20);
+	}
+}
+
 static bool resize_case(u32 n)
 {
 	struct npu_cmd_resize c = {
 		.cmd.opcode = cpu_to_le16(NPU_OP_RESIZE),
 		.cmd.size = cpu_to_le32(sizeof(c)),
 	};
-	u32 type = all_types[n % 6];
+	bool mix = n % 3 == 2;
+	u32 type = mix ? quant_types[n / 3 % 3] : all_types[n % 6];
 	u32 in[4] = { small(2), small(12), small(12), small(test_chance(5) ? 6000 : 20) };
 	u32 out[4] = { in[0], small(12), small(12), in[3] };
 	struct program_tensor *ti, *to;
@@ -698,12 +738,21 @@ static bool resize_case(u32 n)
 		c.axis[i].num = cpu_to_le32(test_chance(80) ? in[1 + i] : (u32)test_range(0, 0x7fffffff));
 		c.axis[i].den = cpu_to_le32(test_chance(80) ? out[1 + i] : (u32)test_range(1, 0x7fffffff));
 		c.axis[i].add = cpu_to_le32((u32)test_range(-10, 10));
+		if (mix) {
+			c.axis[i].num = cpu_to_le32(1024 * in[1 + i] / out[1 + i]);
+			c.axis[i].den = cpu_to_le32(1024);
+			c.axis[i].add = cpu_to_le32((u32)test_range(-2000, 2000));
+		}
 	}
+	c.mode = cpu_to_le32(mix ? NPU_RESIZE_BILINEAR : NPU_RESIZE_NEAREST);
 	program_init(&p, space);
 	ti = program_tensor(&p, type, 4, in, 0, layout(), false);
 	to = program_tensor(&p, type, 4, out, 0, layout(), true);
 	c.in = ti->raw;
 	c.out = to->raw;
+	if (mix)
+		resize_mix(&ti->ref, &to->ref, c.axis);
+	else
 	for (b = 0; b < out[0]; b++)
 	for (y = 0; y < out[1]; y++)
 	for (x = 0; x < out[2]; x++)

@@ -216,6 +216,27 @@ void ref_max(const struct ref_tensor *in, struct ref_tensor *out, uint32_t axes,
 		out->v[i] = clamp(out->v[i], min, max);
 }
 
+void ref_arg_max(const struct ref_tensor *in, struct ref_tensor *out, uint32_t axes)
+{
+	uint64_t i, k, pitch = 1, first, n = 0;
+	int64_t best;
+	uint32_t d;
+
+	for (d = in->rank; d-- > 0 && !(axes >> d & 1);)
+		pitch *= in->dim[d];
+	n = in->dim[d];
+	for (i = 0; i < ref_elements(out); i++) {
+		first = i / pitch * pitch * n + i % pitch;
+		best = INT64_MIN;
+		for (k = 0; k < n; k++) {
+			if (in->v[first + k * pitch] <= best)
+				continue;
+			best = in->v[first + k * pitch];
+			out->v[i] = (int64_t)k;
+		}
+	}
+}
+
 /* ---- Softmax: fixed-point numbers as published for gemmlowp ------------------------ */
 
 /* Round x * 2^n with saturation to 32 bits; n may be negative. */

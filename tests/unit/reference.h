@@ -49,6 +49,7 @@ void ref_pool(const struct ref_tensor *in, struct ref_tensor *out,
 	      int64_t max);
 void ref_mean(const struct ref_tensor *in, struct ref_tensor *out, uint32_t axes,
 	      int32_t multiplier, int32_t shift, int64_t min, int64_t max);
+void ref_arg_max(const struct ref_tensor *in, struct ref_tensor *out, uint32_t axes);
 void ref_max(const struct ref_tensor *in, struct ref_tensor *out, uint32_t axes, int64_t min,
 	     int64_t max);
 void ref_softmax(const struct ref_tensor *in, struct ref_tensor *out, int32_t multiplier,

@@ -320,14 +320,16 @@ struct npu_cmd_pool {
 
 enum npu_reduce {
 	NPU_REDUCE_MEAN		= 0,	/* the scale holds 1 / count; without it: the sum */
-	NPU_REDUCE_MAX		= 1,	/* raw values: scale zero, equal zero points; since 1.1 */
+	/* Since 1.1: */
+	NPU_REDUCE_MAX		= 1,	/* raw values: scale zero, equal zero points */
+	NPU_REDUCE_ARG_MAX	= 2,	/* where it is first: scale and clamp zero, one axis */
 };
 
 /**
  * struct npu_cmd_reduce - NPU_OP_REDUCE
  * @cmd: header
  * @in: U8, S8 or S16
- * @out: same type and rank; size 1 in each reduced dimension
+ * @out: same rank; size 1 in each reduced dimension; same type, of ARG_MAX S32 or S64
  * @mode: enum npu_reduce
  * @axes: bit i set: dimension i is reduced
  * @scale: factor of the sum
@@ -472,12 +474,13 @@ struct npu_cmd_pad {
 
 enum npu_resize {
 	NPU_RESIZE_NEAREST	= 0,
+	NPU_RESIZE_BILINEAR	= 1,	/* since 1.1 */
 };
 
 /**
  * struct npu_resize_axis - source index = clamp(floor((x * num + add) / den), 0, size - 1)
  * @num: 0 or more
- * @den: 1 or more
+ * @den: 1 or more; BILINEAR: 1024
  * @add: signed
  */
 struct npu_resize_axis {
@@ -489,7 +492,7 @@ struct npu_resize_axis {
 /**
  * struct npu_cmd_resize - NPU_OP_RESIZE
  * @cmd: header
- * @in: [N, H, W, C], any type
+ * @in: [N, H, W, C], any type; BILINEAR: U8, S8 or S16
  * @out: [N, OH, OW, C], same type
  * @mode: enum npu_resize
  * @reserved: zero

@@ -181,8 +181,8 @@ static bool get_requant(struct op *op, const struct act *in, const struct value 
 			const struct act *out, unsigned int axis, int activation,
 			struct npu_requant *rq)
 {
+	struct value *bias = op_input(op, op->tfl.builtin == TFL_TRANSPOSE_CONV ? 3 : 2);
 	uint32_t channels = weight->dim[axis];
-	struct value *bias = op_input(op, 2);
 	struct npu_scale *table;
 	struct npu_tensor tensor;
 	bool good;
@@ -248,6 +248,112 @@ static bool emit_conv(struct op *op)
 	op_tensor(op, weight, &cmd.weight);
 	op_tensor(op, out.v, &cmd.out);
 	return op_emit(op, &cmd, depthwise ? NPU_OP_DEPTHWISE : NPU_OP_CONV2D);
+}
+
+/*
+ * Along rows (@i 0) or columns (@i 1): how far the input is spread, and what has to stand in
+ * front of it so that windows meet the outputs.
+ */
+static bool get_spread(const struct op *op, unsigned int i, int padding, int32_t stride,
+		       uint32_t *spread, __le32 pad[2])
+{
+	const struct value *in = op_input(op, 2), *weight = op_input(op, 1), *out = op_output(op);
+	uint64_t from = in->dim[1 + i], window = weight->dim[1 + i], to = out->dim[1 + i];
+	uint64_t reach, cut, step = (uint64_t)stride, want;
+
+	if (stride <= 0 || stride > UINT16_MAX || window > UINT16_MAX)
+		return op_fail(op, DAMAGED, "window %llu, stride %d", (unsigned long long)window,
+			       stride);
+	if (padding != TFL_PADDING_SAME && padding != TFL_PADDING_VALID)
+		return op_fail(op, UNSUPPORTED, "padding mode %d", padding);
+	want = padding == TFL_PADDING_SAME ? (to + step - 1) / step :
+	       to < window ? 0 : (to - window) / step + 1;
+	reach = (from - 1) * step + window;
+	if (want != from || reach > INT32_MAX)
+		return op_fail(op, DAMAGED, "output '%.*s' has %u in dimension %u", NAME(out),
+			       out->dim[1 + i], 1 + i);
+	cut = reach > to ? (reach - to) / 2 : 0;
+	*spread = (uint32_t)((from - 1) * step + 1);
+	pad[0] = (uint32_t)(window - 1 - cut);
+	reach = to + window - 1;
+	pad[1] = reach > *spread + (uint64_t)pad[0] ? (uint32_t)(reach - *spread - pad[0]) : 0;
+	return pad[1] <= UINT16_MAX ||
+	       op_fail(op, UNSUPPORTED, "an output far larger than the input");
+}
+
+/* @in with zeros between its pixels, in memory of the operator's own. */
+static bool emit_spread(struct op *op, const struct act *in, const uint32_t spread[2],
+			const __le32 stride[2], struct npu_tensor *out)
+{
+	const int8_t zero = (int8_t)in->zero_point;
+	struct npu_cmd_pad pad = { .mode = NPU_PAD_CONSTANT, .value = (uint64_t)(int64_t)zero };
+	uint32_t dim[4] = { in->v->dim[0], spread[0], spread[1], in->v->dim[3] };
+	struct npu_cmd_copy copy;
+	struct npu_ref ref;
+
+	op_tensor(op, in->v, &copy.in);
+	if (spread[0] == in->v->dim[1] && spread[1] == in->v->dim[2]) {
+		*out = copy.in;
+		return true;
+	}
+	if (!op_constant(op, &zero, sizeof(zero), &ref))
+		return false;
+	op_scratch(op, NPU_TYPE_S8, 4, dim, out);
+	npu_tensor_init(&pad.in, NPU_TYPE_S8, ref.base, (int64_t)ref.offset, 0, 4,
+			(uint32_t[]) { 1, 1, 1, 1 });
+	pad.out = *out;
+	copy.in.zero_point = 0;
+	copy.out = *out;
+	memcpy(copy.out.dim, copy.in.dim, sizeof(copy.out.dim));
+	copy.out.stride[1] *= stride[0];
+	copy.out.stride[2] *= stride[1];
+	out->zero_point = (uint32_t)in->zero_point;
+	memset(&copy.cmd, 0, sizeof(copy.cmd));
+	return op_emit(op, &pad, NPU_OP_PAD) && op_emit(op, &copy, NPU_OP_COPY);
+}
+
+/* A convolution of the spread input, by the weights from the last row and column on. */
+static bool emit_transpose_conv(struct op *op)
+{
+	const struct fb_table *options = &op->tfl.options;
+	int padding = fb_i8(options, TRANSPOSE_CONV_PADDING, 0);
+	struct npu_cmd_conv cmd = {
+		.requant.axis = 3, .groups = 1, .stride = { 1, 1 }, .dilation = { 1, 1 },
+	};
+	struct value *weight = op_input(op, 1), *sizes = op_input(op, 0);
+	uint32_t spread[2];
+	__le32 stride[2];
+	struct act in, out;
+	int64_t size = 0;
+	unsigned int i;
+
+	if (!get_act(op, op_input(op, 2), &in) || !get_act(op, op_output(op), &out) ||
+	    !want_int8(op, weight) || !want_rank(op, in.v, 4) || !want_rank(op, weight, 4) ||
+	    !want_rank(op, out.v, 4) || !want_dim(op, out.v, 0, in.v->dim[0]) ||
+	    !want_dim(op, out.v, 3, weight->dim[0]) || !want_dim(op, weight, 3, in.v->dim[3]))
+		return false;
+	if (fb_i8(options, TRANSPOSE_CONV_ACTIVATION, 0))
+		return op_fail(op, UNSUPPORTED, "a fused activation");
+	if (sizes->elements != 4)
+		return op_fail(op, DAMAGED, "tensor '%.*s' must have 4 elements", NAME(sizes));
+	for (i = 0; i < 4; i++)
+		if (!get_index(op, sizes, i, &size) || !want_dim(op, out.v, i, (uint64_t)size))
+			return false;
+	for (i = 0; i < 2; i++) {
+		stride[i] = (uint32_t)fb_i32(options, TRANSPOSE_CONV_STRIDE_H - i, 0);
+		if (!get_spread(op, i, padding, (int32_t)stride[i], &spread[i], &cmd.pad[2 * i]))
+			return false;
+	}
+	if (!get_requant(op, &in, weight, &out, 0, TFL_ACT_NONE, &cmd.requant) ||
+	    !emit_spread(op, &in, spread, stride, &cmd.in))
+		return false;
+	op_tensor(op, weight, &cmd.weight);
+	for (i = 1; i < 3; i++) {
+		cmd.weight.offset += (cmd.weight.dim[i] - 1) * cmd.weight.stride[i];
+		cmd.weight.stride[i] = -cmd.weight.stride[i];
+	}
+	op_tensor(op, out.v, &cmd.out);
+	return op_emit(op, &cmd, NPU_OP_CONV2D);
 }
 
 static bool emit_fully_connected(struct op *op)
@@ -341,6 +447,38 @@ static bool want_broadcast(const struct op *op, const struct value *a, const str
 			return false;
 	}
 	return true;
+}
+
+/* int8 or uint8; the result is int32 or int64. */
+static bool emit_arg_max(struct op *op)
+{
+	struct value *in = op_input(op, 0), *out = op_output(op);
+	struct npu_cmd_reduce cmd = { .mode = NPU_REDUCE_ARG_MAX };
+	uint32_t dim[NPU_ISA_MAX_RANK];
+	unsigned int axis = 0, i, k = 0;
+	int64_t index = 0;
+
+	if (in->type != NPU_TYPE_S8 && in->type != NPU_TYPE_U8)
+		return want_int8(op, in);
+	if (out->type != NPU_TYPE_S32 && out->type != NPU_TYPE_S64)
+		return op_fail(op, UNSUPPORTED, "tensor '%.*s' is %s, must be int32 or int64",
+			       NAME(out), tfl_type_name(out->tfl.type));
+	if (op_input(op, 1)->elements != 1)
+		return op_fail(op, DAMAGED, "tensor '%.*s' must have one element",
+			       NAME(op_input(op, 1)));
+	if (!get_index(op, op_input(op, 1), 0, &index) ||
+	    !get_axis(op, index, in->rank, &axis) || !want_rank(op, out, in->rank - 1))
+		return false;
+	for (i = 0; i < in->rank; i++) {
+		dim[i] = i == axis ? 1 : in->dim[i];
+		if (i != axis && !want_dim(op, out, k++, in->dim[i]))
+			return false;
+	}
+	op_tensor(op, in, &cmd.in);
+	op_tensor(op, out, &cmd.out);
+	op_reshape(&cmd.out, in->rank, dim);
+	cmd.axes = 1u << axis;
+	return op_emit(op, &cmd, NPU_OP_REDUCE);
 }
 
 /* ADD, SUB, MUL and SQUARED_DIFFERENCE; the last has no activation. */
@@ -685,6 +823,7 @@ static bool emit_reduce_max(struct op *op)
 
 static const struct op_rules rules[] = {
 	{ TFL_ADD, 2, 2, 1, TFL_ADD_OPTIONS, emit_binary },
+	{ TFL_ARG_MAX, 2, 2, 1, 0, emit_arg_max },
 	{ TFL_AVERAGE_POOL_2D, 1, 1, 1, TFL_POOL_2D_OPTIONS, emit_pool },
 	{ TFL_BATCH_MATMUL, 2, 2, 1, TFL_BATCH_MATMUL_OPTIONS, emit_batch_matmul },
 	{ TFL_CONCATENATION, 1, MANY, 1, TFL_CONCATENATION_OPTIONS, emit_concatenation },
@@ -715,6 +854,7 @@ static const struct op_rules rules[] = {
 	{ TFL_RELU6, 1, 1, 1, 0, emit_relu },
 	{ TFL_RELU_N1_TO_1, 1, 1, 1, 0, emit_relu },
 	{ TFL_RESHAPE, 1, 2, 1, 0, emit_alias },
+	{ TFL_RESIZE_BILINEAR, 2, 2, 1, TFL_RESIZE_BILINEAR_OPTIONS, emit_resize_bilinear },
 	{ TFL_RESIZE_NEAREST_NEIGHBOR, 2, 2, 1, TFL_RESIZE_NEAREST_OPTIONS, emit_resize_nearest },
 	{ TFL_RSQRT, 1, 1, 1, 0, emit_rsqrt },
 	{ TFL_SLICE, 3, 3, 1, 0, emit_slice },
@@ -730,6 +870,7 @@ static const struct op_rules rules[] = {
 	{ TFL_SVDF, 3, 5, 1, TFL_SVDF_OPTIONS, emit_svdf },
 	{ TFL_TANH, 1, 1, 1, 0, emit_tanh },
 	{ TFL_TRANSPOSE, 2, 2, 1, 0, emit_transpose },
+	{ TFL_TRANSPOSE_CONV, 3, 4, 1, TFL_TRANSPOSE_CONV_OPTIONS, emit_transpose_conv },
 	{ TFL_UNIDIRECTIONAL_SEQUENCE_LSTM, 9, 24, 1, TFL_LSTM_OPTIONS, emit_lstm },
 	{ TFL_UNPACK, 1, 1, MANY, TFL_UNPACK_OPTIONS, emit_unpack },
 };

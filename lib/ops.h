@@ -37,6 +37,7 @@ bool emit_gather(struct op *op);
 bool emit_mirror_pad(struct op *op);
 bool emit_pack(struct op *op);
 bool emit_pad(struct op *op);
+bool emit_resize_bilinear(struct op *op);
 bool emit_resize_nearest(struct op *op);
 bool emit_slice(struct op *op);
 bool emit_space_to_depth(struct op *op);

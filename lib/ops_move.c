@@ -668,10 +668,8 @@ static bool get_resize_axis(struct op *op, unsigned int dim, struct npu_resize_a
 	return op_fail(op, UNSUPPORTED, "%u to %u in dimension %u", in, out, dim);
 }
 
-bool emit_resize_nearest(struct op *op)
+static bool want_sizes(struct op *op, struct value *in, struct value *out)
 {
-	struct value *in = op_input(op, 0), *out = op_output(op);
-	struct npu_cmd_resize cmd = { .mode = NPU_RESIZE_NEAREST };
 	int64_t size = 0;
 	unsigned int i;
 
@@ -679,12 +677,55 @@ bool emit_resize_nearest(struct op *op)
 	    !want_dim(op, out, 0, in->dim[0]) || !want_dim(op, out, 3, in->dim[3]) ||
 	    !want_numbers(op, op_input(op, 1), 2))
 		return false;
-	for (i = 0; i < 2; i++) {
+	for (i = 0; i < 2; i++)
 		if (!get_index(op, op_input(op, 1), i, &size) ||
-		    !want_dim(op, out, 1 + i, (uint64_t)size) ||
-		    !get_resize_axis(op, 1 + i, &cmd.axis[i]))
+		    !want_dim(op, out, 1 + i, (uint64_t)size))
 			return false;
+	return true;
+}
+
+/* In 1024ths of an input, as the reference rounds them. */
+bool emit_resize_bilinear(struct op *op)
+{
+	bool corners = fb_i8(&op->tfl.options, BILINEAR_ALIGN_CORNERS, 0);
+	bool half = fb_i8(&op->tfl.options, BILINEAR_HALF_PIXEL, 0);
+	struct value *in = op_input(op, 0), *out = op_output(op);
+	struct npu_cmd_resize cmd = { .mode = NPU_RESIZE_BILINEAR };
+	uint64_t from, to, scale;
+	unsigned int i;
+
+	if (in->type != NPU_TYPE_S8 && in->type != NPU_TYPE_S16)
+		return op_fail(op, UNSUPPORTED, "tensor '%.*s' is %s, supported are int8 and int16",
+			       NAME(in), tfl_type_name(in->tfl.type));
+	if (!want_sizes(op, in, out))
+		return false;
+	for (i = 0; i < 2; i++) {
+		from = in->dim[1 + i] - (corners && out->dim[1 + i] > 1);
+		to = out->dim[1 + i] - (corners && out->dim[1 + i] > 1);
+		scale = (1024 * from + to / 2) / to;
+		if (scale > INT32_MAX / 2)
+			return op_fail(op, UNSUPPORTED, "%u in dimension %u", in->dim[1 + i],
+				       1 + i);
+		cmd.axis[i].num = (uint32_t)scale;
+		cmd.axis[i].den = 1024;
+		cmd.axis[i].add = half ? (uint32_t)((int32_t)scale / 2 - 512) : 0;
 	}
+	op_tensor(op, in, &cmd.in);
+	op_tensor(op, out, &cmd.out);
+	return op_emit(op, &cmd, NPU_OP_RESIZE);
+}
+
+bool emit_resize_nearest(struct op *op)
+{
+	struct value *in = op_input(op, 0), *out = op_output(op);
+	struct npu_cmd_resize cmd = { .mode = NPU_RESIZE_NEAREST };
+	unsigned int i;
+
+	if (!want_sizes(op, in, out))
+		return false;
+	for (i = 0; i < 2; i++)
+		if (!get_resize_axis(op, 1 + i, &cmd.axis[i]))
+			return false;
 	op_tensor(op, in, &cmd.in);
 	op_tensor(op, out, &cmd.out);
 	cmd.in.zero_point = 0;

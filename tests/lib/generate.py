@@ -159,6 +159,30 @@ def make_depthwise_conv_2d(g):
                             r.randint(1, 10)]), True)
 
 
+def transpose_conv(g, x):
+    r = g.r
+    _, (n, h, w, c), scale, _ = g.types[x]
+    padding = r.choice(["SAME", "VALID"])
+    k = [r.choice([1, 2, 3, 3, 4, 5]), r.choice([1, 2, 3, 3, 4, 5])]
+    stride = [r.randint(1, 3), r.randint(1, 3)]
+    # Some sizes of the output have the same size of the input.
+    least = [1, 1] if padding == "SAME" else k
+    size = [(d - 1) * s + m + r.randrange(s) for d, s, m in zip([h, w], stride, least)]
+    o = r.choice([1, 2, 3, 5, 8, 16])
+    weights, scales = g.weights([o] + k + [c], o if r.random() < 0.6 else None)
+    bias = g.bias(o) if r.random() < 0.6 else None
+    terms = -(-k[0] // stride[0]) * -(-k[1] // stride[1]) * c
+    y = g.act([n] + size + [o], scale * scales[0] * 60 * terms ** 0.5 * 2 ** r.uniform(0, 3))
+    g.m.transpose_conv(g.constant([n] + size + [o]), weights, x, bias, y, padding, stride)
+    return y
+
+
+def make_transpose_conv(g):
+    r = g.r
+    return transpose_conv(g, g.input([r.randint(1, 3), r.randint(1, 6), r.randint(1, 6),
+                                      r.choice([1, 2, 3, 4, 8, 12])]))
+
+
 def fully_connected(g, x):
     r = g.r
     _, shape, scale, _ = g.types[x]
@@ -421,6 +445,27 @@ def make_reduce_max(g):
         signed, out = [-1], shape[:-1] + [1] if keep else shape[:-1]
     y = g.like(x, out)
     g.m.reduce("REDUCE_MAX", x, g.constant(signed), y, keep)
+    return y
+
+
+def make_arg_max(g):
+    r = g.r
+    shape = random_shape(g, 0, 4, 4)
+    axis = r.randint(0, len(shape))
+    whole = shape[:axis] + [r.choice([1, 2, 5, 17, 40, 300])] + shape[axis:]
+    x = g.input(whole, type=r.choice(["int8", "int8", "int8", "uint8"]))
+    type, _, scale, zero_point = g.types[x]
+    if type == "int8" and r.random() < 0.4:     # many maxima
+        most = g.m.tensor("most", [1], type, scale, zero_point,
+                          data=[r.choice([-128, r.randint(-128, 100)])])
+        y = g.like(x, whole)
+        g.m.minimum(x, most, y)
+        x = y
+    signed = g.constant([signed_axis(g, axis, len(whole))], r.choice(["int32", "int64"]),
+                        r.choice([[], [1]]))
+    type = r.choice(["int32", "int64"])
+    y = g.act(shape, type=type, bare=True)
+    g.m.arg_max(x, signed, y, type)
     return y
 
 
@@ -714,6 +759,19 @@ def make_resize_nearest_neighbor(g):
     r = g.r
     return resize(g, movable(g, [r.randint(1, 2), r.randint(1, 8), r.randint(1, 8),
                                  r.randint(1, 6)]))
+
+
+def make_resize_bilinear(g):
+    r = g.r
+    n, h, w, c = r.randint(1, 2), r.randint(1, 8), r.randint(1, 8), r.choice([1, 2, 3, 8, 17])
+    x = g.input([n, h, w, c])
+    # From 46 on, TensorFlow Lite may read past the edge.
+    size = [r.choice([1, d, 2 * d, r.randint(1, 12), r.randint(1, 12), r.randint(1, 40)])
+            for d in (h, w)]
+    y = g.like(x, [n] + size + [c])
+    corners, half = r.choice([(False, False), (False, True), (True, False)])
+    g.m.resize_bilinear(x, g.constant(size), y, corners, half)
+    return y
 
 
 def make_moves(g):
@@ -1387,6 +1445,85 @@ def bad_models(r):
         g.m.resize_nearest_neighbor(x, g.constant([8, 8]), g.like(x, [1, 8, 7, 2]))
         return "dimension 2"
 
+    def transposed(g, size, out, o=3, **kwargs):
+        x = image(g)
+        w, _ = g.weights([o, 3, 3, 2])
+        size = index_input(g, [4]) if size is None else g.constant(size)
+        g.m.transpose_conv(size, w, x, None, g.act(out), **kwargs)
+
+    def transpose_conv_constant(g):
+        transposed(g, None, [1, 8, 8, 3], stride=(2, 2))
+        return "must be a constant"
+
+    def transpose_conv_shape(g):
+        transposed(g, [1, 8, 8, 3], [1, 8, 7, 3], stride=(2, 2))
+        return "dimension 2"
+
+    def transpose_conv_batch(g):
+        transposed(g, [2, 8, 8, 3], [2, 8, 8, 3], stride=(2, 2))
+        return "dimension 0"
+
+    def transpose_conv_same(g):
+        transposed(g, [1, 9, 8, 3], [1, 9, 8, 3], stride=(2, 2))
+        return "dimension 1"
+
+    def transpose_conv_valid(g):
+        transposed(g, [1, 9, 8, 3], [1, 9, 8, 3], stride=(2, 2), padding="VALID")
+        return "dimension 2"
+
+    def transpose_conv_channels(g):
+        transposed(g, [1, 8, 8, 4], [1, 8, 8, 4], stride=(2, 2))
+        return "dimension 3"
+
+    def transpose_conv_activation(g):
+        transposed(g, [1, 8, 8, 3], [1, 8, 8, 3], stride=(2, 2), act="RELU")
+        return "activation"
+
+    def resize_bilinear_size(g):
+        x = image(g)
+        g.m.resize_bilinear(x, index_input(g, [2]), g.like(x, [1, 8, 8, 2]))
+        return "must be a constant"
+
+    def resize_bilinear_shape(g):
+        x = image(g)
+        g.m.resize_bilinear(x, g.constant([8, 8]), g.like(x, [1, 8, 7, 2]))
+        return "dimension 2"
+
+    def resize_bilinear_channels(g):
+        x = image(g)
+        g.m.resize_bilinear(x, g.constant([8, 8]), g.like(x, [1, 8, 8, 3]))
+        return "dimension 3"
+
+    def resize_bilinear_scales(g):
+        x = image(g)
+        g.m.resize_bilinear(x, g.constant([8, 8]), g.act([1, 8, 8, 2], 0.2, 0))
+        return "quantised alike"
+
+    def largest(g, axis, out=(1, 4, 4), type="int64"):
+        x = image(g)
+        axis = index_input(g, []) if axis is None else g.constant([axis], shape=[])
+        g.m.arg_max(x, axis, g.act(list(out), type=type, bare=True), type)
+
+    def arg_max_constant(g):
+        largest(g, None)
+        return "must be a constant"
+
+    def arg_max_axis(g):
+        largest(g, 4)
+        return "axis 4"
+
+    def arg_max_negative(g):
+        largest(g, -5)
+        return "axis -5"
+
+    def arg_max_float(g):
+        largest(g, 3, type="float32")
+        return "float32"
+
+    def arg_max_shape(g):
+        largest(g, 3, [1, 4, 2])
+        return "dimension 2"
+
     def svdf_activation(g):
         svdf(g, g.input([1, 4]), act=None)
         return "activation"
@@ -1415,7 +1552,8 @@ def bad_models(r):
         return "layer"
 
     for name, make in sorted(locals().items()):
-        if callable(make) and name not in ("image", "index_input", "strided", "r"):
+        if callable(make) and name not in ("image", "index_input", "strided", "transposed",
+                                          "largest", "r"):
             g = Graph(random.Random(name))
             want = make(g)
             g.m.outputs.append(len(g.m.tensors) - 1)

@@ -64,7 +64,7 @@ static bool flip_bits(unsigned char *file, size_t size, size_t step)
 	return good;
 }
 
-static bool change_words(unsigned char *file, size_t size)
+static bool change_words(unsigned char *file, size_t size, size_t step)
 {
 	static const uint32_t words[] = { 0, 1, 2, 4, 0xff, 0xffff, 0x10000, 0x7fffffff, 0x80000000,
 					  0xfffffffc, 0xffffffff };
@@ -72,7 +72,7 @@ static bool change_words(unsigned char *file, size_t size)
 	uint32_t old, new;
 	size_t at, i;
 
-	for (at = 0; at + 4 <= size && at < 4096; at += 4) {
+	for (at = 0; at + 4 <= size && at < 4096; at += 4 * step) {
 		memcpy(&old, file + at, 4);
 		for (i = 0; i < sizeof(words) / sizeof(words[0]) + 2; i++) {
 			new = i < sizeof(words) / sizeof(words[0]) ? words[i] :
@@ -114,6 +114,7 @@ static int is_model(const struct dirent *entry)
 int main(int argc, char **argv)
 {
 	struct dirent **entries;
+	unsigned int thin;
 	unsigned char *file;
 	char path[512];
 	size_t size;
@@ -133,9 +134,12 @@ int main(int argc, char **argv)
 			fclose(f);
 		files = 0;
 		accepted = 0;
-		good = size && cut_off(file, size) && flip_bits(file, size, size > 8192 ? 29 : 1) &&
-		       change_words(file, size) && random_damage(file, size, 3000);
-		ok(good && files > 3000 + size, "%s: %lu damaged files, %lu of them still models",
+		/* Each one that is still a model has large tables, which take a millisecond. */
+		thin = strstr(entries[i]->d_name, "lstm") ? 23 : 1;
+		good = size && cut_off(file, size) &&
+		       flip_bits(file, size, (size > 8192 ? 29 : 1) * thin) &&
+		       change_words(file, size, thin) && random_damage(file, size, 3000 / thin);
+		ok(good && files > 3000 / thin + size, "%s: %lu damaged files, %lu of them still models",
 		   entries[i]->d_name, files, accepted);
 		free(entries[i]);
 		free(file);

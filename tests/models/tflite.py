@@ -10,15 +10,15 @@ TYPES = {"float32": (0, "f", 4), "int32": (2, "i", 4), "uint8": (3, "B", 1),
 OPERATORS = {"ADD": 0, "AVERAGE_POOL_2D": 1, "CONCATENATION": 2, "CONV_2D": 3,
              "DEPTHWISE_CONV_2D": 4, "DEPTH_TO_SPACE": 5, "DEQUANTIZE": 6,
              "FULLY_CONNECTED": 9, "LOGISTIC": 14, "MAX_POOL_2D": 17, "MUL": 18, "RELU": 19,
-             "RELU_N1_TO_1": 20, "RELU6": 21, "RESHAPE": 22, "SOFTMAX": 25,
+             "RELU_N1_TO_1": 20, "RELU6": 21, "RESHAPE": 22, "RESIZE_BILINEAR": 23, "SOFTMAX": 25,
              "SPACE_TO_DEPTH": 26, "SVDF": 27, "TANH": 28, "CUSTOM": 32, "PAD": 34,
              "GATHER": 36, "TRANSPOSE": 39, "MEAN": 40, "SUB": 41, "SQUEEZE": 43,
              "UNIDIRECTIONAL_SEQUENCE_LSTM": 44, "STRIDED_SLICE": 45, "SPLIT": 49,
-             "PRELU": 54, "MAXIMUM": 55, "MINIMUM": 57, "PADV2": 60, "SLICE": 65,
-             "EXPAND_DIMS": 70, "SUM": 74, "RSQRT": 76, "REDUCE_MAX": 82, "PACK": 83,
-             "UNPACK": 88, "FLOOR_DIV": 90, "RESIZE_NEAREST_NEIGHBOR": 97, "LEAKY_RELU": 98,
-             "SQUARED_DIFFERENCE": 99, "MIRROR_PAD": 100, "SPLIT_V": 102, "ELU": 111,
-             "QUANTIZE": 114, "HARD_SWISH": 117, "BATCH_MATMUL": 126, "CONV_3D": 132}
+             "PRELU": 54, "MAXIMUM": 55, "ARG_MAX": 56, "MINIMUM": 57, "PADV2": 60, "SLICE": 65,
+             "TRANSPOSE_CONV": 67, "EXPAND_DIMS": 70, "SUM": 74, "RSQRT": 76, "REDUCE_MAX": 82,
+             "PACK": 83, "UNPACK": 88, "FLOOR_DIV": 90, "RESIZE_NEAREST_NEIGHBOR": 97,
+             "LEAKY_RELU": 98, "SQUARED_DIFFERENCE": 99, "MIRROR_PAD": 100, "SPLIT_V": 102,
+             "ELU": 111, "QUANTIZE": 114, "HARD_SWISH": 117, "BATCH_MATMUL": 126, "CONV_3D": 132}
 
 ACTIVATIONS = {None: 0, "RELU": 1, "RELU_N1_TO_1": 2, "RELU6": 3, "TANH": 4}
 PADDINGS = {"SAME": 0, "VALID": 1}
@@ -172,6 +172,11 @@ class Model:
             3: ("i", multiplier), 4: ("b", ACTIVATIONS[act]), 5: ("i", dilation[1]),
             6: ("i", dilation[0])}))
 
+    def transpose_conv(self, shape, w, x, b, y, padding="SAME", stride=(1, 1), act=None):
+        self.op("TRANSPOSE_CONV", [shape, w, x] + ([] if b is None else [b]), [y], 49, Table({
+            0: ("b", PADDINGS[padding]), 1: ("i", stride[1]), 2: ("i", stride[0]),
+            3: ("b", ACTIVATIONS[act]) if act else None}))
+
     def fully_connected(self, x, w, b, y, act=None):
         self.op("FULLY_CONNECTED", [x, w, -1 if b is None else b], [y], 8,
                 Table({0: ("b", ACTIVATIONS[act])}))
@@ -216,6 +221,9 @@ class Model:
 
     def mean(self, x, axes, y, keep_dims=False):
         self.reduce("MEAN", x, axes, y, keep_dims)
+
+    def arg_max(self, x, axis, y, type="int64"):
+        self.op("ARG_MAX", [x, axis], [y], 40, Table({0: ("b", TYPES[type][0])}))
 
     def concatenation(self, xs, y, axis):
         self.op("CONCATENATION", xs, [y], 10, Table({0: ("i", axis), 1: ("b", 0)}))
@@ -268,6 +276,10 @@ class Model:
     def resize_nearest_neighbor(self, x, size, y, align_corners=False, half_pixel=False):
         self.op("RESIZE_NEAREST_NEIGHBOR", [x, size], [y], 74, Table({
             0: ("?", align_corners), 1: ("?", half_pixel)}))
+
+    def resize_bilinear(self, x, size, y, align_corners=False, half_pixel=False):
+        self.op("RESIZE_BILINEAR", [x, size], [y], 15, Table({
+            2: ("?", align_corners), 3: ("?", half_pixel)}))
 
     def pad(self, x, pads, y):
         self.op("PAD", [x, pads], [y], 22, Table())

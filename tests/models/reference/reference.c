@@ -405,6 +405,54 @@ static void conv(struct op *op, bool depthwise)
 	free(f);
 }
 
+static void transpose_conv(struct op *op)
+{
+	struct tensor *w = op->in[1], *in = op->in[2], *bias = op->in[3], *out = op->out[0];
+	int64_t padding = number(op->options, 0, 1, 0), stride_w = number(op->options, 1, 4, 0);
+	int64_t stride_h = number(op->options, 2, 4, 0), top, left, row, column;
+	int64_t kh = w->dim[1], kw = w->dim[2], depth = in->dim[3], channels = out->dim[3];
+	int64_t n, y, x, i, j, o, c, from, weights;
+	int32_t *acc = allocate(out->count, sizeof(*acc)), *to;
+	size_t at;
+
+	if (number(op->options, 3, 1, 0))
+		die("TRANSPOSE_CONV with an activation");
+	/* The padding of the convolution that makes the input of the output. */
+	top = padding_before(padding, out->dim[1], in->dim[1], kh, stride_h);
+	left = padding_before(padding, out->dim[2], in->dim[2], kw, stride_w);
+
+	for (n = 0; n < in->dim[0]; n++)
+	for (y = 0; y < in->dim[1]; y++)
+	for (x = 0; x < in->dim[2]; x++)
+	for (i = 0; i < kh; i++)
+	for (j = 0; j < kw; j++)
+	for (o = 0; o < channels; o++) {
+		row = y * stride_h - top + i;
+		column = x * stride_w - left + j;
+		if (row < 0 || row >= out->dim[1] || column < 0 || column >= out->dim[2])
+			continue;
+		to = &acc[((n * out->dim[1] + row) * out->dim[2] + column) * channels + o];
+		from = ((n * in->dim[1] + y) * in->dim[2] + x) * depth;
+		weights = ((o * kh + i) * kw + j) * depth;
+		for (c = 0; c < depth; c++)
+			*to = wrap(*to + w->q[weights + c] *
+				   (in->q[from + c] - in->zero_point[0]));
+	}
+	for (at = 0; at < out->count; at++) {
+		struct factor f;
+
+		o = (int64_t)at % channels;
+		f = quantize_multiplier((double)in->scale[0] *
+					(double)w->scale[w->channels > 1 ? o : 0] /
+					(double)out->scale[0]);
+		if (bias)
+			acc[at] = wrap(acc[at] + bias->q[o]);
+		out->q[at] = clamp((int64_t)multiply(acc[at], f.multiplier, f.shift) +
+				   out->zero_point[0], lowest(out->type), highest(out->type));
+	}
+	free(acc);
+}
+
 static void fully_connected(struct op *op)
 {
 	struct tensor *in = op->in[0], *w = op->in[1], *bias = op->in[2], *out = op->out[0];
@@ -1039,6 +1087,34 @@ static void reduce_max(struct op *op)
 	}
 }
 
+static void arg_max(struct op *op)
+{
+	struct tensor *in = op->in[0], *out = op->out[0];
+	int64_t axis = wrap_axis(op->in[1]->q[0], in->rank), position[RANK], best, v, k;
+	size_t i;
+	int d;
+
+	if (out->type != INT32 && out->type != INT64)
+		die("ARG_MAX of type %d", out->type);
+	if (number(op->options, 0, 1, 0) != out->type)
+		die("ARG_MAX makes another type than its output has");
+	for (i = 0; i < out->count; i++) {
+		to_position(out, i, position);
+		for (d = in->rank - 1; d > axis; d--)
+			position[d] = position[d - 1];
+		best = INT64_MIN;
+		for (k = 0; k < in->dim[axis]; k++) {
+			position[axis] = k;
+			v = in->q[at_position(in, position)];
+			/* Of equal ones the first. */
+			if (v > best) {
+				best = v;
+				out->q[i] = k;
+			}
+		}
+	}
+}
+
 /* ---- BATCH_MATMUL ---- */
 
 /* An element of the matrix of @t that element @position of the output is made of. */
@@ -1386,6 +1462,49 @@ static void resize_nearest(struct op *op)
 	}
 }
 
+/* Where RESIZE_BILINEAR takes row or column @at from, in 1/1024 */
+static int64_t between(struct op *op, int64_t at, int64_t in, int64_t out)
+{
+	bool align_corners = number(op->options, 2, 1, 0), half = number(op->options, 3, 1, 0);
+	int64_t scale = (1024 * in + out / 2) / out;
+
+	if (align_corners && out > 1)
+		scale = (1024 * (in - 1) + (out - 1) / 2) / (out - 1);
+	return half ? at * scale + scale / 2 - 512 : at * scale;
+}
+
+static void resize_bilinear(struct op *op)
+{
+	struct tensor *in = op->in[0], *out = op->out[0];
+	int64_t p[RANK], y, x, rows[2], columns[2], down[2], right[2], sum;
+	size_t at;
+	int i, j;
+
+	for (at = 0; at < out->count; at++) {
+		to_position(out, at, p);
+		y = between(op, p[1], in->dim[1], out->dim[1]);
+		x = between(op, p[2], in->dim[2], out->dim[2]);
+		/* Truncating: what is a little less than 0 is in row 0. */
+		rows[0] = clamp(y / 1024, 0, INT32_MAX);
+		rows[1] = clamp((y + 1023) / 1024, INT32_MIN, in->dim[1] - 1);
+		columns[0] = clamp(x / 1024, 0, INT32_MAX);
+		columns[1] = clamp((x + 1023) / 1024, INT32_MIN, in->dim[2] - 1);
+		down[1] = y - 1024 * rows[0];
+		down[0] = 1024 - down[1];
+		right[1] = x - 1024 * columns[0];
+		right[0] = 1024 - right[1];
+		sum = 0;
+		for (i = 0; i < 2; i++)
+		for (j = 0; j < 2; j++) {
+			p[1] = rows[i];
+			p[2] = columns[j];
+			sum += in->q[at_position(in, p)] * down[i] * right[j];
+		}
+		/* Half away from zero. */
+		out->q[at] = (sum + (sum > 0 ? 1 << 19 : -(1 << 19))) / (1 << 20);
+	}
+}
+
 /* ---- State that survives runs: SVDF and LSTM ---- */
 
 static void svdf(struct op *op)
@@ -1598,6 +1717,8 @@ static void run_op(int64_t code, struct op *op)
 	case 43:
 	case 70:
 		return reshape(op);
+	case 23:
+		return resize_bilinear(op);
 	case 25:
 		return softmax(op);
 	case 26:
@@ -1627,10 +1748,14 @@ static void run_op(int64_t code, struct op *op)
 		return prelu(op);
 	case 55:
 		return minimum_maximum(op, true);
+	case 56:
+		return arg_max(op);
 	case 57:
 		return minimum_maximum(op, false);
 	case 65:
 		return slice(op);
+	case 67:
+		return transpose_conv(op);
 	case 74:
 		return sum_up(op, false);
 	case 76:

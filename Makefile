@@ -19,13 +19,15 @@ TEST_FILES := $(RUN_FILES) \
 	bin/npu-bench=$(BUILD)/bench/npu-bench \
 	bin/npu-reference=$(BUILD)/static/tests/reference/npu-reference \
 	bin/digit=$(BUILD)/static/digit \
+	networks=$(BUILD)/static/networks \
 	tests=$(BUILD)/selftests \
 	tests/t_session=$(BUILD)/tests/lib/t_session \
 	tests/run.sh=$(TOP)/tests/selftests/run.sh \
 	tests/tap.sh=$(TOP)/tests/tap.sh \
 	tests/npu_emu.sh=$(TOP)/tests/selftests/npu_emu.sh \
 	tests/npu_pair.sh=$(TOP)/tests/selftests/npu_pair.sh \
-	tests/npu_model.sh=$(TOP)/tests/selftests/npu_model.sh
+	tests/npu_model.sh=$(TOP)/tests/selftests/npu_model.sh \
+	tests/npu_networks.sh=$(TOP)/tests/selftests/npu_networks.sh
 
 help:
 	@echo 'make run      recognise handwritten digits on an emulated NPU, in a VM'
@@ -74,6 +76,19 @@ programs: lib
 		-o $(BUILD)/static/digit lib/examples/digit.c \
 		$(BUILD)/lib/libnpu.a $$(pkg-config --static --libs libdrm) -lm -pthread
 
+# Networks, their inputs, and what the reference makes of them.
+NETWORKS := $(TOP)/tests/models/networks.py $(TOP)/tests/models/tflite.py
+networks: programs
+	@[ -z "$$(find $(NETWORKS) $(BUILD)/static/tests/reference/npu-reference \
+			-newer $(BUILD)/static/networks/done 2>&1)" ] || { \
+		rm -rf $(BUILD)/static/networks && \
+		python3 $(TOP)/tests/models/networks.py $(BUILD)/static/networks && \
+		for m in $(BUILD)/static/networks/*.tflite; do \
+			m=$${m%.tflite}; \
+			$(BUILD)/static/tests/reference/npu-reference $$m.tflite $$m.in >$$m.out || \
+				exit; \
+		done && touch $(BUILD)/static/networks/done; }
+
 TIMED := . $(VM)/lib.sh && timed
 
 # BUS=pci: the NPU is a process of the host.
@@ -87,7 +102,7 @@ run-image: deps emu-$(BUS)
 	@NPU_IMAGE_FILES="$(RUN_FILES)" $(VM)/image.sh
 
 image: deps emu-$(BUS)
-	@$(TIMED) "building libnpu, tools and tests" $(MAKE) -s programs
+	@$(TIMED) "building libnpu, tools and tests" $(MAKE) -s networks
 	@$(TIMED) "building the modules" $(VM)/modules.sh >/dev/null
 	@NPU_IMAGE_FILES="$(TEST_FILES)" $(VM)/image.sh
 

@@ -3,9 +3,10 @@
  * libnpu on a real device node: buffers, address spaces, queues, fences, and
  * sessions of the digits model:
  *
- *	t_session DIGITS-DIRECTORY REFERENCE-OUTPUTS
+ *	t_session DIGITS-DIRECTORY REFERENCE-OUTPUTS [NETWORK]
  *
- * REFERENCE-OUTPUTS is what npu-reference makes of heldout.raw. Needs a
+ * REFERENCE-OUTPUTS is what npu-reference makes of heldout.raw. NETWORK.tflite
+ * has variables, NETWORK.in and .out are its inputs and outputs over some runs. Needs a
  * device, so "make check" does not run it; the VM does.
  */
 #include <errno.h>
@@ -514,6 +515,72 @@ static void test_profile(const char *path)
 	npu_session_destroy(session);
 }
 
+#define RUNS	32
+
+/* Run @i of a session: is the output what it is when the variables have seen all before? */
+static bool run_state(struct npu_session *session, unsigned int i, const char *in, size_t in_size,
+		      const char *out, size_t out_size)
+{
+	struct npu_error err = { 0 };
+	char got[256];
+
+	if (!npu_session_write(session, 0, in + i * in_size, in_size, &err) &&
+	    !npu_session_run(session, &err) &&
+	    !npu_session_read(session, 0, got, out_size, &err))
+		return !memcmp(got, out + i * out_size, out_size);
+	note("%s", err.text);
+	return false;
+}
+
+/* Variables survive runs, each session has its own, a reset makes them new. */
+static void test_state(const char *network)
+{
+	const struct npu_program_info *info;
+	static char in[1 << 16], out[1 << 12];
+	struct npu_session *s[2] = { NULL, NULL };
+	struct npu_model *model = NULL;
+	size_t in_size, out_size;
+	unsigned int i, k, n, good;
+	struct npu_error err;
+	char path[512];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s.in", network);
+	f = fopen(path, "rb");
+	n = f ? (unsigned int)fread(in, 1, sizeof(in), f) : 0;
+	if (f)
+		fclose(f);
+	snprintf(path, sizeof(path), "%s.tflite", network);
+	if (!ok(!npu_model_load(dev, path, 0, &model, &err), "a network with variables is loaded"))
+		return;
+	info = npu_model_get_info(model);
+	in_size = info->inputs[0].size;
+	out_size = info->outputs[0].size;
+	n /= (unsigned int)in_size;
+	ok(info->state_base && n > 4 && n <= RUNS, "it has %u runs", n);
+	snprintf(path, sizeof(path), "%s.out", network);
+	load(path, "", out, n * out_size);
+	ok(memcmp(out, out + (n - 1) * out_size, out_size), "which differ");
+	for (k = 0; k < 2; k++)
+		ok(!npu_session_create(model, DRM_NPU_PRIORITY_NORMAL, &s[k], &err), "session %u",
+		   k);
+	for (i = 0, good = 0; i < n; i++)
+		good += run_state(s[0], i, in, in_size, out, out_size);
+	ok(good == n, "%u of %u runs remember those before", good, n);
+	ok(!run_state(s[0], 0, in, in_size, out, out_size), "another run is another one");
+	for (i = 0, good = 0; i < n; i++) {
+		if (i == 0)
+			npu_session_reset(s[0], &err);
+		for (k = 0; k < 2; k++)
+			good += run_state(s[k], i, in, in_size, out, out_size);
+	}
+	ok(good == 2 * n, "%u of %u runs of two sessions in turn, one of which was reset", good,
+	   2 * n);
+	for (k = 0; k < 2; k++)
+		npu_session_destroy(s[k]);
+	npu_model_destroy(model);
+}
+
 int main(int argc, char **argv)
 {
 	struct npu_model *model = NULL;
@@ -547,6 +614,8 @@ int main(int argc, char **argv)
 	test_threads(model);
 	test_async(model);
 	test_profile(path);
+	if (argc > 3)
+		test_state(argv[3]);
 	ok(npu_model_load(dev, "/dev/null", 0, &model, &err) < 0, "not a model: %s", err.text);
 	npu_device_close(dev);	/* before its model, which is allowed */
 	npu_model_destroy(model);

@@ -853,58 +853,19 @@ void npu_check_init(struct npu_check *check, const struct drm_npu_device_info *l
 		.macs = UINT64_MAX,
 		.bytes = UINT64_MAX,
 		.features = FEATURES_ALL,
+		.minor = NPU_ISA_MINOR,
 		.err = err,
 	};
 	if (!limits)
 		return;
+	/* A newer device takes what this library knows. */
+	if ((limits->isa_version & 0xffff) < NPU_ISA_MINOR)
+		check->minor = limits->isa_version & 0xffff;
 	if (limits->macs_max_order < 64)
 		check->macs = 1ull << limits->macs_max_order;
 	if (limits->bytes_max_order < 64)
 		check->bytes = 1ull << limits->bytes_max_order;
 	check->features = limits->isa_features;
-}
-
-int npu_check_cmd(struct npu_check *check, const void *cmd)
-{
-	const struct npu_cmd *head = cmd;
-	bool good;
-
-	check->cmd = cmd;
-	check->desc = npu_cmd_desc(head->opcode);
-	if (check->err)
-		check->err->detail = 0;
-	good = MUST(check->desc, OPCODE, "opcode: 0x%x is unknown", head->opcode) &&
-	       MUST(head->size == check->desc->size, SIZE, "size: %u, must be %u", head->size,
-		    check->desc->size) &&
-	       MUST(!head->flags, FLAGS, "flags: 0x%x is unknown", head->flags) &&
-	       MUST(!(check->desc->feature & ~check->features), FEATURE,
-		    "the device does not have this command") &&
-	       check_reserved(check) && check_mode(check) && check_type(check) &&
-	       check_shape(check) && check_quant(check);
-	if (!good)
-		return -EINVAL;
-	if (!check_memory(check))
-		return !check->err || check->err->detail ? -EINVAL : -EFAULT;
-	return check_overlap(check) && check_limit(check) ? 0 : -EINVAL;
-}
-
-static bool check_header(struct npu_check *check, const void *data, size_t size)
-{
-	struct npu_stream_header h = { 0 };
-
-	if (size >= sizeof(h))
-		memcpy(&h, data, sizeof(h));
-	return MUST(size >= sizeof(h) && size % NPU_ISA_ALIGN == 0 &&
-		    size <= NPU_ISA_MAX_STREAM_SIZE, SIZE, "a stream cannot have %zu bytes",
-		    size) &&
-	       MUST(h.magic == NPU_ISA_MAGIC, MAGIC, "magic: 0x%x, no command stream", h.magic) &&
-	       MUST(h.major == NPU_ISA_MAJOR && h.minor <= NPU_ISA_MINOR, VERSION,
-		    "version: %u.%u, known is %u.%u", h.major, h.minor, NPU_ISA_MAJOR,
-		    NPU_ISA_MINOR) &&
-	       MUST(!(h.features & ~check->features), FEATURE,
-		    "features: 0x%" PRIx64 " is more than there are", (uint64_t)h.features) &&
-	       MUST(h.size == size, SIZE, "size: %u, but there are %zu bytes", h.size, size) &&
-	       MUST(!h.reserved0 && !h.reserved1, RESERVED, "a reserved field is not zero");
 }
 
 /* The first minor version of the command set that has this command. */
@@ -930,6 +891,52 @@ unsigned int npu_cmd_minor(const void *cmd)
 	default:
 		return 0;
 	}
+}
+
+int npu_check_cmd(struct npu_check *check, const void *cmd)
+{
+	const struct npu_cmd *head = cmd;
+	bool good;
+
+	check->cmd = cmd;
+	check->desc = npu_cmd_desc(head->opcode);
+	if (check->err)
+		check->err->detail = 0;
+	good = MUST(check->desc, OPCODE, "opcode: 0x%x is unknown", head->opcode) &&
+	       MUST(head->size == check->desc->size, SIZE, "size: %u, must be %u", head->size,
+		    check->desc->size) &&
+	       MUST(!head->flags, FLAGS, "flags: 0x%x is unknown", head->flags) &&
+	       MUST(!(check->desc->feature & ~check->features), FEATURE,
+		    "the device does not have this command") &&
+	       MUST(npu_cmd_minor(cmd) <= check->minor, VERSION,
+		    "the device has version %u.%u, this is of %u.%u", NPU_ISA_MAJOR, check->minor,
+		    NPU_ISA_MAJOR, npu_cmd_minor(cmd)) &&
+	       check_reserved(check) && check_mode(check) && check_type(check) &&
+	       check_shape(check) && check_quant(check);
+	if (!good)
+		return -EINVAL;
+	if (!check_memory(check))
+		return !check->err || check->err->detail ? -EINVAL : -EFAULT;
+	return check_overlap(check) && check_limit(check) ? 0 : -EINVAL;
+}
+
+static bool check_header(struct npu_check *check, const void *data, size_t size)
+{
+	struct npu_stream_header h = { 0 };
+
+	if (size >= sizeof(h))
+		memcpy(&h, data, sizeof(h));
+	return MUST(size >= sizeof(h) && size % NPU_ISA_ALIGN == 0 &&
+		    size <= NPU_ISA_MAX_STREAM_SIZE, SIZE, "a stream cannot have %zu bytes",
+		    size) &&
+	       MUST(h.magic == NPU_ISA_MAGIC, MAGIC, "magic: 0x%x, no command stream", h.magic) &&
+	       MUST(h.major == NPU_ISA_MAJOR && h.minor <= check->minor, VERSION,
+		    "version: %u.%u, known is %u.%u", h.major, h.minor, NPU_ISA_MAJOR,
+		    check->minor) &&
+	       MUST(!(h.features & ~check->features), FEATURE,
+		    "features: 0x%" PRIx64 " is more than there are", (uint64_t)h.features) &&
+	       MUST(h.size == size, SIZE, "size: %u, but there are %zu bytes", h.size, size) &&
+	       MUST(!h.reserved0 && !h.reserved1, RESERVED, "a reserved field is not zero");
 }
 
 NPU_API int npu_stream_check(const void *data, size_t size, const struct npu_base *bases,

@@ -10,6 +10,7 @@
 
 #define DEFAULT_MACS_ORDER	34
 #define DEFAULT_BYTES_ORDER	32
+#define STATE_LIMIT		(64u << 20)
 #define CONST_LIMIT(file_size)	((file_size) * 16ull + (1 << 20))
 
 static bool vfail(struct compile *c, int code, const struct op *op, const char *fmt, va_list args)
@@ -93,7 +94,7 @@ static bool add_constant(struct compile *c, const void *data, uint64_t size, uin
 
 	*at = align_up(*used, NPU_CONST_ALIGN);
 	/* Each operator may use the same large tensor, in a file made for that. */
-	if (*at + size > CONST_LIMIT(c->model.fb.size))
+	if (*at + size > CONST_LIMIT(c->model.fb.size) + c->tables)
 		return compile_fail(c, -EOPNOTSUPP, "the constants are far larger than the file");
 	while (*at + size > room)
 		room = room ? room * 2 : 4096;
@@ -202,9 +203,8 @@ static bool read_value(struct compile *c, uint32_t i)
 	}
 	v->bytes = v->elements * size;
 	v->constant = v->tfl.data.count && size;
-	v->state = v->tfl.variable && size;
-	v->available = v->constant || v->state;
-	if (v->constant && v->state)
+	v->available = v->constant || v->tfl.variable;
+	if (v->constant && v->tfl.variable)
 		return compile_fail(c, -EOPNOTSUPP, "variable %u '%.*s' has a first value", i,
 				    NAME(v));
 	if (v->constant && v->tfl.data.count != v->bytes)
@@ -236,6 +236,10 @@ static bool use_value(struct op *op, int32_t index)
 	if (v->tfl.sparse || (v->tfl.variable && !op_takes_state(op->rules)))
 		return op_fail(op, -EOPNOTSUPP, "tensor %d is %s, which is not supported", index,
 			       v->tfl.sparse ? "sparse" : "a variable");
+	v->state = v->tfl.variable;
+	if (v->state && v->type != NPU_TYPE_S8 && v->type != NPU_TYPE_S16)
+		return op_fail(op, -EOPNOTSUPP, "variable %d is %s, supported are int8 and int16",
+			       index, tfl_type_name(v->tfl.type));
 	if (!v->available)
 		return op_fail(op, -EBADMSG, "tensor %d is used before it is computed", index);
 	op->c->values[v->alias].last = op->index;
@@ -248,7 +252,9 @@ static bool write_value(struct op *op, int32_t index)
 
 	if (!v)
 		return false;
-	if (v->available || v->tfl.variable)
+	if (v->tfl.variable)
+		return op_fail(op, -EOPNOTSUPP, "output tensor %d is a variable", index);
+	if (v->available)
 		return op_fail(op, -EBADMSG, "output tensor %d has a value already", index);
 	v->available = true;
 	v->first = op->index;
@@ -424,6 +430,9 @@ static bool place_state(struct compile *c)
 		v->offset = *size;
 		v->placed = true;
 		*size += align_up(v->bytes, NPU_CONST_ALIGN);
+		if (*size > STATE_LIMIT)
+			return compile_fail(c, -EOPNOTSUPP, "the variables have more than %u MiB",
+					    STATE_LIMIT >> 20);
 	}
 	if (!*size)
 		return true;
@@ -434,7 +443,7 @@ static bool place_state(struct compile *c)
 	for (i = 0; i < c->model.tensors.count; i++) {
 		v = &c->values[i];
 		zp = v->tfl.zero_point.count ? (int32_t)fb_i64_at(&v->tfl.zero_point, 0) : 0;
-		if (v->state && v->type == NPU_TYPE_S8)
+		if (v->state && v->type == NPU_TYPE_S8 && zp)
 			memset(c->program->state + v->offset, zp, v->bytes);
 	}
 	return true;

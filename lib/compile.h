@@ -21,7 +21,7 @@ struct value {
 	uint64_t elements;	/* product of @dim, below 2^31 */
 	uint64_t bytes;	/* size in memory */
 	bool constant;	/* has content in the file */
-	bool state;	/* a variable: survives runs */
+	bool state;	/* a variable that some operator uses: survives runs */
 	bool available;	/* constant, input, or written by an operator seen so far */
 	int input;	/* the graph's input that it is, or -1 */
 	uint32_t alias;	/* value whose memory it shares, itself if it has its own */
@@ -58,6 +58,9 @@ struct compile {
 	uint64_t *buffer_at;
 	uint32_t *device_io;	/* per input and output the value that the device sees */
 	uint64_t scratch;	/* bytes behind the arena's values that some operator needs */
+	uint64_t tables;	/* bytes of constants that do not depend on the file */
+	uint32_t has_wide;	/* bit n: @wide[n] is there */
+	struct npu_ref wide[17];	/* tables of S16 */
 	struct npu_program *program;
 };
 

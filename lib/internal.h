@@ -178,6 +178,7 @@ struct npu_check {
 	uint64_t macs;			/* most per command */
 	uint64_t bytes;
 	uint64_t features;		/* of the device */
+	unsigned int minor;		/* of its command set */
 	struct npu_error *err;
 	const struct npu_cmd_desc *desc;
 	const void *cmd;

@@ -286,30 +286,29 @@ static bool emit_spread(struct op *op, const struct act *in, const uint32_t spre
 			const __le32 stride[2], struct npu_tensor *out)
 {
 	const int8_t zero = (int8_t)in->zero_point;
-	struct npu_cmd_pad pad = { .mode = NPU_PAD_CONSTANT, .value = (uint64_t)(int64_t)zero };
 	uint32_t dim[4] = { in->v->dim[0], spread[0], spread[1], in->v->dim[3] };
-	struct npu_cmd_copy copy;
+	struct npu_tensor from, to, fill;
 	struct npu_ref ref;
 
-	op_tensor(op, in->v, &copy.in);
+	op_tensor(op, in->v, &from);
 	if (spread[0] == in->v->dim[1] && spread[1] == in->v->dim[2]) {
-		*out = copy.in;
+		*out = from;
 		return true;
 	}
 	if (!op_constant(op, &zero, sizeof(zero), &ref))
 		return false;
 	op_scratch(op, NPU_TYPE_S8, 4, dim, out);
-	npu_tensor_init(&pad.in, NPU_TYPE_S8, ref.base, (int64_t)ref.offset, 0, 4,
-			(uint32_t[]) { 1, 1, 1, 1 });
-	pad.out = *out;
-	copy.in.zero_point = 0;
-	copy.out = *out;
-	memcpy(copy.out.dim, copy.in.dim, sizeof(copy.out.dim));
-	copy.out.stride[1] *= stride[0];
-	copy.out.stride[2] *= stride[1];
+	/* One byte, everywhere. */
+	npu_tensor_init(&fill, NPU_TYPE_S8, ref.base, (int64_t)ref.offset, 0, 4, dim);
+	memset(fill.stride, 0, sizeof(fill.stride));
+	to = *out;
+	memcpy(to.dim, from.dim, sizeof(to.dim));
+	to.stride[1] *= stride[0];
+	to.stride[2] *= stride[1];
+	if (!emit_copy(op, &fill, out) || !emit_copy(op, &from, &to))
+		return false;
 	out->zero_point = (uint32_t)in->zero_point;
-	memset(&copy.cmd, 0, sizeof(copy.cmd));
-	return op_emit(op, &pad, NPU_OP_PAD) && op_emit(op, &copy, NPU_OP_COPY);
+	return true;
 }
 
 /* A convolution of the spread input, by the weights from the last row and column on. */
@@ -411,6 +410,20 @@ static bool emit_pool(struct op *op)
 	op_tensor(op, in.v, &cmd.in);
 	op_tensor(op, out.v, &cmd.out);
 	return op_emit(op, &cmd, NPU_OP_POOL);
+}
+
+/* A factor that the device takes. */
+bool get_factor(const struct op *op, double factor, struct npu_scale *scale)
+{
+	if (!isfinite(factor))
+		factor = HUGE_VAL;
+	else
+		quant_scale(factor < 0 ? -factor : factor, scale);
+	if (!isfinite(factor) || (int32_t)scale->shift > 31)
+		return op_fail(op, UNSUPPORTED, "the scales of its tensors are too far apart");
+	if (factor < 0)
+		scale->multiplier = -scale->multiplier;
+	return true;
 }
 
 /* An operand as large as the output: dimensions that it lacks have stride 0. */
@@ -630,7 +643,8 @@ static bool emit_batch_matmul(struct op *op)
 		return op_fail(op, DAMAGED, "tensors '%.*s' and '%.*s' do not fit", NAME(a.v),
 			       NAME(b.v));
 	/* The product in float32, as FULLY_CONNECTED has it. */
-	quant_scale((double)(a.scale * b.scale) / (double)out.scale, &scale);
+	if (!get_factor(op, (double)(a.scale * b.scale) / (double)out.scale, &scale))
+		return false;
 	rq->rounding = NPU_ROUND_DOUBLE;
 	rq->axis = (uint8_t)n;
 	rq->count = 1;
@@ -818,8 +832,8 @@ static bool emit_reduce_max(struct op *op)
 	       get_reduction(op, &in, &out, &cmd, &count) && op_emit(op, &cmd, NPU_OP_REDUCE);
 }
 
-/* As many inputs, or outputs, as a file has. */
-#define MANY	0xffffu
+/* More inputs, or outputs, than files have. */
+#define MANY	256
 
 static const struct op_rules rules[] = {
 	{ TFL_ADD, 2, 2, 1, TFL_ADD_OPTIONS, emit_binary },

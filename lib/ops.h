@@ -26,10 +26,12 @@ bool get_act(const struct op *op, struct value *v, struct act *act);
 bool get_acts(const struct op *op, struct act *in, struct act *out);
 bool get_index(const struct op *op, const struct value *v, uint32_t i, int64_t *index);
 bool get_axis(const struct op *op, int64_t axis, unsigned int rank, unsigned int *i);
+bool get_factor(const struct op *op, double factor, struct npu_scale *scale);
 void op_reshape(struct npu_tensor *tensor, unsigned int rank, const uint32_t *dim);
 
 /* ---- ops_move.c: values go to other places ---- */
 
+bool emit_copy(struct op *op, const struct npu_tensor *in, const struct npu_tensor *out);
 bool emit_alias(struct op *op);
 bool emit_concatenation(struct op *op);
 bool emit_depth_to_space(struct op *op);

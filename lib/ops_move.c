@@ -74,7 +74,7 @@ static void drop(struct npu_tensor *t, unsigned int dim, int64_t from)
 	t->stride[t->rank] = 0;
 }
 
-static bool emit_copy(struct op *op, const struct npu_tensor *in, const struct npu_tensor *out)
+bool emit_copy(struct op *op, const struct npu_tensor *in, const struct npu_tensor *out)
 {
 	struct npu_cmd_copy cmd = { .in = *in, .out = *out };
 
@@ -643,6 +643,11 @@ static bool get_resize_axis(struct op *op, unsigned int dim, struct npu_resize_a
 	float scale = (float)num / (float)den;
 	unsigned int bits;
 	int exponent;
+
+	/* All of them are looked at, perhaps some hundred times. */
+	if (out > UINT16_MAX)
+		return op_fail(op, UNSUPPORTED, "%u in dimension %u, the most is %u", out, dim,
+			       UINT16_MAX);
 
 	/* Halves, for half a pixel and for rounding. */
 	num *= 2;

@@ -56,14 +56,6 @@ static bool get_bias(const struct op *op, unsigned int i, uint32_t channels, str
 	return true;
 }
 
-/* A factor that the device takes. */
-static bool get_real(const struct op *op, double real, struct npu_scale *scale)
-{
-	quant_scale(real, scale);
-	return (isfinite(real) && (int32_t)scale->shift <= 31) ||
-	       op_fail(op, UNSUPPORTED, "the scales do not fit each other");
-}
-
 /* The accumulators themselves. */
 static void raw_sums(struct npu_requant *rq, unsigned int axis)
 {
@@ -84,16 +76,7 @@ static bool emit_requant(struct op *op, const struct npu_tensor *in, const struc
 		.clamp_max = (uint32_t)npu_type_max(out->type),
 	};
 
-	return get_real(op, real, &cmd.scale) && op_emit(op, &cmd, NPU_OP_REQUANT);
-}
-
-static bool emit_move(struct op *op, const struct npu_tensor *in, const struct npu_tensor *out)
-{
-	struct npu_cmd_copy cmd = { .in = *in, .out = *out };
-
-	cmd.in.zero_point = 0;
-	cmd.out.zero_point = 0;
-	return op_emit(op, &cmd, NPU_OP_COPY);
+	return get_factor(op, real, &cmd.scale) && op_emit(op, &cmd, NPU_OP_REQUANT);
 }
 
 /* Rows of @in times rows of @weights, and scaled to S16. */
@@ -153,7 +136,7 @@ static bool emit_svdf_shift(struct op *op, struct svdf *s, const struct npu_tens
 	young.dim[2]--;
 	young.offset += young.stride[2];
 	op_scratch(op, NPU_TYPE_S16, 3, old.dim, &kept);
-	return emit_move(op, &young, &kept) && emit_move(op, &kept, &old);
+	return emit_copy(op, &young, &kept) && emit_copy(op, &kept, &old);
 }
 
 bool emit_svdf(struct op *op)
@@ -227,19 +210,28 @@ struct lstm {
 	struct npu_tensor gate[GATES], other, product, h, c;
 };
 
-/* @shift: of TANH's input; negative: SIGMOID. */
+/* @shift: of TANH's input; negative: SIGMOID. A program has each of them once. */
 static bool get_wide_table(struct op *op, int shift, struct npu_ref *ref)
 {
-	int16_t *table = malloc(65536 * sizeof(*table));
+	struct npu_ref *cached = &op->c->wide[shift + 1];
+	int16_t *table;
 	int32_t x;
 	bool good;
 
+	*ref = *cached;
+	if (op->c->has_wide >> (shift + 1) & 1)
+		return true;
+	table = malloc(65536 * sizeof(*table));
 	if (!table)
 		return op_fail(op, -ENOMEM, "out of memory");
+	/* It does not come from the file, nor does its size. */
+	op->c->tables += 65536 * sizeof(*table);
+	op->c->has_wide |= 1u << (shift + 1);
 	for (x = INT16_MIN; x <= INT16_MAX; x++)
 		table[x - INT16_MIN] = (int16_t)(shift < 0 ? fixed_logistic16(x) :
 						 fixed_tanh16(x, (unsigned int)shift));
 	good = op_constant(op, table, 65536 * sizeof(*table), ref);
+	*cached = *ref;
 	free(table);
 	return good;
 }
@@ -315,7 +307,7 @@ static bool prepare_lstm(struct op *op, struct lstm *l)
 
 	if (frexpf(l->cell.scale, &exponent) != 0.5f || exponent - 1 < -12 || exponent - 1 > 3)
 		return op_fail(op, UNSUPPORTED,
-			       "cell state '%.*s' has scale %g, must be a power of two from 2^-12 on",
+			       "cell state '%.*s' has scale %g, must be a power of two from 2^-12 to 2^3",
 			       NAME(l->cell.v), l->cell.scale);
 	l->clip = INT16_MAX + 1;
 	if (clip > 0)
@@ -360,7 +352,7 @@ static bool emit_mul(struct op *op, const struct npu_tensor *a, const struct npu
 		.clamp_min = (uint32_t)INT16_MIN, .clamp_max = INT16_MAX,
 	};
 
-	return get_real(op, real, &cmd.scale_out) && op_emit(op, &cmd, NPU_OP_ELTWISE);
+	return get_factor(op, real, &cmd.scale_out) && op_emit(op, &cmd, NPU_OP_ELTWISE);
 }
 
 /* As images of one pixel. */
@@ -457,7 +449,7 @@ bool emit_lstm(struct op *op)
 		for (g = 0; g < GATES; g++)
 			if (!emit_gate(op, &l, g, &x))
 				return false;
-		if (!emit_cell(op, &l) || !emit_hidden(op, &l) || !emit_move(op, &l.h, &y))
+		if (!emit_cell(op, &l) || !emit_hidden(op, &l) || !emit_copy(op, &l.h, &y))
 			return false;
 	}
 	return true;

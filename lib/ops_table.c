@@ -111,16 +111,6 @@ static int32_t leaky_result(const void *priv, int32_t q)
 	return fixed_scale(v, v < 0 ? &l->negative : &l->positive) + l->out->zero_point;
 }
 
-/* A factor that fixed_scale() takes. */
-static bool get_factor(const struct op *op, double factor, struct npu_scale *scale)
-{
-	quant_scale(factor < 0 ? -factor : factor, scale);
-	if (factor < 0)
-		scale->multiplier = -scale->multiplier;
-	return (isfinite(factor) && (int32_t)scale->shift <= 31) ||
-	       op_fail(op, UNSUPPORTED, "the scales of input and output are too far apart");
-}
-
 bool emit_leaky_relu(struct op *op)
 {
 	float alpha = fb_f32(&op->tfl.options, LEAKY_RELU_ALPHA, 0);
@@ -146,10 +136,16 @@ static int32_t elu_result(const void *priv, int32_t q)
 {
 	const struct elu *e = priv;
 	float x = e->in->scale * (float)(q - e->in->zero_point);
-	float y = x < 0 ? expf(x) - 1.0f : x;
+	/* Not expf(): C libraries differ in its last bit. */
+	float y = x < 0 ? (float)exp((double)x) - 1.0f : x;
 
 	y *= 1.0f / e->out->scale;
-	return y > 256 ? INT8_MAX : quant_round(y) + e->out->zero_point;
+	/* Far beyond the type, or no number. */
+	if (!(y > -512))
+		y = -512;
+	if (y > 512)
+		y = 512;
+	return quant_round(y) + e->out->zero_point;
 }
 
 bool emit_elu(struct op *op)
@@ -209,14 +205,16 @@ static int32_t hard_swish_result(const void *priv, int32_t q)
 	return shift_right16(mul16(relu, scaled, false), -h->out_exponent) + h->out->zero_point;
 }
 
-static void get_factor16(double factor, int32_t *m, int *exponent)
+static bool get_factor16(const struct op *op, double factor, int32_t *m, int *exponent)
 {
 	struct npu_scale scale;
 
-	quant_scale(factor, &scale);
+	if (!get_factor(op, factor, &scale))
+		return false;
 	*m = (int32_t)scale.multiplier >= INT32_MAX - (1 << 15) ? INT16_MAX :
 	     (int32_t)((scale.multiplier + (1u << 15)) >> 16);
 	*exponent = (int32_t)scale.shift;
+	return true;
 }
 
 bool emit_hard_swish(struct op *op)
@@ -228,8 +226,10 @@ bool emit_hard_swish(struct op *op)
 	if (!get_unary(op, &in, &out))
 		return false;
 	fine = 1.0f / 128.0f * in.scale;
-	get_factor16((double)(fine / out.scale), &h.out_factor, &h.out_exponent);
-	get_factor16((double)(fine / (3.0f / 32768.0f)), &h.relu_factor, &h.relu_exponent);
+	if (!get_factor16(op, (double)(fine / out.scale), &h.out_factor, &h.out_exponent) ||
+	    !get_factor16(op, (double)(fine / (3.0f / 32768.0f)), &h.relu_factor,
+			  &h.relu_exponent))
+		return false;
 	if (h.out_exponent > 0)
 		return op_fail(op, UNSUPPORTED, "tensor '%.*s' has scale %g, too small for the input",
 			       NAME(out.v), out.scale);

@@ -38,10 +38,11 @@ use_installed() {
 	gcc -o "$BUILD/digit" "$TOP/lib/examples/digit.c" $(sed "s,$dest/usr/include/libdrm,/usr/include/libdrm,g" "$BUILD/flags")
 }
 
-# Nothing but the public functions leaves the shared library.
+# Nothing but the public functions leaves the libraries.
 symbols() {
 	local extra
-	extra=$(nm -D --defined-only "$BUILD/lib/libnpu.so" | awk '{print $3}' |
+	extra=$({ nm -D --defined-only "$BUILD/lib/libnpu.so"
+		  nm -g --defined-only "$BUILD/lib/libnpu.a"; } | awk 'NF == 3 { print $3 }' |
 		grep -v -E '^(npu_|NPU_)' || true)
 	[ -z "$extra" ] || { echo "$extra"; return 1; }
 }
@@ -58,5 +59,5 @@ check "modules with gcc, W=1" modules
 check "modules with clang, W=1" modules_clang
 check "install" install_all
 check "a program against the installed library" use_installed
-check "symbols of the shared library" symbols
+check "symbols of the libraries" symbols
 finish

@@ -28,7 +28,7 @@
  * costs NPU_RUN_WORK more, a window of memory that is borrowed NPU_PIN_WORK.
  */
 #ifndef NPU_TILE_WORK
-#define NPU_TILE_WORK		65536	/* at least 256; tests take less */
+#define NPU_TILE_WORK		65536	/* at least 512; tests take less */
 #endif
 #define NPU_RUN_WORK		16
 #define NPU_PIN_WORK		64

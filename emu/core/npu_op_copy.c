@@ -309,7 +309,7 @@ static int npu_resize_decode(struct npu_core *core)
 			     in[2], r->axis[1].num / r->axis[1].den + 1) +
 	       npu_jump_work(out[1], 1, out[2], 1);
 	if (r->mode == NPU_RESIZE_BILINEAR) {
-		each *= 4;
+		each += 3 * npu_stride_work(in[3], 1);
 		jump *= 4;
 	}
 	r->columns = min_t(u32, dim[3], NPU_TILE_ELEMENTS);

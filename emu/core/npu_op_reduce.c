@@ -176,7 +176,7 @@ static void npu_reduce_add(struct npu_core *core, u32 *acc, u32 term, u32 n)
 		k->maximum((s32 *)acc, x, n);
 	} else {
 		for (i = 0; i < n; i++)
-			k->maximum((s32 *)acc, &x[i], 1);
+			*acc = (u32)max_t(s32, (s32)*acc, x[i]);
 	}
 }
 

@@ -990,7 +990,7 @@ def make_lstm(g):
     batch, time = r.randint(1, 3), r.randint(1, 5)
     x = g.input([time, batch, r.randint(1, 9)] if time_major else [batch, time, r.randint(1, 9)])
     x = lstm(g, x, r.randint(1, 9), time_major)
-    if r.random() < 0.3:
+    for _ in range(r.choice([0, 0, 1, 4])):
         if r.random() < 0.3:
             g.m.outputs.append(x)
         x = lstm(g, x, r.randint(1, 9), time_major)
@@ -1123,6 +1123,23 @@ def bad_models(r):
         v = g.m.tensor("state", [1, 4, 4, 2], scale=0.1, variable=True)
         g.m.add(x, v, g.like(x, [1, 4, 4, 2]))
         return "variable"
+
+    def large_state(g):
+        x = g.input([1, 4], scale=0.1, zero_point=0)
+        v = g.m.tensor("state", [1, 1 << 26], "int16", 2.0 ** -8, variable=True)
+        g.m.svdf(x, x, x, None, v, g.like(x, [1, 4]), 1)
+        return "64 MiB"
+
+    def far_factor(g):
+        x = g.input([4, 4], scale=1e15, zero_point=0)
+        g.m.batch_matmul(x, x, g.act([4, 4], 1e-5, 0))
+        return "too far apart"
+
+    def far_resize(g):
+        x = image(g)
+        size = g.constant([4, 1 << 20])
+        g.m.resize_nearest_neighbor(x, size, g.like(x, [1, 4, 1 << 20, 2]))
+        return "65535"
 
     def tensor_index(g):
         x = image(g)

@@ -259,11 +259,52 @@ static void test_garbage(void)
 	ok(round == 20000, "%u random streams, %u commands", round, commands);
 }
 
+/* A device whose command set is older than this library. */
+static void test_version(void)
+{
+	struct drm_npu_device_info old = {
+		.isa_version = NPU_ISA_MAJOR << 16, .isa_features = ~0ull,
+		.macs_max_order = 63, .bytes_max_order = 63,
+	};
+	struct npu_cmd_eltwise cmd = {
+		.cmd.opcode = NPU_OP_ELTWISE, .op = NPU_ELTWISE_PRELU,
+		.scale_a = { 1 << 30, 0 }, .scale_out = { 1 << 30, 0 },
+		.clamp_min = (uint32_t)-128, .clamp_max = 127,
+	};
+	const struct npu_stream_header *header;
+	struct npu_stream *stream;
+	struct npu_error err;
+	uint32_t size, dim = 4;
+
+	npu_tensor_init(&cmd.a, NPU_TYPE_S8, 1, 0, 0, 1, &dim);
+	npu_tensor_init(&cmd.b, NPU_TYPE_S8, 1, 64, 0, 1, &dim);
+	npu_tensor_init(&cmd.out, NPU_TYPE_S8, 2, 0, 0, 1, &dim);
+	npu_stream_create(&old, &stream);
+	ok(npu_stream_add(stream, &cmd, &err) == -EINVAL && err.detail == NPU_ILLEGAL_VERSION,
+	   "a command of 1.1 for a device of 1.0: %s", err.text);
+	npu_stream_destroy(stream);
+	npu_stream_create(NULL, &stream);
+	ok(!npu_stream_add(stream, &cmd, &err), "for any device");
+	header = npu_stream_data(stream, &size);
+	ok(header->minor == 1, "the stream says so");
+	ok(npu_stream_check(header, size, NULL, 0, &old, &err) == -EINVAL &&
+	   err.detail == NPU_ILLEGAL_VERSION, "and is refused: %s", err.text);
+	npu_stream_destroy(stream);
+	cmd.op = NPU_ELTWISE_MUL;
+	cmd.scale_a = (struct npu_scale) { 0 };
+	npu_stream_create(&old, &stream);
+	ok(!npu_stream_add(stream, &cmd, &err), "a command of 1.0");
+	header = npu_stream_data(stream, &size);
+	ok(!header->minor, "makes a stream of 1.0");
+	npu_stream_destroy(stream);
+}
+
 int main(void)
 {
 	test_build();
 	test_fields();
 	test_limits();
+	test_version();
 	test_huge();
 	test_dis();
 	test_garbage();

@@ -1670,7 +1670,7 @@ static void lstm(struct op *op)
 	int i;
 
 	for (i = 9; i < op->inputs; i++)
-		if (op->in[i] && (i < 12 || i == 16 || i == 17 || i > 19))
+		if ((i < 12 || i == 16 || i == 17 || i > 19) && op->in[i])
 			die("an LSTM has input %d", i);
 	if (cell->type != INT16)
 		die("the cell state of an LSTM has type %d", cell->type);

@@ -900,8 +900,6 @@ static void replay_call(struct trace *t, const char *text)
 		trace_timer(t);
 	else if (!strcmp(text, "leave"))
 		trace_leave(t);
-	else if (replay_cut(t->replay))
-		t->replay->there = false;
 	else
 		replay_fail(t->replay, "'%.200s' is recorded, nothing replayed", text);
 }
@@ -934,11 +932,13 @@ static void replay_line(struct trace *t, const char *line)
 		replay_header(t, line);
 		return;
 	}
+	/* A call that may not be complete, and has done nothing that is recorded. */
+	if (replay_cut(t->replay)) {
+		t->replay->there = false;
+		return;
+	}
 	if (sscanf(line, "%llu %n", &now, &n) != 1 || !n) {
-		if (replay_cut(t->replay))
-			t->replay->there = false;
-		else
-			replay_bad(t->replay, "no time");
+		replay_bad(t->replay, "no time");
 		return;
 	}
 	t->now = now;

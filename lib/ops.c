@@ -177,14 +177,33 @@ static bool get_scales(struct op *op, const struct act *in, const struct value *
 	return op_constant(op, table, rq->count * sizeof(*table), &rq->scale);
 }
 
+/* Input @i, which may be left out: one number per channel. */
+bool get_bias(const struct op *op, unsigned int i, uint32_t channels, struct npu_requant *rq)
+{
+	struct value *v = op_input(op, i);
+	struct npu_tensor tensor;
+
+	if (!v)
+		return true;
+	if (v->type != NPU_TYPE_S32 || v->elements != channels)
+		return op_fail(op, UNSUPPORTED,
+			       "bias '%.*s' is %s with %llu elements, must be int32 with %u",
+			       NAME(v), tfl_type_name(v->tfl.type),
+			       (unsigned long long)v->elements, channels);
+	op_tensor(op, v, &tensor);
+	rq->bias_type = NPU_TYPE_S32;
+	rq->bias.base = tensor.base;
+	rq->bias.offset = tensor.offset;
+	return true;
+}
+
 static bool get_requant(struct op *op, const struct act *in, const struct value *weight,
 			const struct act *out, unsigned int axis, int activation,
 			struct npu_requant *rq)
 {
-	struct value *bias = op_input(op, op->tfl.builtin == TFL_TRANSPOSE_CONV ? 3 : 2);
+	unsigned int bias = op->tfl.builtin == TFL_TRANSPOSE_CONV ? 3 : 2;
 	uint32_t channels = weight->dim[axis];
 	struct npu_scale *table;
-	struct npu_tensor tensor;
 	bool good;
 
 	rq->rounding = NPU_ROUND_DOUBLE;
@@ -195,18 +214,7 @@ static bool get_requant(struct op *op, const struct act *in, const struct value 
 	good = get_scales(op, in, weight, out, axis, rq, table) &&
 	       get_activation(op, activation, out, &rq->clamp_min, &rq->clamp_max);
 	free(table);
-	if (!good || !bias)
-		return good;
-	if (bias->type != NPU_TYPE_S32 || bias->elements != channels)
-		return op_fail(op, UNSUPPORTED,
-			       "bias '%.*s' is %s with %llu elements, must be int32 with %u",
-			       NAME(bias), tfl_type_name(bias->tfl.type),
-			       (unsigned long long)bias->elements, channels);
-	op_tensor(op, bias, &tensor);
-	rq->bias_type = NPU_TYPE_S32;
-	rq->bias.base = tensor.base;
-	rq->bias.offset = tensor.offset;
-	return true;
+	return good && get_bias(op, bias, channels, rq);
 }
 
 static bool emit_conv(struct op *op)
@@ -333,8 +341,8 @@ static bool emit_transpose_conv(struct op *op)
 		return false;
 	if (fb_i8(options, TRANSPOSE_CONV_ACTIVATION, 0))
 		return op_fail(op, UNSUPPORTED, "a fused activation");
-	if (sizes->elements != 4)
-		return op_fail(op, DAMAGED, "tensor '%.*s' must have 4 elements", NAME(sizes));
+	if (!want_numbers(op, sizes, 4))
+		return false;
 	for (i = 0; i < 4; i++)
 		if (!get_index(op, sizes, i, &size) || !want_dim(op, out.v, i, (uint64_t)size))
 			return false;
@@ -415,10 +423,8 @@ static bool emit_pool(struct op *op)
 /* A factor that the device takes. */
 bool get_factor(const struct op *op, double factor, struct npu_scale *scale)
 {
-	if (!isfinite(factor))
-		factor = HUGE_VAL;
-	else
-		quant_scale(factor < 0 ? -factor : factor, scale);
+	if (isfinite(factor))
+		quant_scale(fabs(factor), scale);
 	if (!isfinite(factor) || (int32_t)scale->shift > 31)
 		return op_fail(op, UNSUPPORTED, "the scales of its tensors are too far apart");
 	if (factor < 0)
@@ -427,7 +433,7 @@ bool get_factor(const struct op *op, double factor, struct npu_scale *scale)
 }
 
 /* An operand as large as the output: dimensions that it lacks have stride 0. */
-static void broadcast(struct op *op, const struct value *v, const struct value *out,
+static void broadcast(const struct op *op, const struct value *v, const struct value *out,
 		      struct npu_tensor *tensor)
 {
 	unsigned int i, missing = out->rank - v->rank;
@@ -441,16 +447,16 @@ static void broadcast(struct op *op, const struct value *v, const struct value *
 				    own.stride[i - missing];
 }
 
-/* The shape that two operands give together. */
+/* The shape that two operands give together, but for the @inner last dimensions. */
 static bool want_broadcast(const struct op *op, const struct value *a, const struct value *b,
-			   const struct value *out)
+			   const struct value *out, unsigned int inner)
 {
 	uint32_t x, y;
 	unsigned int i;
 
 	if (!want_rank(op, out, a->rank > b->rank ? a->rank : b->rank))
 		return false;
-	for (i = 1; i <= out->rank; i++) {
+	for (i = inner + 1; i <= out->rank; i++) {
 		x = i <= a->rank ? a->dim[a->rank - i] : 1;
 		y = i <= b->rank ? b->dim[b->rank - i] : 1;
 		if (x != y && x != 1 && y != 1)
@@ -469,18 +475,13 @@ static bool emit_arg_max(struct op *op)
 	struct npu_cmd_reduce cmd = { .mode = NPU_REDUCE_ARG_MAX };
 	uint32_t dim[NPU_ISA_MAX_RANK];
 	unsigned int axis = 0, i, k = 0;
-	int64_t index = 0;
 
 	if (in->type != NPU_TYPE_S8 && in->type != NPU_TYPE_U8)
 		return want_int8(op, in);
 	if (out->type != NPU_TYPE_S32 && out->type != NPU_TYPE_S64)
 		return op_fail(op, UNSUPPORTED, "tensor '%.*s' is %s, must be int32 or int64",
 			       NAME(out), tfl_type_name(out->tfl.type));
-	if (op_input(op, 1)->elements != 1)
-		return op_fail(op, DAMAGED, "tensor '%.*s' must have one element",
-			       NAME(op_input(op, 1)));
-	if (!get_index(op, op_input(op, 1), 0, &index) ||
-	    !get_axis(op, index, in->rank, &axis) || !want_rank(op, out, in->rank - 1))
+	if (!get_axis_input(op, 1, in->rank, &axis) || !want_rank(op, out, in->rank - 1))
 		return false;
 	for (i = 0; i < in->rank; i++) {
 		dim[i] = i == axis ? 1 : in->dim[i];
@@ -514,7 +515,7 @@ static bool emit_binary(struct op *op)
 	struct act a, b, out;
 
 	if (!get_acts(op, &a, &out) || !get_act(op, op_input(op, 1), &b) ||
-	    !want_broadcast(op, a.v, b.v, out.v) ||
+	    !want_broadcast(op, a.v, b.v, out.v, 0) ||
 	    !get_activation(op, square ? 0 : fb_i8(&op->tfl.options, BINARY_ACTIVATION, 0), &out,
 			    &cmd.clamp_min, &cmd.clamp_max))
 		return false;
@@ -546,7 +547,7 @@ static bool emit_pick(struct op *op)
 
 	if (!get_acts(op, &a, &out) || !get_act(op, op_input(op, 1), &b) ||
 	    !want_same_quant(op, &a, &out) || !want_same_quant(op, &b, &out) ||
-	    !want_broadcast(op, a.v, b.v, out.v))
+	    !want_broadcast(op, a.v, b.v, out.v, 0))
 		return false;
 	broadcast(op, a.v, out.v, &cmd.a);
 	broadcast(op, b.v, out.v, &cmd.b);
@@ -564,7 +565,7 @@ static bool emit_prelu(struct op *op)
 	struct act in, alpha, out;
 
 	if (!get_acts(op, &in, &out) || !get_act(op, op_input(op, 1), &alpha) ||
-	    !want_broadcast(op, in.v, alpha.v, out.v))
+	    !want_broadcast(op, in.v, alpha.v, out.v, 0))
 		return false;
 	broadcast(op, in.v, out.v, &cmd.a);
 	broadcast(op, alpha.v, out.v, &cmd.b);
@@ -578,17 +579,11 @@ static bool emit_prelu(struct op *op)
 static void batches(const struct op *op, const struct value *v, const struct value *out, bool swap,
 		    struct npu_tensor *t)
 {
-	unsigned int outer = out->rank - 2, missing = out->rank - v->rank, i, from;
+	unsigned int outer = out->rank - 2, i, from;
 	struct npu_tensor own;
 
 	op_tensor(op, v, &own);
-	*t = own;
-	t->rank = (uint8_t)out->rank;
-	for (i = 0; i < outer; i++) {
-		t->dim[i] = out->dim[i];
-		t->stride[i] = i < missing || own.dim[i - missing] != out->dim[i] ? 0 :
-			       own.stride[i - missing];
-	}
+	broadcast(op, v, out, t);
 	for (i = 0; i < 2; i++) {
 		from = v->rank - 2 + (swap ? 1 - i : i);
 		t->dim[outer + i] = own.dim[from];
@@ -599,24 +594,10 @@ static void batches(const struct op *op, const struct value *v, const struct val
 static bool want_batches(const struct op *op, const struct value *a, const struct value *b,
 			 const struct value *out)
 {
-	uint32_t x, y;
-	unsigned int i;
-
 	if (a->rank < 2 || b->rank < 2)
 		return op_fail(op, DAMAGED, "tensors '%.*s' and '%.*s' have rank %u and %u",
 			       NAME(a), NAME(b), a->rank, b->rank);
-	if (!want_rank(op, out, a->rank > b->rank ? a->rank : b->rank))
-		return false;
-	for (i = 3; i <= out->rank; i++) {
-		x = i <= a->rank ? a->dim[a->rank - i] : 1;
-		y = i <= b->rank ? b->dim[b->rank - i] : 1;
-		if (x != y && x != 1 && y != 1)
-			return op_fail(op, DAMAGED, "tensors '%.*s' and '%.*s' do not fit",
-				       NAME(a), NAME(b));
-		if (!want_dim(op, out, out->rank - i, x == 1 ? y : x))
-			return false;
-	}
-	return true;
+	return want_broadcast(op, a, b, out, 2);
 }
 
 static bool emit_batch_matmul(struct op *op)
@@ -749,6 +730,24 @@ bool get_axis(const struct op *op, int64_t axis, unsigned int rank, unsigned int
 		return op_fail(op, DAMAGED, "axis %lld of rank %u", (long long)axis, rank);
 	*i = (unsigned int)(axis < 0 ? axis + rank : axis);
 	return true;
+}
+
+/* Are these @n numbers there? */
+bool want_numbers(const struct op *op, const struct value *v, uint32_t n)
+{
+	return v->elements == n ||
+	       op_fail(op, DAMAGED, "tensor '%.*s' has %llu elements, must be %u", NAME(v),
+		       (unsigned long long)v->elements, n);
+}
+
+/* An axis that input @input names. */
+bool get_axis_input(const struct op *op, unsigned int input, unsigned int rank, unsigned int *i)
+{
+	const struct value *v = op_input(op, input);
+	int64_t axis = 0;
+
+	return want_numbers(op, v, 1) && get_index(op, v, 0, &axis) &&
+	       get_axis(op, axis, rank, i);
 }
 
 static bool get_axes(const struct op *op, const struct value *axes, unsigned int rank, __le32 *mask)

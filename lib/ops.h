@@ -17,6 +17,7 @@ struct act {
 
 /* ---- ops.c ---- */
 
+bool want_numbers(const struct op *op, const struct value *v, uint32_t n);
 bool want_rank(const struct op *op, const struct value *v, unsigned int rank);
 bool want_dim(const struct op *op, const struct value *v, unsigned int i, uint64_t size);
 bool want_same_shape(const struct op *op, const struct value *in, const struct value *out);
@@ -26,6 +27,8 @@ bool get_act(const struct op *op, struct value *v, struct act *act);
 bool get_acts(const struct op *op, struct act *in, struct act *out);
 bool get_index(const struct op *op, const struct value *v, uint32_t i, int64_t *index);
 bool get_axis(const struct op *op, int64_t axis, unsigned int rank, unsigned int *i);
+bool get_axis_input(const struct op *op, unsigned int input, unsigned int rank, unsigned int *i);
+bool get_bias(const struct op *op, unsigned int i, uint32_t channels, struct npu_requant *rq);
 bool get_factor(const struct op *op, double factor, struct npu_scale *scale);
 void op_reshape(struct npu_tensor *tensor, unsigned int rank, const uint32_t *dim);
 

@@ -180,13 +180,9 @@ bool emit_split(struct op *op)
 {
 	struct value *in = op_input(op, 1);
 	uint32_t n = op->tfl.outputs.count, i;
-	int64_t index = 0;
-	unsigned int axis;
+	unsigned int axis = 0;
 
-	if (op_input(op, 0)->elements != 1)
-		return op_fail(op, DAMAGED, "tensor '%.*s' must have one element",
-			       NAME(op_input(op, 0)));
-	if (!get_index(op, op_input(op, 0), 0, &index) || !get_axis(op, index, in->rank, &axis))
+	if (!get_axis_input(op, 0, in->rank, &axis))
 		return false;
 	if (in->dim[axis] % n)
 		return op_fail(op, DAMAGED, "%u in dimension %u cannot be split into %u",
@@ -224,16 +220,12 @@ static bool get_sizes(const struct op *op, const struct value *sizes, uint32_t w
 bool emit_split_v(struct op *op)
 {
 	struct value *in = op_input(op, 0), *sizes = op_input(op, 1);
-	int64_t index = 0, size = 0;
 	uint64_t rest = 0, at = 0;
-	unsigned int axis;
+	unsigned int axis = 0;
+	int64_t size = 0;
 	uint32_t i;
 
-	if (op_input(op, 2)->elements != 1)
-		return op_fail(op, DAMAGED, "tensor '%.*s' must have one element",
-			       NAME(op_input(op, 2)));
-	if (!get_index(op, op_input(op, 2), 0, &index) ||
-	    !get_axis(op, index, in->rank, &axis) ||
+	if (!get_axis_input(op, 2, in->rank, &axis) ||
 	    !get_sizes(op, sizes, in->dim[axis], &rest))
 		return false;
 	for (i = 0; i < op->tfl.outputs.count; i++, at += (uint64_t)size) {
@@ -250,14 +242,6 @@ bool emit_split_v(struct op *op)
 }
 
 /* ---- Parts ---- */
-
-/* Are these @n numbers there? */
-static bool want_numbers(const struct op *op, const struct value *v, uint32_t n)
-{
-	return v->elements == n ||
-	       op_fail(op, DAMAGED, "tensor '%.*s' has %llu elements, must be %u", NAME(v),
-		       (unsigned long long)v->elements, n);
-}
 
 bool emit_slice(struct op *op)
 {

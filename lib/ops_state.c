@@ -37,25 +37,6 @@ static bool get_weights(const struct op *op, unsigned int i, enum npu_type type,
 			act->zero_point));
 }
 
-static bool get_bias(const struct op *op, unsigned int i, uint32_t channels, struct npu_requant *rq)
-{
-	struct value *v = op_input(op, i);
-	struct npu_tensor tensor;
-
-	if (!v)
-		return true;
-	if (v->type != NPU_TYPE_S32 || v->elements != channels || v->state)
-		return op_fail(op, UNSUPPORTED,
-			       "bias '%.*s' is %s with %llu elements, must be int32 with %u",
-			       NAME(v), tfl_type_name(v->tfl.type),
-			       (unsigned long long)v->elements, channels);
-	op_tensor(op, v, &tensor);
-	rq->bias_type = NPU_TYPE_S32;
-	rq->bias.base = tensor.base;
-	rq->bias.offset = tensor.offset;
-	return true;
-}
-
 /* The accumulators themselves. */
 static void raw_sums(struct npu_requant *rq, unsigned int axis)
 {

@@ -99,12 +99,12 @@ static void replay_bad(struct trace_replay *r, const char *why)
 }
 
 /* Read a whole line; one without a newline is none. */
-static bool read_line(struct trace_replay *r, char **line, size_t *room)
+static bool read_line(struct trace_replay *r)
 {
-	ssize_t n = getline(line, room, r->in);
+	ssize_t n = getline(&r->line, &r->room, r->in);
 
-	if (n > 0 && (*line)[n - 1] == '\n') {
-		(*line)[n - 1] = 0;
+	if (n > 0 && r->line[n - 1] == '\n') {
+		r->line[n - 1] = 0;
 		return true;
 	}
 	if (ferror(r->in))
@@ -116,7 +116,7 @@ static bool read_line(struct trace_replay *r, char **line, size_t *room)
 static const char *replay_peek(struct trace_replay *r)
 {
 	while (!r->there && !r->end) {
-		if (!read_line(r, &r->line, &r->room)) {
+		if (!read_line(r)) {
 			r->end = true;
 			return NULL;
 		}

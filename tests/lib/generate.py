@@ -8,6 +8,7 @@ NAME.tflite and NAME.in (raw inputs of some runs); bad_NAME.bad and
 bad_NAME.want: a model to be refused, and what the message must have. Plain
 Python."""
 
+import math
 import os
 import random
 import struct
@@ -18,28 +19,58 @@ import tflite  # noqa: E402
 
 RUNS = 3
 
+# Kinds of models that are made with activations of other types than int8 as well.
+OTHER_TYPES = {
+    "int16": ["conv_2d", "depthwise_conv_2d", "fully_connected", "transpose_conv", "batch_matmul",
+              "add", "sub", "mul", "squared_difference", "minimum", "maximum", "max_pool_2d",
+              "average_pool_2d", "relu", "relu6", "relu_n1_to_1", "leaky_relu", "mean", "sum",
+              "reduce_max", "pad", "reshape", "concatenation", "resize_bilinear", "moves", "float"],
+}
+
 
 class Graph:
     """A model under construction, with random quantisation."""
 
-    def __init__(self, rng):
+    def __init__(self, rng, type="int8"):
         self.r = rng
         self.m = tflite.Model()
+        self.type = type
         self.types = {}
         self.count = 0
         self.runs = RUNS
+        # With scales that are powers of 2 many results are ties.
+        self.exact = type != "int8" and rng.random() < 0.15
+        # How much larger numbers of 16 bits are.
+        self.unit = 256 if type == "int16" else 1
 
     def scale(self, around=0.05):
         return around * 2 ** self.r.uniform(-2, 2)
 
-    def zero_point(self, low=-128, high=127):
+    def rounded(self, scale):
+        return 2.0 ** round(math.log2(scale)) if self.exact and scale else scale
+
+    def sum_scale(self, unit, terms, low, high):
+        """For sums of @terms products of weights, of that unit."""
+        if self.type == "int16" and self.r.random() < 0.1:
+            # A multiplier that does not round to 16 bits
+            return unit * 64 * 2 ** round(math.log2(terms) / 2) * (1 + 2 ** -20)
+        return unit * 60 * terms ** 0.5 * 2 ** self.r.uniform(low, high)
+
+    def zero_point(self, type="int8"):
+        low, high = range_of(type) if type in ("int8", "uint8") else (0, 0)
         return self.r.choice([low, high, 0, self.r.randint(low, high), self.r.randint(low, high)])
 
-    def act(self, shape, scale=None, zero_point=None, type="int8", name=None, bare=False):
+    def values(self, n, low, high, *edges):
+        return [self.r.choice([low, high, *edges] + [self.r.randint(low, high) for _ in range(3)])
+                for _ in range(n)]
+
+    def act(self, shape, scale=None, zero_point=None, type=None, name=None, bare=False):
         """An activation; @bare: without quantisation. Returns its index."""
-        low, high = {"int8": (-128, 127), "uint8": (0, 255)}.get(type, (0, 0))
-        scale = self.scale() if scale is None and not bare else scale
-        zero_point = self.zero_point(low, high) if zero_point is None else zero_point
+        type = type or self.type
+        if scale is None and not bare:
+            scale = self.scale(0.05 / (128 if type == "int16" == self.type else 1))
+        scale = self.rounded(scale)
+        zero_point = self.zero_point(type) if zero_point is None else zero_point
         self.count += 1
         at = self.m.tensor(name or "t%d" % self.count, shape, type, scale, zero_point)
         self.types[at] = (type, shape, scale, zero_point)
@@ -55,33 +86,36 @@ class Graph:
         return at
 
     def weights(self, shape, channels=None, axis=0):
-        """int8 weights; per channel along @axis if @channels; returns index and scales."""
-        n = 1
-        for d in shape:
-            n *= d
-        scales = [self.scale(0.02) for _ in range(channels or 1)]
-        values = [self.r.choice([-127, 127, 0, self.r.randint(-127, 127),
-                                 self.r.randint(-127, 127), self.r.randint(-127, 127)])
-                  for _ in range(n)]
+        """Weights; per channel along @axis if @channels; returns index and scales."""
+        n = product(shape)
+        scales = [self.rounded(self.scale(0.02)) for _ in range(channels or 1)]
+        type, low, high, zero_point = "int8", -127, 127, 0
+        if self.type == "uint8":
+            type, low, high, zero_point = "uint8", 0, 255, self.zero_point("uint8")
+        values = self.values(n, low, high, zero_point)
         self.count += 1
-        return self.m.tensor("w%d" % self.count, shape, "int8", scales, axis=axis,
+        return self.m.tensor("w%d" % self.count, shape, type, scales, zero_point, axis=axis,
                              data=values), scales
 
-    def bias(self, n):
+    def bias(self, n, scale, narrow=True):
+        """@scale: of the input and the weights; @narrow: int32 is possible."""
         self.count += 1
-        big = self.r.choice([100, 10000, 2 ** 31 - 1])
-        return self.m.tensor("b%d" % self.count, [n], "int32", 1e-3,
+        most, type = [100, 10000, 2 ** 31 - 1], "int32"
+        if self.type == "int16" and (not narrow or self.r.random() < 0.6):
+            # With the largest of them results wrap.
+            most, type = most + [10 ** 6, 2 ** 46], "int64"
+        big = self.r.choice(most)
+        return self.m.tensor("b%d" % self.count, [n], type, scale,
                              data=[self.r.randint(-big, big) for _ in range(n)])
 
     def fixed(self, shape, scale=None):
         """A constant that could as well be an activation."""
-        scale = self.scale() if scale is None else scale
-        zero_point = self.zero_point()
-        values = [self.r.choice([-128, 127, zero_point, self.r.randint(-128, 127),
-                                 self.r.randint(-128, 127)]) for _ in range(product(shape))]
+        scale = self.rounded(self.scale() if scale is None else scale)
+        zero_point = self.zero_point(self.type)
+        values = self.values(product(shape), *range_of(self.type), zero_point)
         self.count += 1
-        at = self.m.tensor("c%d" % self.count, shape, "int8", scale, zero_point, data=values)
-        self.types[at] = ("int8", shape, scale, zero_point)
+        at = self.m.tensor("c%d" % self.count, shape, self.type, scale, zero_point, data=values)
+        self.types[at] = (self.type, shape, scale, zero_point)
         return at
 
     def constant(self, values, type="int32", shape=None):
@@ -136,9 +170,10 @@ def conv(g, x, depthwise=False):
         groups = r.choice([d for d in range(1, c + 1) if c % d == 0]) if r.random() < 0.3 else 1
         o = groups * r.randint(1, 6)
         shape, axis, terms = [o] + k + [c // groups], 0, k[0] * k[1] * c // groups
-    weights, scales = g.weights(shape, o if r.random() < 0.8 else None, axis)
-    bias = g.bias(o) if r.random() < 0.8 else None
-    y = g.act([n, oh, ow, o], scale * scales[0] * 60 * terms ** 0.5 * 2 ** r.uniform(-4, 2))
+    per_channel = g.type != "uint8" and r.random() < 0.8
+    weights, scales = g.weights(shape, o if per_channel else None, axis)
+    bias = g.bias(o, [scale * s for s in scales]) if r.random() < 0.8 else None
+    y = g.act([n, oh, ow, o], g.sum_scale(scale * scales[0], terms, -4, 2))
     if depthwise:
         g.m.depthwise_conv_2d(x, weights, bias, y, padding, stride, g.fused(), dilation,
                               multiplier)
@@ -170,9 +205,9 @@ def transpose_conv(g, x):
     size = [(d - 1) * s + m + r.randrange(s) for d, s, m in zip([h, w], stride, least)]
     o = r.choice([1, 2, 3, 5, 8, 16])
     weights, scales = g.weights([o] + k + [c], o if r.random() < 0.6 else None)
-    bias = g.bias(o) if r.random() < 0.6 else None
+    bias = g.bias(o, [scale * s for s in scales], narrow=False) if r.random() < 0.6 else None
     terms = -(-k[0] // stride[0]) * -(-k[1] // stride[1]) * c
-    y = g.act([n] + size + [o], scale * scales[0] * 60 * terms ** 0.5 * 2 ** r.uniform(0, 3))
+    y = g.act([n] + size + [o], g.sum_scale(scale * scales[0], terms, 0, 3))
     g.m.transpose_conv(g.constant([n] + size + [o]), weights, x, bias, y, padding, stride)
     return y
 
@@ -186,13 +221,13 @@ def make_transpose_conv(g):
 def fully_connected(g, x):
     r = g.r
     _, shape, scale, _ = g.types[x]
-    size = 1
-    for d in shape[1:]:
-        size *= d
+    size = product(shape[1:])
     n = r.randint(1, 20)
-    weights, scales = g.weights([n, size], n if r.random() < 0.4 else None)
-    y = g.act([shape[0], n], scale * scales[0] * 60 * size ** 0.5 * 2 ** r.uniform(-4, 2))
-    g.m.fully_connected(x, weights, g.bias(n) if r.random() < 0.8 else None, y, g.fused())
+    per_channel = g.type != "uint8" and r.random() < 0.4
+    weights, scales = g.weights([n, size], n if per_channel else None)
+    y = g.act([shape[0], n], g.sum_scale(scale * scales[0], size, -4, 2))
+    bias = g.bias(n, [scale * s for s in scales]) if r.random() < 0.8 else None
+    g.m.fully_connected(x, weights, bias, y, g.fused())
     return y
 
 
@@ -249,7 +284,7 @@ def binary(g, name):
     shapes, out = broadcast_shapes(g)
     a, b = g.input(shapes[0]), g.input(shapes[1])
     if name == "MUL":
-        y = g.act(out, g.types[a][2] * g.types[b][2] * 64 * 2 ** r.uniform(-3, 2))
+        y = g.act(out, g.types[a][2] * g.types[b][2] * 64 * g.unit * 2 ** r.uniform(-3, 2))
         g.m.mul(a, b, y, g.fused())
     else:
         y = g.act(out, (g.types[a][2] + g.types[b][2]) * 2 ** r.uniform(-3, 1))
@@ -291,8 +326,8 @@ def make_squared_difference(g):
     shapes, out = broadcast_shapes(g)
     a, b = g.input(shapes[0]), g.input(shapes[1])
     most = max(g.types[a][2], g.types[b][2])
-    y = g.act(out, most * most * 60 * 2 ** g.r.uniform(-2, 3),
-              g.r.choice([-128, -128, g.zero_point()]))
+    y = g.act(out, most * most * 60 * g.unit * 2 ** g.r.uniform(-2, 3),
+              g.r.choice([-128, -128, g.zero_point()]) if g.type == "int8" else None)
     g.m.squared_difference(a, b, y)
     return y
 
@@ -486,7 +521,8 @@ def make_batch_matmul(g):
     a = g.input(shapes[0] + ([k, m] if adj_x else [m, k]))
     shape = shapes[1] + ([n, k] if adj_y else [k, n])
     b = g.fixed(shape) if r.random() < 0.4 else g.input(shape)
-    y = g.act(out + [m, n], g.types[a][2] * g.types[b][2] * 80 * k ** 0.5 * 2 ** r.uniform(-1, 2))
+    y = g.act(out + [m, n], g.types[a][2] * g.types[b][2] * 80 * g.unit * k ** 0.5 *
+              2 ** r.uniform(-1, 2))
     g.m.batch_matmul(a, b, y, adj_x, adj_y)
     return y
 
@@ -495,7 +531,9 @@ def make_batch_matmul(g):
 
 def movable(g, shape):
     """An input of any type that can be moved."""
-    type = g.r.choice(["int8", "int8", "int8", "uint8", "int16", "int32"])
+    type = g.type
+    if type == "int8":
+        type = g.r.choice(["int8", "int8", "int8", "uint8", "int16", "int32"])
     return g.input(shape, type=type, bare=type == "int32" and g.r.random() < 0.5)
 
 
@@ -888,9 +926,11 @@ def make_network(g):
             g.m.pad(x, g.constant([0, 0, 1, 0, 1, 1, 0, 0], shape=[4, 2]), y)
             x = y
         else:
+            scale = g.types[x][2]
             weights, scales = g.weights([c, 1, 1, c], c)
-            y = g.act([n, h, w, c], g.types[x][2] * scales[0] * 60 * c ** 0.5)
-            g.m.conv_2d(x, weights, g.bias(c), y, "SAME", (1, 1), "RELU")
+            y = g.act([n, h, w, c], scale * scales[0] * 60 * c ** 0.5)
+            bias = g.bias(c, [scale * s for s in scales])
+            g.m.conv_2d(x, weights, bias, y, "SAME", (1, 1), "RELU")
             z = g.act([n, h, w, c], g.types[x][2] + g.types[y][2])
             g.m.add(x, y, z)
             x = z
@@ -1609,14 +1649,16 @@ def main():
     count = int(sys.argv[2]) if len(sys.argv) > 2 else 12
     seed = int(sys.argv[3]) if len(sys.argv) > 3 else 1
     os.makedirs(where, exist_ok=True)
-    kinds = sorted(k[5:] for k in globals() if k.startswith("make_"))
-    for kind in kinds:
+    kinds = [(k[5:], "int8") for k in globals() if k.startswith("make_")]
+    kinds += [(kind, type) for type, names in OTHER_TYPES.items() for kind in names]
+    for kind, type in sorted(kinds):
+        name = kind if type == "int8" else kind + "_" + type
         for i in range(count):
-            g = Graph(random.Random("%s %d %d" % (kind, seed, i)))
+            g = Graph(random.Random("%s %d %d" % (name, seed, i)), type)
             g.m.outputs.append(globals()["make_" + kind](g))
-            name = os.path.join(where, "%s_%02d" % (kind, i))
-            g.m.save(name + ".tflite")
-            with open(name + ".in", "wb") as f:
+            path = os.path.join(where, "%s_%02d" % (name, i))
+            g.m.save(path + ".tflite")
+            with open(path + ".in", "wb") as f:
                 f.write(inputs(g))
     for name, g, want in bad_models(random.Random(seed)):
         name = os.path.join(where, "bad_" + name)

@@ -2,7 +2,7 @@
 /*
  * npu-reference MODEL INPUTS > OUTPUTS
  *
- * Runs an int8 TensorFlow Lite model as slowly and plainly as possible: an
+ * Runs a quantised TensorFlow Lite model as slowly and plainly as possible: an
  * oracle to compare the NPU with, bit by bit. It follows the reference kernels
  * of TensorFlow Lite Micro (gemmlowp double rounding) and shares no code with
  * libnpu or the device model. INPUTS holds the raw input tensors of one run
@@ -231,6 +231,8 @@ static void read_tensor(struct tensor *t, size_t table, size_t buffers)
 		t->scale[i] = get_float(scale + 4 + 4 * i);
 		if (i < length(zp))
 			t->zero_point[i] = get(zp + 4 + 8 * i, 8);
+		if (t->zero_point[i] < lowest(t->type) || t->zero_point[i] > highest(t->type))
+			die("a tensor has zero point %lld", (long long)t->zero_point[i]);
 	}
 	t->q = allocate(t->count, sizeof(int64_t));
 	t->f = allocate(t->count, sizeof(float));
@@ -303,8 +305,21 @@ static struct factor quantize_multiplier(double real)
 		f.shift = 0;
 		fixed = 0;
 	}
+	if (f.shift > 62)
+		die("scales are too far apart");
 	f.multiplier = (int32_t)fixed;
 	return f;
+}
+
+/* Of a 64-bit accumulator: the multiplier has 15 bits, and all is rounded once. */
+static int32_t multiply_wide(int64_t x, struct factor f)
+{
+	int64_t short_one = f.multiplier < 0x7fff0000 ? (f.multiplier + (1 << 15)) >> 16 : 0x7fff;
+	uint64_t product = (uint64_t)x * (uint64_t)short_one;
+
+	if (f.shift > 7)
+		die("scales are too far apart for a 64-bit accumulator");
+	return wrap((int64_t)(product + (1ull << (14 - f.shift))) >> (15 - f.shift));
 }
 
 static int64_t clamp(int64_t x, int64_t low, int64_t high)
@@ -350,23 +365,61 @@ static int64_t padding_before(int64_t padding, int64_t in, int64_t out, int64_t 
 	return padding == 0 && total > 0 ? total / 2 : 0;
 }
 
+/* An operator with weights, and what becomes of its sums. */
+struct weighted {
+	const struct tensor *in, *w, *bias, *out;
+	bool float_product;	/* the input scales are multiplied as floats */
+	bool wide;		/* the sums have 64 bits */
+	int64_t low, high;
+};
+
+static struct weighted weighted(const struct tensor *in, const struct tensor *w,
+				const struct tensor *bias, const struct tensor *out,
+				int64_t activation)
+{
+	struct weighted s = { .in = in, .w = w, .bias = bias, .out = out };
+
+	s.float_product = in->type == UINT8;
+	s.wide = in->type == INT16 && (!bias || bias->type == INT64);
+	activation_range(out, activation, &s.low, &s.high);
+	if (bias && (!out->rank || (int64_t)bias->count != out->dim[out->rank - 1]))
+		die("a bias has %zu elements", bias->count);
+	return s;
+}
+
+/* Product of an element of the input and a weight */
+static int64_t term(const struct weighted *s, int64_t at, int64_t weight)
+{
+	return (s->in->q[at] - s->in->zero_point[0]) *
+	       (s->w->q[weight] - s->w->zero_point[0]);
+}
+
+/* An element of channel @o of the output, from the sum of its terms */
+static int64_t finish(const struct weighted *s, int64_t o, int64_t sum)
+{
+	float in = s->in->scale[0], w = s->w->scale[s->w->channels > 1 ? o : 0];
+	double product = s->float_product ? (double)(in * w) : (double)in * (double)w;
+	struct factor f = quantize_multiplier(product / (double)s->out->scale[0]);
+
+	if (s->bias)
+		sum = (int64_t)((uint64_t)sum + (uint64_t)s->bias->q[o]);
+	/* Of a 32-bit sum the low half is what additions that wrap make. */
+	sum = s->wide ? multiply_wide(sum, f) : multiply(wrap(sum), f.multiplier, f.shift);
+	return clamp(sum + s->out->zero_point[0], s->low, s->high);
+}
+
 static void conv(struct op *op, bool depthwise)
 {
-	struct tensor *in = op->in[0], *w = op->in[1], *bias = op->in[2], *out = op->out[0];
+	struct tensor *in = op->in[0], *w = op->in[1], *out = op->out[0];
 	int64_t padding = number(op->options, 0, 1, 0), stride_w = number(op->options, 1, 4, 0);
-	int64_t stride_h = number(op->options, 2, 4, 0), low, high, top, left;
+	int64_t stride_h = number(op->options, 2, 4, 0), top, left;
 	int64_t activation = number(op->options, depthwise ? 4 : 3, 1, 0);
 	int64_t dil_w = number(op->options, depthwise ? 5 : 4, 4, 1);
 	int64_t dil_h = number(op->options, depthwise ? 6 : 5, 4, 1);
 	int64_t kh = w->dim[1], kw = w->dim[2], channels = out->dim[3], per_group = w->dim[3];
 	int64_t n, y, x, o, i, j, c;
-	struct factor *f = allocate((size_t)channels, sizeof(*f));
+	struct weighted s = weighted(in, w, op->in[2], out, activation);
 
-	for (o = 0; o < channels; o++)
-		f[o] = quantize_multiplier((double)in->scale[0] *
-					   (double)w->scale[w->channels > 1 ? o : 0] /
-					   (double)out->scale[0]);
-	activation_range(out, activation, &low, &high);
 	top = padding_before(padding, in->dim[1], out->dim[1], (kh - 1) * dil_h + 1, stride_h);
 	left = padding_before(padding, in->dim[2], out->dim[2], (kw - 1) * dil_w + 1, stride_w);
 
@@ -374,14 +427,13 @@ static void conv(struct op *op, bool depthwise)
 	for (y = 0; y < out->dim[1]; y++)
 	for (x = 0; x < out->dim[2]; x++)
 	for (o = 0; o < channels; o++) {
-		int32_t acc = 0;
-		int64_t result;
+		int64_t sum = 0;
 
 		for (i = 0; i < kh; i++)
 		for (j = 0; j < kw; j++)
 		for (c = 0; c < (depthwise ? 1 : per_group); c++) {
 			int64_t row = y * stride_h - top + i * dil_h;
-			int64_t column = x * stride_w - left + j * dil_w, from, value, weight;
+			int64_t column = x * stride_w - left + j * dil_w, from;
 
 			if (row < 0 || row >= in->dim[1] || column < 0 || column >= in->dim[2])
 				continue;
@@ -389,30 +441,26 @@ static void conv(struct op *op, bool depthwise)
 				from = o / (channels / in->dim[3]);
 			else
 				from = o / (channels / (in->dim[3] / per_group)) * per_group + c;
-			value = in->q[((n * in->dim[1] + row) * in->dim[2] + column) * in->dim[3] + from];
+			from += ((n * in->dim[1] + row) * in->dim[2] + column) * in->dim[3];
 			if (depthwise)
-				weight = w->q[(i * kw + j) * channels + o];
+				sum += term(&s, from, (i * kw + j) * channels + o);
 			else
-				weight = w->q[((o * kh + i) * kw + j) * per_group + c];
-			acc = wrap((int64_t)acc + weight * (value - in->zero_point[0]));
+				sum += term(&s, from, ((o * kh + i) * kw + j) * per_group + c);
 		}
-		if (bias)
-			acc = wrap((int64_t)acc + bias->q[o]);
-		result = (int64_t)multiply(acc, f[o].multiplier, f[o].shift) + out->zero_point[0];
 		out->q[((n * out->dim[1] + y) * out->dim[2] + x) * channels + o] =
-			clamp(result, low, high);
+			finish(&s, o, sum);
 	}
-	free(f);
 }
 
 static void transpose_conv(struct op *op)
 {
-	struct tensor *w = op->in[1], *in = op->in[2], *bias = op->in[3], *out = op->out[0];
+	struct tensor *w = op->in[1], *in = op->in[2], *out = op->out[0];
 	int64_t padding = number(op->options, 0, 1, 0), stride_w = number(op->options, 1, 4, 0);
 	int64_t stride_h = number(op->options, 2, 4, 0), top, left, row, column;
 	int64_t kh = w->dim[1], kw = w->dim[2], depth = in->dim[3], channels = out->dim[3];
 	int64_t n, y, x, i, j, o, c, from, weights;
-	int32_t *acc = allocate(out->count, sizeof(*acc)), *to;
+	int64_t *sums = allocate(out->count, sizeof(*sums)), *to;
+	struct weighted s = weighted(in, w, op->in[3], out, 0);
 	size_t at;
 
 	if (number(op->options, 3, 1, 0))
@@ -431,54 +479,31 @@ static void transpose_conv(struct op *op)
 		column = x * stride_w - left + j;
 		if (row < 0 || row >= out->dim[1] || column < 0 || column >= out->dim[2])
 			continue;
-		to = &acc[((n * out->dim[1] + row) * out->dim[2] + column) * channels + o];
+		to = &sums[((n * out->dim[1] + row) * out->dim[2] + column) * channels + o];
 		from = ((n * in->dim[1] + y) * in->dim[2] + x) * depth;
 		weights = ((o * kh + i) * kw + j) * depth;
 		for (c = 0; c < depth; c++)
-			*to = wrap(*to + w->q[weights + c] *
-				   (in->q[from + c] - in->zero_point[0]));
+			*to += term(&s, from + c, weights + c);
 	}
-	for (at = 0; at < out->count; at++) {
-		struct factor f;
-
-		o = (int64_t)at % channels;
-		f = quantize_multiplier((double)in->scale[0] *
-					(double)w->scale[w->channels > 1 ? o : 0] /
-					(double)out->scale[0]);
-		if (bias)
-			acc[at] = wrap(acc[at] + bias->q[o]);
-		out->q[at] = clamp((int64_t)multiply(acc[at], f.multiplier, f.shift) +
-				   out->zero_point[0], lowest(out->type), highest(out->type));
-	}
-	free(acc);
+	for (at = 0; at < out->count; at++)
+		out->q[at] = finish(&s, (int64_t)at % channels, sums[at]);
+	free(sums);
 }
 
 static void fully_connected(struct op *op)
 {
-	struct tensor *in = op->in[0], *w = op->in[1], *bias = op->in[2], *out = op->out[0];
-	int64_t outputs = w->dim[0], depth = w->dim[1], low, high, b, o, k;
-	int64_t batches = (int64_t)in->count / depth;
+	struct tensor *in = op->in[0], *w = op->in[1], *out = op->out[0];
+	int64_t outputs = w->dim[0], depth = w->dim[1], batches = (int64_t)in->count / depth;
+	struct weighted s = weighted(in, w, op->in[2], out, number(op->options, 0, 1, 0));
+	int64_t b, o, k, sum;
 
-	activation_range(out, number(op->options, 0, 1, 0), &low, &high);
+	s.float_product |= w->channels == 1;
 	for (b = 0; b < batches; b++)
 	for (o = 0; o < outputs; o++) {
-		struct factor f;
-		int32_t acc = 0;
-
-		/* With one scale the product of the input scales is a float. */
-		if (w->channels == 1)
-			f = quantize_multiplier((double)(in->scale[0] * w->scale[0]) /
-						(double)out->scale[0]);
-		else
-			f = quantize_multiplier((double)in->scale[0] * (double)w->scale[o] /
-						(double)out->scale[0]);
+		sum = 0;
 		for (k = 0; k < depth; k++)
-			acc = wrap((int64_t)acc + (w->q[o * depth + k] - w->zero_point[0]) *
-				   (in->q[b * depth + k] - in->zero_point[0]));
-		if (bias)
-			acc = wrap((int64_t)acc + bias->q[o]);
-		out->q[b * outputs + o] = clamp((int64_t)multiply(acc, f.multiplier, f.shift) +
-						out->zero_point[0], low, high);
+			sum += term(&s, b * depth + k, o * depth + k);
+		out->q[b * outputs + o] = finish(&s, o, sum);
 	}
 }
 
@@ -544,14 +569,14 @@ static void add(struct op *op, int sign)
 	double twice = 2 * (double)(a->scale[0] > b->scale[0] ? a->scale[0] : b->scale[0]);
 	struct factor fa = quantize_multiplier((double)a->scale[0] / twice);
 	struct factor fb = quantize_multiplier((double)b->scale[0] / twice);
-	struct factor fo = quantize_multiplier(twice / ((1 << 20) * (double)out->scale[0]));
-	int64_t low, high;
+	int64_t unit = out->type == INT16 ? 1 << 15 : 1 << 20, low, high;
+	struct factor fo = quantize_multiplier(twice / ((double)unit * (double)out->scale[0]));
 	size_t i;
 
 	activation_range(out, number(op->options, 0, 1, 0), &low, &high);
 	for (i = 0; i < out->count; i++) {
-		int32_t x = (int32_t)((a->q[broadcast(a, out, i)] - a->zero_point[0]) * (1 << 20));
-		int32_t y = (int32_t)((b->q[broadcast(b, out, i)] - b->zero_point[0]) * (1 << 20));
+		int32_t x = (int32_t)((a->q[broadcast(a, out, i)] - a->zero_point[0]) * unit);
+		int32_t y = (int32_t)((b->q[broadcast(b, out, i)] - b->zero_point[0]) * unit);
 		int32_t sum = wrap((int64_t)multiply(x, fa.multiplier, fa.shift) +
 				   (int64_t)sign * multiply(y, fb.multiplier, fb.shift));
 
@@ -563,9 +588,9 @@ static void add(struct op *op, int sign)
 static void mul(struct op *op)
 {
 	struct tensor *a = op->in[0], *b = op->in[1], *out = op->out[0];
-	/* The product in float32, as FULLY_CONNECTED has it. */
-	struct factor f = quantize_multiplier((double)(a->scale[0] * b->scale[0]) /
-					      (double)out->scale[0]);
+	/* All in float32. */
+	float real = a->scale[0] * b->scale[0];
+	struct factor f = quantize_multiplier((double)(real / out->scale[0]));
 	int64_t low, high;
 	size_t i;
 
@@ -597,13 +622,14 @@ static void squared_difference(struct op *op)
 	double twice = 2 * (double)(a->scale[0] > b->scale[0] ? a->scale[0] : b->scale[0]);
 	struct factor fa = quantize_multiplier((double)a->scale[0] / twice);
 	struct factor fb = quantize_multiplier((double)b->scale[0] / twice);
+	int64_t unit = out->type == INT16 ? 1 : 1 << 7;
 	struct factor fo = quantize_multiplier(twice * twice /
-					       ((1 << 14) * (double)out->scale[0]));
+					       ((double)(unit * unit) * (double)out->scale[0]));
 	size_t i;
 
 	for (i = 0; i < out->count; i++) {
-		int32_t x = (int32_t)((a->q[broadcast(a, out, i)] - a->zero_point[0]) * (1 << 7));
-		int32_t y = (int32_t)((b->q[broadcast(b, out, i)] - b->zero_point[0]) * (1 << 7));
+		int32_t x = (int32_t)((a->q[broadcast(a, out, i)] - a->zero_point[0]) * unit);
+		int32_t y = (int32_t)((b->q[broadcast(b, out, i)] - b->zero_point[0]) * unit);
 		int32_t d = multiply(x, fa.multiplier, fa.shift) -
 			    multiply(y, fb.multiplier, fb.shift);
 
@@ -650,10 +676,10 @@ static void leaky_relu(struct op *op)
 	}
 }
 
-static void rescale(struct op *op, int64_t low, int64_t high)
+static void rescale(struct op *op, double real, int64_t low, int64_t high)
 {
 	struct tensor *in = op->in[0], *out = op->out[0];
-	struct factor f = quantize_multiplier((double)in->scale[0] / (double)out->scale[0]);
+	struct factor f = quantize_multiplier(real);
 	size_t i;
 
 	for (i = 0; i < out->count; i++)
@@ -664,10 +690,11 @@ static void rescale(struct op *op, int64_t low, int64_t high)
 
 static void relu(struct op *op, int64_t activation)
 {
+	float real = op->in[0]->scale[0] / op->out[0]->scale[0];
 	int64_t low, high;
 
 	activation_range(op->out[0], activation, &low, &high);
-	rescale(op, low, high);
+	rescale(op, (double)real, low, high);
 }
 
 static void quantize(struct op *op)
@@ -676,7 +703,8 @@ static void quantize(struct op *op)
 	size_t i;
 
 	if (in->type != FLOAT32) {
-		rescale(op, lowest(out->type), highest(out->type));
+		rescale(op, (double)in->scale[0] / (double)out->scale[0], lowest(out->type),
+			highest(out->type));
 		return;
 	}
 	for (i = 0; i < out->count; i++) {
@@ -1143,7 +1171,7 @@ static void batch_matmul(struct op *op)
 
 	for (i = 0; i < out->count; i++) {
 		int64_t row, column, x, y;
-		int32_t acc = 0;
+		int64_t acc = 0;
 
 		to_position(out, i, position);
 		row = position[out->rank - 2];
@@ -1152,10 +1180,13 @@ static void batch_matmul(struct op *op)
 			x = matrix_element(a, out, position, adj_x ? k : row, adj_x ? row : k);
 			y = matrix_element(b, out, position, adj_y ? column : k,
 					   adj_y ? k : column);
-			acc = wrap(acc + x * y);
+			acc += x * y;
 		}
-		out->q[i] = clamp((int64_t)multiply(acc, f.multiplier, f.shift) +
-				  out->zero_point[0], lowest(out->type), highest(out->type));
+		if (a->type == INT16)
+			acc = multiply_wide(acc, f);
+		else
+			acc = multiply(wrap(acc), f.multiplier, f.shift);
+		out->q[i] = clamp(acc + out->zero_point[0], lowest(out->type), highest(out->type));
 	}
 }
 

@@ -25,6 +25,8 @@ OTHER_TYPES = {
               "add", "sub", "mul", "squared_difference", "minimum", "maximum", "max_pool_2d",
               "average_pool_2d", "relu", "relu6", "relu_n1_to_1", "leaky_relu", "mean", "sum",
               "reduce_max", "pad", "reshape", "concatenation", "resize_bilinear", "moves", "float"],
+    "uint8": ["conv_2d", "depthwise_conv_2d", "fully_connected", "max_pool_2d", "average_pool_2d",
+              "add", "mul", "softmax", "reshape", "concatenation", "network"],
 }
 
 
@@ -288,7 +290,8 @@ def binary(g, name):
         g.m.mul(a, b, y, g.fused())
     else:
         y = g.act(out, (g.types[a][2] + g.types[b][2]) * 2 ** r.uniform(-3, 1))
-        (g.m.add if name == "ADD" else g.m.sub)(a, b, y, g.fused())
+        pot_scale = r.choice([None, False]) if g.type == "int16" else None
+        (g.m.add if name == "ADD" else g.m.sub)(a, b, y, g.fused(), pot_scale)
     return y
 
 
@@ -426,13 +429,19 @@ def make_rsqrt(g):
     return y
 
 
+def softmax(g, x, beta=1.0):
+    scale, zero_point = {"int8": (1 / 256, -128), "uint8": (1 / 256, 0),
+                         "int16": (1 / 32768, 0)}[g.type]
+    y = g.act(g.types[x][1], scale, zero_point)
+    g.m.softmax(x, y, beta)
+    return y
+
+
 def make_softmax(g):
     r = g.r
     shape = random_shape(g, 0, 3, 5) + [r.choice([1, 2, 10, 37, 300])]
-    x = g.input(shape, scale=g.scale(r.choice([0.01, 0.1, 1.0])))
-    y = g.act(shape, 1 / 256, -128)
-    g.m.softmax(x, y, r.choice([1.0, 1.0, 0.5, 2.0]))
-    return y
+    x = g.input(shape, scale=g.scale(r.choice([0.01, 0.1, 1.0]) / g.unit))
+    return softmax(g, x, r.choice([1.0, 1.0, 0.5, 2.0]))
 
 
 def reduction(g):
@@ -596,6 +605,10 @@ def make_concatenation(g):
             xs.append(xs[0])
             continue
         x = g.like(xs[0], part)
+        if g.type == "uint8" and kind < 0.6:        # rescaled
+            scale, zero_point = g.types[x][2:]
+            x = g.act(part, r.choice([scale, scale * 2 ** r.uniform(-2, 2)]),
+                      r.choice([zero_point, None]))
         if kind < 0.3:          # not an input of the graph
             z = g.input(part)
             g.m.op("RELU", [z], [x])
@@ -927,7 +940,7 @@ def make_network(g):
             x = y
         else:
             scale = g.types[x][2]
-            weights, scales = g.weights([c, 1, 1, c], c)
+            weights, scales = g.weights([c, 1, 1, c], None if g.type == "uint8" else c)
             y = g.act([n, h, w, c], scale * scales[0] * 60 * c ** 0.5)
             bias = g.bias(c, [scale * s for s in scales])
             g.m.conv_2d(x, weights, bias, y, "SAME", (1, 1), "RELU")
@@ -935,10 +948,8 @@ def make_network(g):
             g.m.add(x, y, z)
             x = z
     y = fully_connected(g, x)
-    z = g.act(g.types[y][1], 1 / 256, -128)
-    g.m.softmax(y, z)
     g.m.outputs.append(y)       # an output that is read again
-    return z
+    return softmax(g, y)
 
 
 # ---- Operators with state: more runs ----

@@ -186,8 +186,9 @@ class Model:
             0: ("b", PADDINGS[padding]), 1: ("i", stride[1]), 2: ("i", stride[0]),
             3: ("i", size[1]), 4: ("i", size[0]), 5: ("b", ACTIVATIONS[act])}))
 
-    def add(self, a, b, y, act=None):
-        self.op("ADD", [a, b], [y], 11, Table({0: ("b", ACTIVATIONS[act])}))
+    def add(self, a, b, y, act=None, pot_scale=None):
+        self.op("ADD", [a, b], [y], 11, Table({
+            0: ("b", ACTIVATIONS[act]), 1: None if pot_scale is None else ("?", pot_scale)}))
 
     def mul(self, a, b, y, act=None):
         self.op("MUL", [a, b], [y], 21, Table({0: ("b", ACTIVATIONS[act])}))
@@ -195,8 +196,9 @@ class Model:
     def softmax(self, x, y, beta=1.0):
         self.op("SOFTMAX", [x], [y], 9, Table({0: ("f", beta)}))
 
-    def sub(self, a, b, y, act=None):
-        self.op("SUB", [a, b], [y], 28, Table({0: ("b", ACTIVATIONS[act])}))
+    def sub(self, a, b, y, act=None, pot_scale=None):
+        self.op("SUB", [a, b], [y], 28, Table({
+            0: ("b", ACTIVATIONS[act]), 1: None if pot_scale is None else ("?", pot_scale)}))
 
     def minimum(self, a, b, y):
         self.op("MINIMUM", [a, b], [y], 39, Table())

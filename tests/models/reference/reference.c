@@ -1259,17 +1259,41 @@ static void copy_part(struct tensor *part, struct tensor *whole, int64_t axis, i
 	}
 }
 
+/* What CONCATENATION makes of @part: a copy, or with uint8 rescaled in float32 */
+static void like_output(struct tensor *part, const struct tensor *out)
+{
+	float inverse, scale, offset, y;
+	size_t i;
+
+	if (out->type != UINT8 || !out->channels || !part->channels ||
+	    (part->scale[0] == out->scale[0] && part->zero_point[0] == out->zero_point[0]))
+		return;
+	inverse = 1.0f / out->scale[0];
+	scale = part->scale[0] * inverse;
+	offset = (float)-part->zero_point[0] * scale;
+	for (i = 0; i < part->count; i++) {
+		y = (float)part->q[i] * scale;
+		y = roundf(y + offset);
+		part->q[i] = (int64_t)fmin(fmax((double)y + (double)out->zero_point[0], 0), 255);
+	}
+}
+
 static void concatenation(struct op *op)
 {
-	struct tensor *out = op->out[0];
+	struct tensor *out = op->out[0], part;
 	int64_t axis = wrap_axis(number(op->options, 0, 4, 0), out->rank), from = 0;
 	int i;
 
 	if (number(op->options, 1, 1, 0))
 		die("CONCATENATION with an activation");
 	for (i = 0; i < op->inputs; i++) {
-		copy_part(op->in[i], out, axis, from, false);
-		from += op->in[i]->dim[axis];
+		part = *op->in[i];
+		part.q = allocate(part.count, sizeof(*part.q));
+		memcpy(part.q, op->in[i]->q, part.count * sizeof(*part.q));
+		like_output(&part, out);
+		copy_part(&part, out, axis, from, false);
+		free(part.q);
+		from += part.dim[axis];
 	}
 }
 

@@ -23,8 +23,9 @@ RUNS = 3
 OTHER_TYPES = {
     "int16": ["conv_2d", "depthwise_conv_2d", "fully_connected", "transpose_conv", "batch_matmul",
               "add", "sub", "mul", "squared_difference", "minimum", "maximum", "max_pool_2d",
-              "average_pool_2d", "relu", "relu6", "relu_n1_to_1", "leaky_relu", "mean", "sum",
-              "reduce_max", "pad", "reshape", "concatenation", "resize_bilinear", "moves", "float"],
+              "average_pool_2d", "relu", "relu6", "relu_n1_to_1", "leaky_relu", "logistic", "tanh",
+              "softmax", "mean", "sum", "reduce_max", "pad", "reshape", "concatenation",
+              "resize_bilinear", "moves", "float", "network"],
     "uint8": ["conv_2d", "depthwise_conv_2d", "fully_connected", "max_pool_2d", "average_pool_2d",
               "add", "mul", "softmax", "reshape", "concatenation", "network"],
 }
@@ -385,21 +386,26 @@ def make_leaky_relu(g):
 
 def sigmoid_input(g):
     """Also slopes so steep or so flat that few results are left."""
-    return g.input(random_shape(g, 0, 2, 4) + [g.r.choice([1, 50, 256])],
-                   scale=g.r.choice([g.scale(0.03), g.scale(0.03), g.scale(0.1), g.scale(0.5),
-                                     g.scale(0.001), g.scale(8), 2 ** -5, 1 / 12, 16.0]))
+    r = g.r
+    if g.type == "int16":       # up to 0.07 % off counts as a power of 2
+        scales = [g.scale(3e-4), g.scale(3e-4), g.scale(3e-5), g.scale(0.01), 2 ** -13, 2 ** -12,
+                  2 ** -11, 2 ** -10, 2 ** -12 * (1 + r.uniform(-1e-3, 1e-3)), 1 / 12288, 5.0]
+    else:
+        scales = [g.scale(0.03), g.scale(0.03), g.scale(0.1), g.scale(0.5), g.scale(0.001),
+                  g.scale(8), 2 ** -5, 1 / 12, 16.0]
+    return g.input(random_shape(g, 0, 2, 4) + [r.choice([1, 50, 256])], scale=r.choice(scales))
 
 
 def make_logistic(g):
     x = sigmoid_input(g)
-    y = g.act(g.types[x][1], 1 / 256, -128)
+    y = g.act(g.types[x][1], *((1 / 32768, 0) if g.type == "int16" else (1 / 256, -128)))
     g.m.op("LOGISTIC", [x], [y])
     return y
 
 
 def make_tanh(g):
     x = sigmoid_input(g)
-    y = g.act(g.types[x][1], 1 / 128, 0)
+    y = g.act(g.types[x][1], 1 / 32768 if g.type == "int16" else 1 / 128, 0)
     g.m.op("TANH", [x], [y])
     return y
 
@@ -442,6 +448,32 @@ def make_softmax(g):
     shape = random_shape(g, 0, 3, 5) + [r.choice([1, 2, 10, 37, 300])]
     x = g.input(shape, scale=g.scale(r.choice([0.01, 0.1, 1.0]) / g.unit))
     return softmax(g, x, r.choice([1.0, 1.0, 0.5, 2.0]))
+
+
+def make_log_softmax(g):
+    shape = random_shape(g, 0, 3, 5) + [g.r.choice([1, 2, 10, 37, 300])]
+    x = g.input(shape, scale=g.scale(g.r.choice([0.001, 0.01, 0.1, 1.0])))
+    y = g.act(shape, 1 / 16, 127)
+    g.m.log_softmax(x, y)
+    return y
+
+
+def make_l2_normalization(g):
+    r = g.r
+    shape = random_shape(g, 0, 3, 5) + [r.choice([1, 2, 3, 10, 37, 300])]
+    x = g.input(shape)
+    _, _, scale, zero_point = g.types[x]
+    if r.random() < 0.3:        # of nearly nothing
+        for name, edge in (("MINIMUM", zero_point + r.randint(0, 2)),
+                           ("MAXIMUM", zero_point - r.randint(0, 2))):
+            z = g.like(x, shape)
+            edge = g.m.tensor(name, [1], "int8", scale, zero_point,
+                              data=[max(-128, min(127, edge))])
+            (g.m.minimum if name == "MINIMUM" else g.m.maximum)(x, edge, z)
+            x = z
+    y = g.act(shape, 1 / 128, 0)
+    g.m.l2_normalization(x, y)
+    return y
 
 
 def reduction(g):

@@ -8,17 +8,18 @@ TYPES = {"float32": (0, "f", 4), "int32": (2, "i", 4), "uint8": (3, "B", 1),
          "int64": (4, "q", 8), "bool": (6, "?", 1), "int16": (7, "h", 2), "int8": (9, "b", 1)}
 
 OPERATORS = {"ADD": 0, "AVERAGE_POOL_2D": 1, "CONCATENATION": 2, "CONV_2D": 3,
-             "DEPTHWISE_CONV_2D": 4, "DEPTH_TO_SPACE": 5, "DEQUANTIZE": 6,
-             "FULLY_CONNECTED": 9, "LOGISTIC": 14, "MAX_POOL_2D": 17, "MUL": 18, "RELU": 19,
+             "DEPTHWISE_CONV_2D": 4, "DEPTH_TO_SPACE": 5, "DEQUANTIZE": 6, "FULLY_CONNECTED": 9,
+             "L2_NORMALIZATION": 11, "LOGISTIC": 14, "MAX_POOL_2D": 17, "MUL": 18, "RELU": 19,
              "RELU_N1_TO_1": 20, "RELU6": 21, "RESHAPE": 22, "RESIZE_BILINEAR": 23, "SOFTMAX": 25,
-             "SPACE_TO_DEPTH": 26, "SVDF": 27, "TANH": 28, "CUSTOM": 32, "PAD": 34,
-             "GATHER": 36, "TRANSPOSE": 39, "MEAN": 40, "SUB": 41, "SQUEEZE": 43,
+             "SPACE_TO_DEPTH": 26, "SVDF": 27, "TANH": 28, "CUSTOM": 32, "PAD": 34, "GATHER": 36,
+             "TRANSPOSE": 39, "MEAN": 40, "SUB": 41, "SQUEEZE": 43,
              "UNIDIRECTIONAL_SEQUENCE_LSTM": 44, "STRIDED_SLICE": 45, "SPLIT": 49,
-             "PRELU": 54, "MAXIMUM": 55, "ARG_MAX": 56, "MINIMUM": 57, "PADV2": 60, "SLICE": 65,
-             "TRANSPOSE_CONV": 67, "EXPAND_DIMS": 70, "SUM": 74, "RSQRT": 76, "REDUCE_MAX": 82,
-             "PACK": 83, "UNPACK": 88, "FLOOR_DIV": 90, "RESIZE_NEAREST_NEIGHBOR": 97,
-             "LEAKY_RELU": 98, "SQUARED_DIFFERENCE": 99, "MIRROR_PAD": 100, "SPLIT_V": 102,
-             "ELU": 111, "QUANTIZE": 114, "HARD_SWISH": 117, "BATCH_MATMUL": 126, "CONV_3D": 132}
+             "LOG_SOFTMAX": 50, "PRELU": 54, "MAXIMUM": 55, "ARG_MAX": 56, "MINIMUM": 57,
+             "PADV2": 60, "SLICE": 65, "TRANSPOSE_CONV": 67, "EXPAND_DIMS": 70, "SUM": 74,
+             "RSQRT": 76, "REDUCE_MAX": 82, "PACK": 83, "UNPACK": 88, "FLOOR_DIV": 90,
+             "RESIZE_NEAREST_NEIGHBOR": 97, "LEAKY_RELU": 98, "SQUARED_DIFFERENCE": 99,
+             "MIRROR_PAD": 100, "SPLIT_V": 102, "ELU": 111, "QUANTIZE": 114, "HARD_SWISH": 117,
+             "BATCH_MATMUL": 126, "CONV_3D": 132}
 
 ACTIVATIONS = {None: 0, "RELU": 1, "RELU_N1_TO_1": 2, "RELU6": 3, "TANH": 4}
 PADDINGS = {"SAME": 0, "VALID": 1}
@@ -195,6 +196,12 @@ class Model:
 
     def softmax(self, x, y, beta=1.0):
         self.op("SOFTMAX", [x], [y], 9, Table({0: ("f", beta)}))
+
+    def log_softmax(self, x, y):
+        self.op("LOG_SOFTMAX", [x], [y], 36, Table())
+
+    def l2_normalization(self, x, y, act=None):
+        self.op("L2_NORMALIZATION", [x], [y], 7, Table({0: ("b", ACTIVATIONS[act])}))
 
     def sub(self, a, b, y, act=None, pot_scale=None):
         self.op("SUB", [a, b], [y], 28, Table({

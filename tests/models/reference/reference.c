@@ -788,45 +788,203 @@ static int32_t one_minus_over_one_plus(int32_t a)
 	return shift_left_saturating(reciprocal(half_of_one_plus(a)) - (1 << 29), 2);
 }
 
+/* The exponentials of a row, relative to its maximum: as 8-bit SOFTMAX and LOG_SOFTMAX begin */
+struct exponentials {
+	struct factor f;
+	int64_t max, diff_min;
+	int32_t sum;		/* Q12.19 */
+};
+
+static struct factor exponent_factor(const struct tensor *in, float beta)
+{
+	double real = (double)beta * (double)in->scale[0] * (1 << 26);
+
+	return quantize_multiplier(real < INT32_MAX ? real : INT32_MAX);
+}
+
+/* What exp() is taken of for an element that is @diff less than the maximum; Q5.26 */
+static int32_t exponent(const struct exponentials *e, int64_t diff)
+{
+	return multiply((int32_t)diff, e->f.multiplier, e->f.shift);
+}
+
+static struct exponentials exponentials(const struct tensor *in, const int64_t *row, size_t depth,
+					struct factor f)
+{
+	struct exponentials e = { .f = f, .max = lowest(in->type) };
+	size_t i;
+
+	e.diff_min = -(int64_t)floor(31.0 * (1 << 26) / ldexp(1, f.shift));
+	for (i = 0; i < depth; i++)
+		if (row[i] > e.max)
+			e.max = row[i];
+	for (i = 0; i < depth; i++)
+		if (row[i] - e.max >= e.diff_min)
+			e.sum += rounding_divide_by_pot(exp_on_negative_values(
+				exponent(&e, row[i] - e.max), 5), 12);
+	return e;
+}
+
 static void softmax(struct op *op)
 {
 	struct tensor *in = op->in[0], *out = op->out[0];
 	size_t at = op->options ? field(op->options, 0) : 0;
-	double real = (double)(at ? get_float(at) : 0) * (double)in->scale[0] * (1 << 26);
-	struct factor f = quantize_multiplier(real < INT32_MAX ? real : INT32_MAX);
-	int64_t diff_min = -(int64_t)floor(31.0 * (1 << 26) / (double)(1ll << f.shift));
+	struct factor f = exponent_factor(in, at ? get_float(at) : 0);
 	size_t depth = (size_t)in->dim[in->rank - 1], row, i;
 
 	for (row = 0; row < in->count; row += depth) {
-		int64_t max = lowest(in->type);
-		int32_t sum = 0, scale;
-		int zeros;
+		struct exponentials e = exponentials(in, &in->q[row], depth, f);
+		int zeros = __builtin_clz((uint32_t)e.sum);
+		int32_t scale = one_over_one_plus(wrap((int64_t)(((uint32_t)e.sum << zeros) -
+								 (1u << 31))));
 
+		for (i = 0; i < depth; i++) {
+			int64_t diff = in->q[row + i] - e.max;
+			int32_t y;
+
+			out->q[row + i] = lowest(out->type);
+			if (diff < e.diff_min)
+				continue;
+			y = rounding_doubling_high_mul(scale, exp_on_negative_values(
+						       exponent(&e, diff), 5));
+			out->q[row + i] = clamp((int64_t)rounding_divide_by_pot(y, 12 - zeros + 31 - 8) +
+						lowest(out->type), lowest(out->type),
+						highest(out->type));
+		}
+	}
+}
+
+/*
+ * log(x), x >= 1 in Q12.19; result in Q5.26. x is 2^k z, with z near 2^(-1/4),
+ * and log(z) a fraction of polynomials around there. k + 1/4 or k - 1/4 is in
+ * Q6.25.
+ */
+static int32_t log_of(int32_t x)
+{
+	const int32_t center = 1805811301, sqrt_half = 1518500250, log_2 = 1488522236;
+	int zeros = __builtin_clz((uint32_t)x);
+	int32_t b = rounding_doubling_high_mul(x, sqrt_half), z, zb, k, kb, p, q, q2, t, num, denom;
+	int zeros_b = __builtin_clz((uint32_t)b) - 1;
+
+	z = rounding_doubling_high_mul(shift_left_saturating(x, zeros - 1), sqrt_half);
+	z = shift_left_saturating(z, 1);
+	k = shift_left_saturating(12 - zeros, 25) + (1 << 23);
+	zb = shift_left_saturating(x, zeros_b);
+	kb = shift_left_saturating(12 - zeros_b, 25) - (1 << 23);
+	z = z < zb ? z : zb;
+	k = k > kb ? k : kb;
+
+	p = (int32_t)(((int64_t)z + center + 1) / 2);
+	q = 2 * (z - center);
+	q2 = rounding_doubling_high_mul(q, q);
+	t = rounding_doubling_high_mul(rounding_doubling_high_mul(q, q2), 117049297);
+	num = rounding_doubling_high_mul(q, z) + t;
+	t = 1057819769 + q + rounding_doubling_high_mul(127690142, q2);
+	denom = rounding_doubling_high_mul(p, t) + rounding_doubling_high_mul(638450708, q);
+	t = rounding_doubling_high_mul(rounding_divide_by_pot(num, 6), one_over_one_plus(denom));
+	return shift_left_saturating(rounding_doubling_high_mul(k, log_2) + t, 1);
+}
+
+static void log_softmax(struct op *op)
+{
+	struct tensor *in = op->in[0], *out = op->out[0];
+	struct factor f = exponent_factor(in, 1);
+	struct factor reverse = quantize_multiplier(ldexp(1, 31 - f.shift) / f.multiplier);
+	size_t depth = (size_t)in->dim[in->rank - 1], row, i;
+
+	for (row = 0; row < in->count; row += depth) {
+		struct exponentials e = exponentials(in, &in->q[row], depth, f);
+		int32_t sum = log_of(e.sum);
+		/* Less than this does not fit Q5.26. */
+		int64_t least = multiply(INT32_MIN + sum, reverse.multiplier, reverse.shift);
+
+		if (least < e.diff_min - 1)
+			least = e.diff_min - 1;
+		for (i = 0; i < depth; i++) {
+			int64_t diff = in->q[row + i] - e.max, y = lowest(out->type);
+
+			if (diff > least)
+				y = rounding_divide_by_pot(exponent(&e, diff) - sum, 22) + 127;
+			out->q[row + i] = clamp(y, lowest(out->type), highest(out->type));
+		}
+	}
+}
+
+/* ---- SOFTMAX of 16 bits: tables of 513 entries ---- */
+
+static int16_t saturate16(int64_t x)
+{
+	return (int16_t)clamp(x, INT16_MIN, INT16_MAX);
+}
+
+static double one_over_one_plus_real(double x)
+{
+	return 1 / (1 + x);
+}
+
+/* @function from @first on, times about 32768: between entries one goes straight. */
+static void fill_table(int16_t *table, double (*function)(double), double first, double last)
+{
+	double unit = 2.0 / 65535, inverse = 65536 / (unit * 32767 - unit * -32768);
+	double step = (last - first) / 512, x, y, next, middle, error;
+	int i;
+
+	for (i = 0; i < 512; i++) {
+		x = first + i * step;
+		y = round(function(x) * inverse);
+		next = function(first + (i + 1) * step) * inverse;
+		middle = round(function(x + step / 2) * inverse);
+		/* Half of what the middle of the line is off. */
+		error = round((next + y) / 2) - middle;
+		table[i] = (int16_t)fmin(fmax(y - round(error / 2), INT16_MIN), INT16_MAX);
+	}
+	table[512] = (int16_t)fmin(fmax(round(function(last) * inverse), INT16_MIN), INT16_MAX);
+}
+
+static int16_t look_up(const int16_t *table, int16_t x)
+{
+	int at = 256 + (x >> 7);
+	int16_t slope = (int16_t)(table[at + 1] - table[at]);
+
+	return (int16_t)(table[at] + ((slope * (x & 0x7f) + 64) >> 7));
+}
+
+static void softmax16(struct op *op)
+{
+	struct tensor *in = op->in[0], *out = op->out[0];
+	size_t at = op->options ? field(op->options, 0) : 0;
+	float product = in->scale[0] * (at ? get_float(at) : 0);
+	struct factor f = quantize_multiplier((double)product / (10.0 / 65535.0));
+	size_t depth = (size_t)in->dim[in->rank - 1], row, i;
+	int16_t exponential[513], inverse[513], scale;
+	double unit = 1.0 / 65535;
+	int64_t max, sum;
+	int zeros;
+
+	fill_table(exponential, exp, 10.0 / 65535 * -65535, 0);
+	fill_table(inverse, one_over_one_plus_real, 0, unit * 65535);
+	for (row = 0; row < in->count; row += depth) {
+		max = lowest(in->type);
+		sum = 0;
 		for (i = 0; i < depth; i++)
 			if (in->q[row + i] > max)
 				max = in->q[row + i];
 		for (i = 0; i < depth; i++) {
-			int64_t diff = in->q[row + i] - max;
+			int32_t diff = (int32_t)(in->q[row + i] - max);
 
-			if (diff >= diff_min)
-				sum += rounding_divide_by_pot(exp_on_negative_values(
-					multiply((int32_t)diff, f.multiplier, f.shift), 5), 12);
+			diff = multiply(diff, f.multiplier, f.shift);
+			out->q[row + i] = look_up(exponential, saturate16((int64_t)diff + 32767));
+			sum += out->q[row + i];
 		}
+		if (sum < 2 || sum > INT32_MAX)
+			die("SOFTMAX of a row whose sum is %lld", (long long)sum);
 		zeros = __builtin_clz((uint32_t)sum);
-		scale = one_over_one_plus(wrap((int64_t)(((uint32_t)sum << zeros) - (1u << 31))));
-		for (i = 0; i < depth; i++) {
-			int64_t diff = in->q[row + i] - max;
-			int32_t e;
-
-			out->q[row + i] = lowest(out->type);
-			if (diff < diff_min)
-				continue;
-			e = multiply((int32_t)diff, f.multiplier, f.shift);
-			e = rounding_doubling_high_mul(scale, exp_on_negative_values(e, 5));
-			out->q[row + i] = clamp((int64_t)rounding_divide_by_pot(e, 12 - zeros + 31 - 8) +
-						lowest(out->type), lowest(out->type),
-						highest(out->type));
-		}
+		/* From 1 to 2 in Q2.15 */
+		scale = look_up(inverse, saturate16((((sum << (zeros - 1)) + (1 << 13)) >> 14) -
+						    (1 << 15) - (1 << 16)));
+		for (i = 0; i < depth; i++)
+			out->q[row + i] = clamp((out->q[row + i] * scale +
+						 (1ll << (30 - zeros))) >> (31 - zeros), 0, 32767);
 	}
 }
 
@@ -871,6 +1029,82 @@ static void sigmoid(struct op *op, int32_t (*function)(int32_t), int bits)
 	}
 }
 
+/* 1 / (1 + exp(-x)) at 24 @x, Q0.16, as the table of TensorFlow Lite has it */
+static uint32_t logistic_at(uint32_t x)
+{
+	/* There it is one more than rounding makes it. */
+	static const uint8_t more[] = {
+		4, 8, 12, 14, 15, 16, 17, 19, 20, 21, 22, 25, 27, 28, 29, 30, 31, 33, 34, 35, 37,
+		39, 40, 41, 43, 44, 45, 46, 49, 50, 54, 62, 63, 64, 66, 82, 86, 93, 100, 103,
+		112, 116, 135, 255
+	};
+	uint32_t y = (uint32_t)round(65536 / (1 + exp(-(double)x / 24)));
+
+	return memchr(more, (int)x, sizeof(more)) ? y + 1 : y;
+}
+
+/* 1 / (1 + exp(-x)), @d is 12288 x; result in Q0.15 */
+static int16_t logistic16(int32_t d)
+{
+	int32_t y;
+	uint32_t size = (uint32_t)abs(d), at = size >> 9;
+
+	if (at >= 255)
+		y = 0x7fff << 10;
+	else
+		y = (int32_t)((logistic_at(at) << 9) +
+			      (size & 0x1ff) * (logistic_at(at + 1) - logistic_at(at)));
+	y = d >= 0 ? y + (1 << 9) : (1 << 25) - y + (1 << 9) - 1;
+	return (int16_t)(y >> 10);
+}
+
+/* tanh(x) = 2 / (1 + exp(-2 x)) - 1, @d is 12288 x; result in Q0.15 */
+static int16_t tanh16(int32_t d)
+{
+	int32_t y;
+	uint32_t size = (uint32_t)abs(d), at = size >> 8;
+
+	if (at >= 255)
+		y = 0xffff << 8;
+	else
+		y = (int32_t)((logistic_at(at) << 8) +
+			      (size & 0xff) * (logistic_at(at + 1) - logistic_at(at)));
+	y = d >= 0 ? y - (1 << 23) + (1 << 7) : -y + (1 << 23) + (1 << 7) - 1;
+	return (int16_t)(y >> 8);
+}
+
+/* Whether TensorFlow Lite takes @scale for a power of two, and which */
+static bool power_of_two(float scale, int *exponent)
+{
+	float log_2 = logf(scale) * (1.0f / logf(2.0f)), whole = roundf(log_2);
+
+	*exponent = (int)fmaxf(fminf(whole, 1000), -1000);
+	return fabsf(log_2 - whole) < 1e-3f;
+}
+
+/* LOGISTIC and TANH of 16 bits; scales from 2^-12 to 2^@most times that need no rounding. */
+static void sigmoid16(struct op *op, int16_t (*function)(int32_t), int most)
+{
+	struct tensor *in = op->in[0], *out = op->out[0];
+	double real = (double)in->scale[0] * 4096 * 3;
+	int64_t multiplier, half = 0;
+	int exponent, shift = 0;
+	size_t i;
+
+	if (power_of_two(in->scale[0], &exponent) && exponent >= -12 && exponent <= most - 12) {
+		multiplier = 3 << (exponent + 12);
+	} else {
+		for (; real <= 32767.0 / 2 && shift <= 30; shift++)
+			real *= 2;
+		if (!(real < 65536))
+			die("scale %g is too coarse", (double)in->scale[0]);
+		multiplier = (int64_t)real;
+		half = shift ? 1ll << (shift - 1) : 0;
+	}
+	for (i = 0; i < out->count; i++)
+		out->q[i] = function((int32_t)((in->q[i] * multiplier + half) >> shift));
+}
+
 static void elu(struct op *op)
 {
 	struct tensor *in = op->in[0], *out = op->out[0];
@@ -888,11 +1122,6 @@ static void elu(struct op *op)
 }
 
 /* ---- 16-bit arithmetic of HARD_SWISH ---- */
-
-static int16_t saturate16(int64_t x)
-{
-	return (int16_t)clamp(x, INT16_MIN, INT16_MAX);
-}
 
 static int16_t doubling_high_mul16(int16_t a, int16_t b, bool rounding)
 {
@@ -947,14 +1176,14 @@ static void hard_swish(struct op *op)
 
 /* ---- 1 / sqrt ---- */
 
-/* 1 / sqrt(@x) as a factor, x > 0 */
+/* 1 / sqrt(@x) as a factor; of 0 as of 1 */
 static struct factor inverse_square_root(int32_t x)
 {
 	struct factor f = { INT32_MAX, 0 };
 	int32_t fixed, half, root = 1 << 28, cube, step;
 	int right = 11, i;
 
-	if (x == 1)
+	if (x <= 1)
 		return f;
 	/* Scaled by a power of 4 to at least 1/4 and less than 1 in Q3.28. */
 	for (; x >= 1 << 29; right++)
@@ -996,6 +1225,32 @@ static void rsqrt(struct op *op)
 		y = multiply(1, f.multiplier, f.shift + 20);
 		out->q[i] = clamp((int64_t)multiply(y, scale.multiplier, scale.shift - 20) +
 				  out->zero_point[0], lowest(out->type), highest(out->type));
+	}
+}
+
+static void l2_normalization(struct op *op)
+{
+	struct tensor *in = op->in[0], *out = op->out[0];
+	size_t depth = (size_t)in->dim[in->rank - 1], row, i;
+
+	if (number(op->options, 0, 1, 0))
+		die("L2_NORMALIZATION with an activation");
+	for (row = 0; row < in->count; row += depth) {
+		int64_t sum = 0, v;
+		struct factor f;
+
+		for (i = 0; i < depth; i++) {
+			v = in->q[row + i] - in->zero_point[0];
+			sum += v * v;
+		}
+		if (sum > INT32_MAX)
+			die("L2_NORMALIZATION of too much");
+		f = inverse_square_root((int32_t)sum);
+		for (i = 0; i < depth; i++) {
+			v = in->q[row + i] - in->zero_point[0];
+			out->q[row + i] = clamp(multiply((int32_t)v, f.multiplier, f.shift + 7),
+						lowest(out->type), highest(out->type));
+		}
 	}
 }
 
@@ -1610,50 +1865,6 @@ static void svdf(struct op *op)
 	}
 }
 
-/* 1 / (1 + exp(-x)) at 24 @x, Q0.16, as the table of TensorFlow Lite has it */
-static uint32_t logistic_at(uint32_t x)
-{
-	/* There it is one more than rounding makes it. */
-	static const uint8_t more[] = {
-		4, 8, 12, 14, 15, 16, 17, 19, 20, 21, 22, 25, 27, 28, 29, 30, 31, 33, 34, 35, 37,
-		39, 40, 41, 43, 44, 45, 46, 49, 50, 54, 62, 63, 64, 66, 82, 86, 93, 100, 103,
-		112, 116, 135, 255
-	};
-	uint32_t y = (uint32_t)round(65536 / (1 + exp(-(double)x / 24)));
-
-	return memchr(more, (int)x, sizeof(more)) ? y + 1 : y;
-}
-
-/* 1 / (1 + exp(-x)), x in Q3.12; result in Q0.15 */
-static int16_t logistic16(int16_t x)
-{
-	int32_t d = x * 3, y;
-	uint32_t size = (uint32_t)abs(d), at = size >> 9;
-
-	if (at >= 255)
-		y = 0x7fff << 10;
-	else
-		y = (int32_t)((logistic_at(at) << 9) +
-			      (size & 0x1ff) * (logistic_at(at + 1) - logistic_at(at)));
-	y = d >= 0 ? y + (1 << 9) : (1 << 25) - y + (1 << 9) - 1;
-	return (int16_t)(y >> 10);
-}
-
-/* tanh(x) = 2 / (1 + exp(-2 x)) - 1, @x with 12 - @shift fractional bits; result in Q0.15 */
-static int16_t tanh16(int16_t x, int shift)
-{
-	int32_t d = x * (3 << shift), y;
-	uint32_t size = (uint32_t)abs(d), at = size >> 8;
-
-	if (at >= 255)
-		y = 0xffff << 8;
-	else
-		y = (int32_t)((logistic_at(at) << 8) +
-			      (size & 0xff) * (logistic_at(at + 1) - logistic_at(at)));
-	y = d >= 0 ? y - (1 << 23) + (1 << 7) : -y + (1 << 23) + (1 << 7) - 1;
-	return (int16_t)(y >> 8);
-}
-
 /* One row of weights times @x, plus bias, in Q3.12 */
 static int16_t gate_part(const struct tensor *weights, const struct tensor *bias, int64_t row,
 			 const struct tensor *in, const int64_t *x)
@@ -1697,17 +1908,17 @@ static void lstm_step(struct op *op, const int64_t *x, int64_t *h, int64_t *c, i
 		die("the cell state of an LSTM has scale %g", scale);
 	limit = (int64_t)fmin(fmax(clip / scale, -32768), 32767);
 	for (j = 0; j < cells; j++) {
-		int16_t in = logistic16(gate(op, 0, j, x, h));
-		int16_t forget = logistic16(gate(op, 1, j, x, h));
-		int16_t new = tanh16(gate(op, 2, j, x, h), 0);
-		int16_t out = logistic16(gate(op, 3, j, x, h));
+		int16_t in = logistic16(3 * gate(op, 0, j, x, h));
+		int16_t forget = logistic16(3 * gate(op, 1, j, x, h));
+		int16_t new = tanh16(3 * gate(op, 2, j, x, h));
+		int16_t out = logistic16(3 * gate(op, 3, j, x, h));
 		int16_t a = saturate16(product_of(forget, (int16_t)c[j], q15));
 		int16_t b = saturate16(product_of(in, new, q15 * q15 / scale));
 
 		c[j] = saturate16(a + b);
 		if (clip > 0)
 			c[j] = clamp(c[j], -limit, limit);
-		y[j] = product_of(out, tanh16((int16_t)c[j], 11 + exponent),
+		y[j] = product_of(out, tanh16((int32_t)c[j] * (3 << (11 + exponent))),
 				  q15 * q15 / (double)hidden->scale[0]);
 		y[j] = clamp(y[j] + hidden->zero_point[0], lowest(INT8), highest(INT8));
 	}
@@ -1739,6 +1950,8 @@ static void lstm(struct op *op)
 
 static void run_op(int64_t code, struct op *op)
 {
+	bool sixteen = op->in[0]->type == INT16;
+
 	switch (code) {
 	case 0:
 		return add(op, 1);
@@ -1756,8 +1969,10 @@ static void run_op(int64_t code, struct op *op)
 		return dequantize(op);
 	case 9:
 		return fully_connected(op);
+	case 11:
+		return l2_normalization(op);
 	case 14:
-		return sigmoid(op, logistic_q, 8);
+		return sixteen ? sigmoid16(op, logistic16, 0) : sigmoid(op, logistic_q, 8);
 	case 17:
 		return pool(op, true);
 	case 18:
@@ -1775,13 +1990,13 @@ static void run_op(int64_t code, struct op *op)
 	case 23:
 		return resize_bilinear(op);
 	case 25:
-		return softmax(op);
+		return sixteen ? softmax16(op) : softmax(op);
 	case 26:
 		return space_to_depth(op);
 	case 27:
 		return svdf(op);
 	case 28:
-		return sigmoid(op, tanh_q, 7);
+		return sixteen ? sigmoid16(op, tanh16, 1) : sigmoid(op, tanh_q, 7);
 	case 34:
 	case 60:
 		return pad(op);
@@ -1799,6 +2014,8 @@ static void run_op(int64_t code, struct op *op)
 		return strided_slice(op);
 	case 49:
 		return split(op, op->in[1], op->in[0]);
+	case 50:
+		return log_softmax(op);
 	case 54:
 		return prelu(op);
 	case 55:

@@ -25,7 +25,7 @@ OTHER_TYPES = {
               "add", "sub", "mul", "squared_difference", "minimum", "maximum", "max_pool_2d",
               "average_pool_2d", "relu", "relu6", "relu_n1_to_1", "leaky_relu", "logistic", "tanh",
               "softmax", "mean", "sum", "reduce_max", "pad", "reshape", "concatenation",
-              "resize_bilinear", "moves", "float", "network"],
+              "resize_bilinear", "moves", "float", "network", "lstm", "variables"],
     "uint8": ["conv_2d", "depthwise_conv_2d", "fully_connected", "max_pool_2d", "average_pool_2d",
               "add", "mul", "softmax", "reshape", "concatenation", "network"],
 }
@@ -1038,27 +1038,29 @@ def lstm(g, x, cells, time_major=False, **more):
     r = g.r
     _, shape, scale, _ = g.types[x]
     batch, n = shape[time_major], shape[2]
-    hidden_scale = 2 ** r.uniform(-7.5, -6.5)
-    hidden_zp = r.choice([0, 0, r.randint(-9, 9), g.zero_point()])
+    wide = g.type == "int16"
+    hidden_scale = 2 ** r.uniform(-7.5, -6.5) / g.unit
+    hidden_zp = 0 if wide else r.choice([0, 0, r.randint(-9, 9), g.zero_point()])
     weights = [[], []]
     biases = []
     for _ in range(4):
         for part, size, unit in zip(weights, (n, cells), (scale, hidden_scale)):
             # The argument of a gate has 3 integer bits.
-            w = 2 ** r.uniform(-2, 1.5) / (unit * 70 * 80 * size ** 0.5)
+            w = 2 ** r.uniform(-2, 1.5) / (unit * 70 * g.unit * 80 * size ** 0.5)
             part.append(g.m.tensor("w%d" % len(g.m.tensors), [cells, size], "int8", w,
                                    data=small(g, cells * size)))
             if part is weights[0]:
                 most = int(r.choice([1, 2, 2, 2, 30]) / (unit * w))
-                biases.append(g.m.tensor("b%d" % len(g.m.tensors), [cells], "int32", unit * w,
+                biases.append(g.m.tensor("b%d" % len(g.m.tensors), [cells],
+                                         "int64" if wide else "int32", unit * w,
                                          data=[r.randint(-most, most) for _ in range(cells)]))
-    hidden = g.m.tensor("hidden", [batch, cells], "int8", hidden_scale, hidden_zp, variable=True)
+    hidden = g.m.tensor("hidden", [batch, cells], g.type, hidden_scale, hidden_zp, variable=True)
     cell = g.m.tensor("cell", [batch, cells], "int16",
                       2.0 ** r.choice([-11, -11, -11, -11, -10, -12]), variable=True)
     intermediates = None
     if r.random() < 0.7:        # as converters write them
         intermediates = [g.m.tensor("gate%d" % i, [], "int16", 2.0 ** -12) for i in range(4)]
-        intermediates.append(g.m.tensor("gate4", [], "int8", hidden_scale, hidden_zp))
+        intermediates.append(g.m.tensor("gate4", [], g.type, hidden_scale, hidden_zp))
     y = g.act(shape[:2] + [cells], hidden_scale, hidden_zp)
     g.m.lstm(x, weights[0], weights[1], biases, hidden, cell, y,
              r.choice([0.0, 0.0, 0.0, r.uniform(0.2, 2), 10.0]), time_major,
@@ -1078,6 +1080,62 @@ def make_lstm(g):
             g.m.outputs.append(x)
         x = lstm(g, x, r.randint(1, 9), time_major)
     return x
+
+
+def with_variable(g, name, old):
+    """Read a variable to @old, compute, assign it; returns an output."""
+    r = g.r
+    shape = g.types[old][1]
+    handle = g.m.var_handle(*name)
+    g.m.read_variable(handle, old)
+    kind = r.choice(["sum", "window", "window", "delay"])
+    if kind == "sum":
+        new = y = g.like(old, shape)
+        g.m.add(old, g.input(shape), y, g.fused())
+    elif kind == "window":      # new samples, and the newest ones
+        n = r.randint(1, 4)
+        x = g.like(old, [1, n, shape[2]])
+        g.m.inputs.append(x)
+        y = concatenation(g, [old, x], 1)
+        new = g.like(old, shape)
+        g.m.slice(y, g.constant([0, n, 0]), g.constant(shape), new)
+    else:
+        new, y = g.like(old, shape), g.act(shape)
+        g.m.inputs.append(new)
+    if r.random() < 0.5:
+        handle = g.m.var_handle(*name)
+    g.m.assign_variable(handle, new)
+    if kind == "delay":         # what was read is not what is there now
+        g.m.op("RELU", [old], [y])
+    if r.random() < 0.3:
+        again, z = g.like(old, shape), g.act(shape)
+        g.m.read_variable(handle, again)
+        g.m.sub(again, old, z)
+        g.m.outputs.append(y)
+        y = z
+    if r.random() < 0.2:
+        g.m.outputs.append(old)
+    return y
+
+
+def make_variables(g):
+    r = g.r
+    g.runs = r.randint(3, 8)
+    init = g.m.subgraph("init") if r.random() < 0.7 else None
+    made = []
+    for i in range(r.randint(1, 3)):
+        # One shared name in several containers, or several names.
+        name = r.choice([("c%d" % i, "v"), (r.choice([None, "", "c"]), "v%d" % i)])
+        old = g.act([1, r.randint(1, 5), r.randint(1, 6)])
+        made.append((name, old))
+        if init and (i == 0 or r.random() < 0.6):
+            type, shape, scale, zero_point = g.types[old]
+            value = init.tensor("value%d" % i, shape, type, scale, zero_point,
+                                data=g.values(product(shape), *range_of(type)))
+            init.assign_variable(init.var_handle(*name), value)
+    if init:
+        g.m.call_once(init)
+    return g.outputs([with_variable(g, *variable) for variable in made])
 
 
 # ---- Models that must be refused, and a word that the message must have ----

@@ -6,8 +6,8 @@
  * oracle to compare the NPU with, bit by bit. It follows the reference kernels
  * of TensorFlow Lite Micro (gemmlowp double rounding) and shares no code with
  * libnpu or the device model. INPUTS holds the raw input tensors of one run
- * after another, OUTPUTS the output tensors. Variable tensors keep their values
- * from run to run.
+ * after another, OUTPUTS the output tensors. Variables and variable tensors keep
+ * their values from run to run.
  *
  * Every tensor is an array of int64_t (or float); dimensions are looked up
  * with index arithmetic spelled out. Models are trusted, but every index into
@@ -132,7 +132,8 @@ static size_t table_in(size_t vector, size_t i)
 
 /* ---- Tensors ---- */
 
-enum { FLOAT32 = 0, INT32 = 2, UINT8 = 3, INT64 = 4, BOOL = 6, INT16 = 7, INT8 = 9 };
+enum { FLOAT32 = 0, INT32 = 2, UINT8 = 3, INT64 = 4, BOOL = 6, INT16 = 7, INT8 = 9,
+       RESOURCE = 13 };
 enum { RANK = 8, OPERANDS = 24 };
 
 struct tensor {
@@ -1872,11 +1873,15 @@ static int16_t gate_part(const struct tensor *weights, const struct tensor *bias
 	int64_t n = weights->dim[1], i;
 	float product = in->scale[0] * weights->scale[0];
 	struct factor f = quantize_multiplier((double)product * 4096);
-	int32_t acc = bias ? (int32_t)bias->q[row] : 0;
+	int64_t sum = 0;
 
 	for (i = 0; i < n; i++)
-		acc = wrap((int64_t)acc + weights->q[row * n + i] * (x[i] - in->zero_point[0]));
-	return saturate16(multiply(acc, f.multiplier, f.shift));
+		sum += weights->q[row * n + i] * (x[i] - in->zero_point[0]);
+	if (bias)
+		sum = (int64_t)((uint64_t)sum + (uint64_t)bias->q[row]);
+	if (in->type == INT16)
+		return saturate16(multiply_wide(sum, f));
+	return saturate16(multiply(wrap(sum), f.multiplier, f.shift));
 }
 
 /* What a gate takes its logistic function or tanh of. */
@@ -1920,7 +1925,8 @@ static void lstm_step(struct op *op, const int64_t *x, int64_t *h, int64_t *c, i
 			c[j] = clamp(c[j], -limit, limit);
 		y[j] = product_of(out, tanh16((int32_t)c[j] * (3 << (11 + exponent))),
 				  q15 * q15 / (double)hidden->scale[0]);
-		y[j] = clamp(y[j] + hidden->zero_point[0], lowest(INT8), highest(INT8));
+		y[j] = clamp(y[j] + hidden->zero_point[0], lowest(hidden->type),
+			     highest(hidden->type));
 	}
 	/* All gates of all cells have seen the old one. */
 	for (j = 0; j < cells; j++)
@@ -2060,89 +2066,244 @@ static void run_op(int64_t code, struct op *op)
 	die("operator %lld is not supported", (long long)code);
 }
 
-/* ---- The graph ---- */
+/* ---- Variables ---- */
 
-static struct tensor *tensors;
-static size_t ntensors;
+enum { VARIABLES = 64 };
 
-static struct tensor *named(size_t vector, size_t i)
+/* What a handle, a tensor of type RESOURCE, has the index of */
+static struct variable {
+	size_t container, name;	/* strings of the file, 0 if absent */
+	bool assigned;
+	int type;
+	size_t count;
+	int64_t *q;
+} variables[VARIABLES];
+
+static bool same_string(size_t a, size_t b)
+{
+	size_t i;
+
+	if (length(a) != length(b))
+		return false;
+	for (i = 0; i < length(a); i++)
+		if (get(a + 4 + i, 1) != get(b + 4 + i, 1))
+			return false;
+	return true;
+}
+
+static void var_handle(struct op *op)
+{
+	size_t container = child(op->options, 0), name = child(op->options, 1);
+	static int count;
+	int i;
+
+	for (i = 0; i < count; i++)
+		if (same_string(variables[i].container, container) &&
+		    same_string(variables[i].name, name))
+			break;
+	if (i == VARIABLES)
+		die("too many variables");
+	if (i == count) {
+		variables[i].container = container;
+		variables[i].name = name;
+		count++;
+	}
+	if (!op->out[0] || op->out[0]->type != RESOURCE)
+		die("the output of VAR_HANDLE is no resource");
+	op->out[0]->q[0] = i;
+}
+
+static struct variable *variable_of(const struct op *op)
+{
+	if (!op->in[0] || op->in[0]->type != RESOURCE)
+		die("a variable has no handle");
+	return &variables[op->in[0]->q[0]];
+}
+
+static void read_variable(struct op *op)
+{
+	struct variable *v = variable_of(op);
+	struct tensor *out = op->out[0];
+	size_t i;
+
+	if (!out || (v->assigned && (v->count != out->count || v->type != out->type)))
+		die("READ_VARIABLE of something else");
+	for (i = 0; i < out->count; i++)
+		out->q[i] = v->assigned ? v->q[i] : out->zero_point[0];
+}
+
+static void assign_variable(struct op *op)
+{
+	struct variable *v = variable_of(op);
+	struct tensor *in = op->in[1];
+
+	if (!in || in->type == FLOAT32)
+		die("ASSIGN_VARIABLE of nothing or of float32");
+	free(v->q);
+	v->q = allocate(in->count, sizeof(*v->q));
+	memcpy(v->q, in->q, in->count * sizeof(*v->q));
+	v->count = in->count;
+	v->type = in->type;
+	v->assigned = true;
+}
+
+/* ---- The graphs ---- */
+
+static struct graph {
+	size_t inputs, outputs, operators;	/* in the file */
+	struct tensor *tensors;
+	size_t ntensors;
+	bool called;
+} *graphs;
+
+static size_t ngraphs;
+
+static struct tensor *named(const struct graph *g, size_t vector, size_t i)
 {
 	int64_t index = i < length(vector) ? get(vector + 4 + 4 * i, 4) : -1;
 
-	if (index >= (int64_t)ntensors)
+	if (index >= (int64_t)g->ntensors)
 		die("the graph names tensor %lld", (long long)index);
-	return index < 0 ? NULL : &tensors[index];
+	return index < 0 ? NULL : &g->tensors[index];
 }
 
-static int operands(size_t vector, struct tensor **t)
+static int operands(const struct graph *g, size_t vector, struct tensor **t)
 {
 	size_t i, n = length(vector);
 
 	if (n > OPERANDS)
 		die("an operator has %zu operands", n);
 	for (i = 0; i < n; i++)
-		t[i] = named(vector, i);
+		t[i] = named(g, vector, i);
 	return (int)n;
 }
 
-static void run_graph(size_t codes, size_t operators)
+static void run_graph(struct graph *g, size_t codes);
+
+static void call_once(struct op *op, size_t codes)
+{
+	size_t index = (size_t)number(op->options, 0, 4, 0);
+
+	if (index >= ngraphs)
+		die("CALL_ONCE of graph %zu", index);
+	if (graphs[index].called)
+		return;
+	graphs[index].called = true;
+	run_graph(&graphs[index], codes);
+}
+
+static void run_graph(struct graph *g, size_t codes)
 {
 	size_t i;
 
-	for (i = 0; i < length(operators); i++) {
-		size_t table = table_in(operators, i);
+	for (i = 0; i < length(g->operators); i++) {
+		size_t table = table_in(g->operators, i);
 		size_t code = table_in(codes, (size_t)number(table, 0, 4, 0));
 		int64_t old = number(code, 0, 1, 0), new = number(code, 3, 4, 0);
 		struct op op = { .options = child(table, 4) };
 
-		op.inputs = operands(child(table, 1), op.in);
-		op.outputs = operands(child(table, 2), op.out);
+		op.inputs = operands(g, child(table, 1), op.in);
+		op.outputs = operands(g, child(table, 2), op.out);
+		switch (new > old ? new : old) {
+		case 129:
+			call_once(&op, codes);
+			continue;
+		case 142:
+			var_handle(&op);
+			continue;
+		case 143:
+			read_variable(&op);
+			continue;
+		case 144:
+			assign_variable(&op);
+			continue;
+		}
 		if (!op.in[0] || !op.out[0])
 			die("operator %zu has no input or output", i);
 		run_op(new > old ? new : old, &op);
 	}
 }
 
+static void read_graph(struct graph *g, size_t table, size_t buffers)
+{
+	size_t i;
+
+	g->inputs = child(table, 1);
+	g->outputs = child(table, 2);
+	g->operators = child(table, 3);
+	g->ntensors = length(child(table, 0));
+	g->tensors = allocate(g->ntensors, sizeof(*g->tensors));
+	for (i = 0; i < g->ntensors; i++)
+		read_tensor(&g->tensors[i], table_in(child(table, 0), i), buffers);
+}
+
+static void free_graph(struct graph *g)
+{
+	size_t i;
+
+	for (i = 0; i < g->ntensors; i++) {
+		free(g->tensors[i].scale);
+		free(g->tensors[i].zero_point);
+		free(g->tensors[i].q);
+		free(g->tensors[i].f);
+	}
+	free(g->tensors);
+}
+
+/* Returns how many bytes of @images the inputs took. */
+static size_t read_inputs(const struct graph *g, const uint8_t *images, size_t size)
+{
+	size_t i, bytes, at = 0;
+
+	for (i = 0; i < length(g->inputs); i++) {
+		struct tensor *t = named(g, g->inputs, i);
+
+		if (!t)
+			die("an input of the graph is no tensor");
+		bytes = t->count * (size_t)width(t->type);
+		if (bytes > size - at)
+			die("the inputs are no whole runs");
+		from_bytes(t, images + at);
+		at += bytes;
+	}
+	if (!at)
+		die("the graph has no inputs");
+	return at;
+}
+
 int main(int argc, char **argv)
 {
-	size_t root, graph, buffers, inputs, outputs, size, at = 0, i;
+	size_t root, size, at = 0, i;
 	uint8_t *images;
 
 	if (argc != 3)
 		die("usage: npu-reference MODEL INPUTS > OUTPUTS");
 	file = load(argv[1], &file_size);
 	root = get_u32(0);
-	buffers = child(root, 4);
-	graph = table_in(child(root, 2), 0);
-	ntensors = length(child(graph, 0));
-	tensors = allocate(ntensors, sizeof(*tensors));
-	for (i = 0; i < ntensors; i++)
-		read_tensor(&tensors[i], table_in(child(graph, 0), i), buffers);
-	inputs = child(graph, 1);
-	outputs = child(graph, 2);
+	ngraphs = length(child(root, 2));
+	if (!ngraphs)
+		die("the model has no graph");
+	graphs = allocate(ngraphs, sizeof(*graphs));
+	for (i = 0; i < ngraphs; i++)
+		read_graph(&graphs[i], table_in(child(root, 2), i), child(root, 4));
 
 	images = load(argv[2], &size);
 	while (at < size) {
-		for (i = 0; i < length(inputs); i++) {
-			struct tensor *t = named(inputs, i);
-			size_t bytes = t->count * (size_t)width(t->type);
+		at += read_inputs(&graphs[0], images + at, size - at);
+		run_graph(&graphs[0], child(root, 1));
+		for (i = 0; i < length(graphs[0].outputs); i++) {
+			struct tensor *t = named(&graphs[0], graphs[0].outputs, i);
 
-			if (bytes > size - at)
-				die("%s does not hold whole runs", argv[2]);
-			from_bytes(t, images + at);
-			at += bytes;
+			if (!t)
+				die("an output of the graph is no tensor");
+			to_stdout(t);
 		}
-		run_graph(child(root, 1), child(graph, 3));
-		for (i = 0; i < length(outputs); i++)
-			to_stdout(named(outputs, i));
 	}
-	for (i = 0; i < ntensors; i++) {
-		free(tensors[i].scale);
-		free(tensors[i].zero_point);
-		free(tensors[i].q);
-		free(tensors[i].f);
-	}
-	free(tensors);
+	for (i = 0; i < ngraphs; i++)
+		free_graph(&graphs[i]);
+	free(graphs);
+	for (i = 0; i < VARIABLES; i++)
+		free(variables[i].q);
 	free(images);
 	free((void *)file);
 	return fflush(stdout) ? 1 : 0;

@@ -8,6 +8,7 @@ NAME.tflite and NAME.in (raw inputs of some runs); bad_NAME.bad and
 bad_NAME.want: a model to be refused, and what the message must have. Plain
 Python."""
 
+import math
 import os
 import random
 import struct
@@ -18,28 +19,61 @@ import tflite  # noqa: E402
 
 RUNS = 3
 
+# Kinds of models that are made with activations of other types than int8 as well.
+OTHER_TYPES = {
+    "int16": ["conv_2d", "depthwise_conv_2d", "fully_connected", "transpose_conv", "batch_matmul",
+              "add", "sub", "mul", "squared_difference", "minimum", "maximum", "max_pool_2d",
+              "average_pool_2d", "relu", "relu6", "relu_n1_to_1", "leaky_relu", "logistic", "tanh",
+              "softmax", "mean", "sum", "reduce_max", "pad", "reshape", "concatenation",
+              "resize_bilinear", "moves", "float", "network", "lstm", "variables"],
+    "uint8": ["conv_2d", "depthwise_conv_2d", "fully_connected", "max_pool_2d", "average_pool_2d",
+              "add", "mul", "softmax", "reshape", "concatenation", "network"],
+}
+
 
 class Graph:
     """A model under construction, with random quantisation."""
 
-    def __init__(self, rng):
+    def __init__(self, rng, type="int8"):
         self.r = rng
         self.m = tflite.Model()
+        self.type = type
         self.types = {}
         self.count = 0
         self.runs = RUNS
+        # With scales that are powers of 2 many results are ties.
+        self.exact = type != "int8" and rng.random() < 0.15
+        # How much larger numbers of 16 bits are.
+        self.unit = 256 if type == "int16" else 1
 
     def scale(self, around=0.05):
         return around * 2 ** self.r.uniform(-2, 2)
 
-    def zero_point(self, low=-128, high=127):
+    def rounded(self, scale):
+        return 2.0 ** round(math.log2(scale)) if self.exact and scale else scale
+
+    def sum_scale(self, unit, terms, low, high):
+        """For sums of @terms products of weights, of that unit."""
+        if self.type == "int16" and self.r.random() < 0.1:
+            # A multiplier that does not round to 16 bits
+            return unit * 64 * 2 ** round(math.log2(terms) / 2) * (1 + 2 ** -20)
+        return unit * 60 * terms ** 0.5 * 2 ** self.r.uniform(low, high)
+
+    def zero_point(self, type="int8"):
+        low, high = range_of(type) if type in ("int8", "uint8") else (0, 0)
         return self.r.choice([low, high, 0, self.r.randint(low, high), self.r.randint(low, high)])
 
-    def act(self, shape, scale=None, zero_point=None, type="int8", name=None, bare=False):
+    def values(self, n, low, high, *edges):
+        return [self.r.choice([low, high, *edges] + [self.r.randint(low, high) for _ in range(3)])
+                for _ in range(n)]
+
+    def act(self, shape, scale=None, zero_point=None, type=None, name=None, bare=False):
         """An activation; @bare: without quantisation. Returns its index."""
-        low, high = {"int8": (-128, 127), "uint8": (0, 255)}.get(type, (0, 0))
-        scale = self.scale() if scale is None and not bare else scale
-        zero_point = self.zero_point(low, high) if zero_point is None else zero_point
+        type = type or self.type
+        if scale is None and not bare:
+            scale = self.scale(0.05 / (128 if type == "int16" == self.type else 1))
+        scale = self.rounded(scale)
+        zero_point = self.zero_point(type) if zero_point is None else zero_point
         self.count += 1
         at = self.m.tensor(name or "t%d" % self.count, shape, type, scale, zero_point)
         self.types[at] = (type, shape, scale, zero_point)
@@ -55,33 +89,36 @@ class Graph:
         return at
 
     def weights(self, shape, channels=None, axis=0):
-        """int8 weights; per channel along @axis if @channels; returns index and scales."""
-        n = 1
-        for d in shape:
-            n *= d
-        scales = [self.scale(0.02) for _ in range(channels or 1)]
-        values = [self.r.choice([-127, 127, 0, self.r.randint(-127, 127),
-                                 self.r.randint(-127, 127), self.r.randint(-127, 127)])
-                  for _ in range(n)]
+        """Weights; per channel along @axis if @channels; returns index and scales."""
+        n = product(shape)
+        scales = [self.rounded(self.scale(0.02)) for _ in range(channels or 1)]
+        type, low, high, zero_point = "int8", -127, 127, 0
+        if self.type == "uint8":
+            type, low, high, zero_point = "uint8", 0, 255, self.zero_point("uint8")
+        values = self.values(n, low, high, zero_point)
         self.count += 1
-        return self.m.tensor("w%d" % self.count, shape, "int8", scales, axis=axis,
+        return self.m.tensor("w%d" % self.count, shape, type, scales, zero_point, axis=axis,
                              data=values), scales
 
-    def bias(self, n):
+    def bias(self, n, scale, narrow=True):
+        """@scale: of the input and the weights; @narrow: int32 is possible."""
         self.count += 1
-        big = self.r.choice([100, 10000, 2 ** 31 - 1])
-        return self.m.tensor("b%d" % self.count, [n], "int32", 1e-3,
+        most, type = [100, 10000, 2 ** 31 - 1], "int32"
+        if self.type == "int16" and (not narrow or self.r.random() < 0.6):
+            # With the largest of them results wrap.
+            most, type = most + [10 ** 6, 2 ** 46], "int64"
+        big = self.r.choice(most)
+        return self.m.tensor("b%d" % self.count, [n], type, scale,
                              data=[self.r.randint(-big, big) for _ in range(n)])
 
     def fixed(self, shape, scale=None):
         """A constant that could as well be an activation."""
-        scale = self.scale() if scale is None else scale
-        zero_point = self.zero_point()
-        values = [self.r.choice([-128, 127, zero_point, self.r.randint(-128, 127),
-                                 self.r.randint(-128, 127)]) for _ in range(product(shape))]
+        scale = self.rounded(self.scale() if scale is None else scale)
+        zero_point = self.zero_point(self.type)
+        values = self.values(product(shape), *range_of(self.type), zero_point)
         self.count += 1
-        at = self.m.tensor("c%d" % self.count, shape, "int8", scale, zero_point, data=values)
-        self.types[at] = ("int8", shape, scale, zero_point)
+        at = self.m.tensor("c%d" % self.count, shape, self.type, scale, zero_point, data=values)
+        self.types[at] = (self.type, shape, scale, zero_point)
         return at
 
     def constant(self, values, type="int32", shape=None):
@@ -136,9 +173,10 @@ def conv(g, x, depthwise=False):
         groups = r.choice([d for d in range(1, c + 1) if c % d == 0]) if r.random() < 0.3 else 1
         o = groups * r.randint(1, 6)
         shape, axis, terms = [o] + k + [c // groups], 0, k[0] * k[1] * c // groups
-    weights, scales = g.weights(shape, o if r.random() < 0.8 else None, axis)
-    bias = g.bias(o) if r.random() < 0.8 else None
-    y = g.act([n, oh, ow, o], scale * scales[0] * 60 * terms ** 0.5 * 2 ** r.uniform(-4, 2))
+    per_channel = g.type != "uint8" and r.random() < 0.8
+    weights, scales = g.weights(shape, o if per_channel else None, axis)
+    bias = g.bias(o, [scale * s for s in scales]) if r.random() < 0.8 else None
+    y = g.act([n, oh, ow, o], g.sum_scale(scale * scales[0], terms, -4, 2))
     if depthwise:
         g.m.depthwise_conv_2d(x, weights, bias, y, padding, stride, g.fused(), dilation,
                               multiplier)
@@ -170,9 +208,9 @@ def transpose_conv(g, x):
     size = [(d - 1) * s + m + r.randrange(s) for d, s, m in zip([h, w], stride, least)]
     o = r.choice([1, 2, 3, 5, 8, 16])
     weights, scales = g.weights([o] + k + [c], o if r.random() < 0.6 else None)
-    bias = g.bias(o) if r.random() < 0.6 else None
+    bias = g.bias(o, [scale * s for s in scales], narrow=False) if r.random() < 0.6 else None
     terms = -(-k[0] // stride[0]) * -(-k[1] // stride[1]) * c
-    y = g.act([n] + size + [o], scale * scales[0] * 60 * terms ** 0.5 * 2 ** r.uniform(0, 3))
+    y = g.act([n] + size + [o], g.sum_scale(scale * scales[0], terms, 0, 3))
     g.m.transpose_conv(g.constant([n] + size + [o]), weights, x, bias, y, padding, stride)
     return y
 
@@ -186,13 +224,13 @@ def make_transpose_conv(g):
 def fully_connected(g, x):
     r = g.r
     _, shape, scale, _ = g.types[x]
-    size = 1
-    for d in shape[1:]:
-        size *= d
+    size = product(shape[1:])
     n = r.randint(1, 20)
-    weights, scales = g.weights([n, size], n if r.random() < 0.4 else None)
-    y = g.act([shape[0], n], scale * scales[0] * 60 * size ** 0.5 * 2 ** r.uniform(-4, 2))
-    g.m.fully_connected(x, weights, g.bias(n) if r.random() < 0.8 else None, y, g.fused())
+    per_channel = g.type != "uint8" and r.random() < 0.4
+    weights, scales = g.weights([n, size], n if per_channel else None)
+    y = g.act([shape[0], n], g.sum_scale(scale * scales[0], size, -4, 2))
+    bias = g.bias(n, [scale * s for s in scales]) if r.random() < 0.8 else None
+    g.m.fully_connected(x, weights, bias, y, g.fused())
     return y
 
 
@@ -249,11 +287,12 @@ def binary(g, name):
     shapes, out = broadcast_shapes(g)
     a, b = g.input(shapes[0]), g.input(shapes[1])
     if name == "MUL":
-        y = g.act(out, g.types[a][2] * g.types[b][2] * 64 * 2 ** r.uniform(-3, 2))
+        y = g.act(out, g.types[a][2] * g.types[b][2] * 64 * g.unit * 2 ** r.uniform(-3, 2))
         g.m.mul(a, b, y, g.fused())
     else:
         y = g.act(out, (g.types[a][2] + g.types[b][2]) * 2 ** r.uniform(-3, 1))
-        (g.m.add if name == "ADD" else g.m.sub)(a, b, y, g.fused())
+        pot_scale = r.choice([None, False]) if g.type == "int16" else None
+        (g.m.add if name == "ADD" else g.m.sub)(a, b, y, g.fused(), pot_scale)
     return y
 
 
@@ -291,8 +330,8 @@ def make_squared_difference(g):
     shapes, out = broadcast_shapes(g)
     a, b = g.input(shapes[0]), g.input(shapes[1])
     most = max(g.types[a][2], g.types[b][2])
-    y = g.act(out, most * most * 60 * 2 ** g.r.uniform(-2, 3),
-              g.r.choice([-128, -128, g.zero_point()]))
+    y = g.act(out, most * most * 60 * g.unit * 2 ** g.r.uniform(-2, 3),
+              g.r.choice([-128, -128, g.zero_point()]) if g.type == "int8" else None)
     g.m.squared_difference(a, b, y)
     return y
 
@@ -347,21 +386,26 @@ def make_leaky_relu(g):
 
 def sigmoid_input(g):
     """Also slopes so steep or so flat that few results are left."""
-    return g.input(random_shape(g, 0, 2, 4) + [g.r.choice([1, 50, 256])],
-                   scale=g.r.choice([g.scale(0.03), g.scale(0.03), g.scale(0.1), g.scale(0.5),
-                                     g.scale(0.001), g.scale(8), 2 ** -5, 1 / 12, 16.0]))
+    r = g.r
+    if g.type == "int16":       # up to 0.07 % off counts as a power of 2
+        scales = [g.scale(3e-4), g.scale(3e-4), g.scale(3e-5), g.scale(0.01), 2 ** -13, 2 ** -12,
+                  2 ** -11, 2 ** -10, 2 ** -12 * (1 + r.uniform(-1e-3, 1e-3)), 1 / 12288, 5.0]
+    else:
+        scales = [g.scale(0.03), g.scale(0.03), g.scale(0.1), g.scale(0.5), g.scale(0.001),
+                  g.scale(8), 2 ** -5, 1 / 12, 16.0]
+    return g.input(random_shape(g, 0, 2, 4) + [r.choice([1, 50, 256])], scale=r.choice(scales))
 
 
 def make_logistic(g):
     x = sigmoid_input(g)
-    y = g.act(g.types[x][1], 1 / 256, -128)
+    y = g.act(g.types[x][1], *((1 / 32768, 0) if g.type == "int16" else (1 / 256, -128)))
     g.m.op("LOGISTIC", [x], [y])
     return y
 
 
 def make_tanh(g):
     x = sigmoid_input(g)
-    y = g.act(g.types[x][1], 1 / 128, 0)
+    y = g.act(g.types[x][1], 1 / 32768 if g.type == "int16" else 1 / 128, 0)
     g.m.op("TANH", [x], [y])
     return y
 
@@ -391,12 +435,44 @@ def make_rsqrt(g):
     return y
 
 
+def softmax(g, x, beta=1.0):
+    scale, zero_point = {"int8": (1 / 256, -128), "uint8": (1 / 256, 0),
+                         "int16": (1 / 32768, 0)}[g.type]
+    y = g.act(g.types[x][1], scale, zero_point)
+    g.m.softmax(x, y, beta)
+    return y
+
+
 def make_softmax(g):
     r = g.r
     shape = random_shape(g, 0, 3, 5) + [r.choice([1, 2, 10, 37, 300])]
-    x = g.input(shape, scale=g.scale(r.choice([0.01, 0.1, 1.0])))
-    y = g.act(shape, 1 / 256, -128)
-    g.m.softmax(x, y, r.choice([1.0, 1.0, 0.5, 2.0]))
+    x = g.input(shape, scale=g.scale(r.choice([0.01, 0.1, 1.0]) / g.unit))
+    return softmax(g, x, r.choice([1.0, 1.0, 0.5, 2.0]))
+
+
+def make_log_softmax(g):
+    shape = random_shape(g, 0, 3, 5) + [g.r.choice([1, 2, 10, 37, 300])]
+    x = g.input(shape, scale=g.scale(g.r.choice([0.001, 0.01, 0.1, 1.0])))
+    y = g.act(shape, 1 / 16, 127)
+    g.m.log_softmax(x, y)
+    return y
+
+
+def make_l2_normalization(g):
+    r = g.r
+    shape = random_shape(g, 0, 3, 5) + [r.choice([1, 2, 3, 10, 37, 300])]
+    x = g.input(shape)
+    _, _, scale, zero_point = g.types[x]
+    if r.random() < 0.3:        # of nearly nothing
+        for name, edge in (("MINIMUM", zero_point + r.randint(0, 2)),
+                           ("MAXIMUM", zero_point - r.randint(0, 2))):
+            z = g.like(x, shape)
+            edge = g.m.tensor(name, [1], "int8", scale, zero_point,
+                              data=[max(-128, min(127, edge))])
+            (g.m.minimum if name == "MINIMUM" else g.m.maximum)(x, edge, z)
+            x = z
+    y = g.act(shape, 1 / 128, 0)
+    g.m.l2_normalization(x, y)
     return y
 
 
@@ -486,7 +562,8 @@ def make_batch_matmul(g):
     a = g.input(shapes[0] + ([k, m] if adj_x else [m, k]))
     shape = shapes[1] + ([n, k] if adj_y else [k, n])
     b = g.fixed(shape) if r.random() < 0.4 else g.input(shape)
-    y = g.act(out + [m, n], g.types[a][2] * g.types[b][2] * 80 * k ** 0.5 * 2 ** r.uniform(-1, 2))
+    y = g.act(out + [m, n], g.types[a][2] * g.types[b][2] * 80 * g.unit * k ** 0.5 *
+              2 ** r.uniform(-1, 2))
     g.m.batch_matmul(a, b, y, adj_x, adj_y)
     return y
 
@@ -495,7 +572,9 @@ def make_batch_matmul(g):
 
 def movable(g, shape):
     """An input of any type that can be moved."""
-    type = g.r.choice(["int8", "int8", "int8", "uint8", "int16", "int32"])
+    type = g.type
+    if type == "int8":
+        type = g.r.choice(["int8", "int8", "int8", "uint8", "int16", "int32"])
     return g.input(shape, type=type, bare=type == "int32" and g.r.random() < 0.5)
 
 
@@ -558,6 +637,10 @@ def make_concatenation(g):
             xs.append(xs[0])
             continue
         x = g.like(xs[0], part)
+        if g.type == "uint8" and kind < 0.6:        # rescaled
+            scale, zero_point = g.types[x][2:]
+            x = g.act(part, r.choice([scale, scale * 2 ** r.uniform(-2, 2)]),
+                      r.choice([zero_point, None]))
         if kind < 0.3:          # not an input of the graph
             z = g.input(part)
             g.m.op("RELU", [z], [x])
@@ -888,17 +971,17 @@ def make_network(g):
             g.m.pad(x, g.constant([0, 0, 1, 0, 1, 1, 0, 0], shape=[4, 2]), y)
             x = y
         else:
-            weights, scales = g.weights([c, 1, 1, c], c)
-            y = g.act([n, h, w, c], g.types[x][2] * scales[0] * 60 * c ** 0.5)
-            g.m.conv_2d(x, weights, g.bias(c), y, "SAME", (1, 1), "RELU")
+            scale = g.types[x][2]
+            weights, scales = g.weights([c, 1, 1, c], None if g.type == "uint8" else c)
+            y = g.act([n, h, w, c], scale * scales[0] * 60 * c ** 0.5)
+            bias = g.bias(c, [scale * s for s in scales])
+            g.m.conv_2d(x, weights, bias, y, "SAME", (1, 1), "RELU")
             z = g.act([n, h, w, c], g.types[x][2] + g.types[y][2])
             g.m.add(x, y, z)
             x = z
     y = fully_connected(g, x)
-    z = g.act(g.types[y][1], 1 / 256, -128)
-    g.m.softmax(y, z)
     g.m.outputs.append(y)       # an output that is read again
-    return z
+    return softmax(g, y)
 
 
 # ---- Operators with state: more runs ----
@@ -955,27 +1038,29 @@ def lstm(g, x, cells, time_major=False, **more):
     r = g.r
     _, shape, scale, _ = g.types[x]
     batch, n = shape[time_major], shape[2]
-    hidden_scale = 2 ** r.uniform(-7.5, -6.5)
-    hidden_zp = r.choice([0, 0, r.randint(-9, 9), g.zero_point()])
+    wide = g.type == "int16"
+    hidden_scale = 2 ** r.uniform(-7.5, -6.5) / g.unit
+    hidden_zp = 0 if wide else r.choice([0, 0, r.randint(-9, 9), g.zero_point()])
     weights = [[], []]
     biases = []
     for _ in range(4):
         for part, size, unit in zip(weights, (n, cells), (scale, hidden_scale)):
             # The argument of a gate has 3 integer bits.
-            w = 2 ** r.uniform(-2, 1.5) / (unit * 70 * 80 * size ** 0.5)
+            w = 2 ** r.uniform(-2, 1.5) / (unit * 70 * g.unit * 80 * size ** 0.5)
             part.append(g.m.tensor("w%d" % len(g.m.tensors), [cells, size], "int8", w,
                                    data=small(g, cells * size)))
             if part is weights[0]:
                 most = int(r.choice([1, 2, 2, 2, 30]) / (unit * w))
-                biases.append(g.m.tensor("b%d" % len(g.m.tensors), [cells], "int32", unit * w,
+                biases.append(g.m.tensor("b%d" % len(g.m.tensors), [cells],
+                                         "int64" if wide else "int32", unit * w,
                                          data=[r.randint(-most, most) for _ in range(cells)]))
-    hidden = g.m.tensor("hidden", [batch, cells], "int8", hidden_scale, hidden_zp, variable=True)
+    hidden = g.m.tensor("hidden", [batch, cells], g.type, hidden_scale, hidden_zp, variable=True)
     cell = g.m.tensor("cell", [batch, cells], "int16",
                       2.0 ** r.choice([-11, -11, -11, -11, -10, -12]), variable=True)
     intermediates = None
     if r.random() < 0.7:        # as converters write them
         intermediates = [g.m.tensor("gate%d" % i, [], "int16", 2.0 ** -12) for i in range(4)]
-        intermediates.append(g.m.tensor("gate4", [], "int8", hidden_scale, hidden_zp))
+        intermediates.append(g.m.tensor("gate4", [], g.type, hidden_scale, hidden_zp))
     y = g.act(shape[:2] + [cells], hidden_scale, hidden_zp)
     g.m.lstm(x, weights[0], weights[1], biases, hidden, cell, y,
              r.choice([0.0, 0.0, 0.0, r.uniform(0.2, 2), 10.0]), time_major,
@@ -995,6 +1080,62 @@ def make_lstm(g):
             g.m.outputs.append(x)
         x = lstm(g, x, r.randint(1, 9), time_major)
     return x
+
+
+def with_variable(g, name, old):
+    """Read a variable to @old, compute, assign it; returns an output."""
+    r = g.r
+    shape = g.types[old][1]
+    handle = g.m.var_handle(*name)
+    g.m.read_variable(handle, old)
+    kind = r.choice(["sum", "window", "window", "delay"])
+    if kind == "sum":
+        new = y = g.like(old, shape)
+        g.m.add(old, g.input(shape), y, g.fused())
+    elif kind == "window":      # new samples, and the newest ones
+        n = r.randint(1, 4)
+        x = g.like(old, [1, n, shape[2]])
+        g.m.inputs.append(x)
+        y = concatenation(g, [old, x], 1)
+        new = g.like(old, shape)
+        g.m.slice(y, g.constant([0, n, 0]), g.constant(shape), new)
+    else:
+        new, y = g.like(old, shape), g.act(shape)
+        g.m.inputs.append(new)
+    if r.random() < 0.5:
+        handle = g.m.var_handle(*name)
+    g.m.assign_variable(handle, new)
+    if kind == "delay":         # what was read is not what is there now
+        g.m.op("RELU", [old], [y])
+    if r.random() < 0.3:
+        again, z = g.like(old, shape), g.act(shape)
+        g.m.read_variable(handle, again)
+        g.m.sub(again, old, z)
+        g.m.outputs.append(y)
+        y = z
+    if r.random() < 0.2:
+        g.m.outputs.append(old)
+    return y
+
+
+def make_variables(g):
+    r = g.r
+    g.runs = r.randint(3, 8)
+    init = g.m.subgraph("init") if r.random() < 0.7 else None
+    made = []
+    for i in range(r.randint(1, 3)):
+        # One shared name in several containers, or several names.
+        name = r.choice([("c%d" % i, "v"), (r.choice([None, "", "c"]), "v%d" % i)])
+        old = g.act([1, r.randint(1, 5), r.randint(1, 6)])
+        made.append((name, old))
+        if init and (i == 0 or r.random() < 0.6):
+            type, shape, scale, zero_point = g.types[old]
+            value = init.tensor("value%d" % i, shape, type, scale, zero_point,
+                                data=g.values(product(shape), *range_of(type)))
+            init.assign_variable(init.var_handle(*name), value)
+    if init:
+        g.m.call_once(init)
+    return g.outputs([with_variable(g, *variable) for variable in made])
 
 
 # ---- Models that must be refused, and a word that the message must have ----
@@ -1609,14 +1750,16 @@ def main():
     count = int(sys.argv[2]) if len(sys.argv) > 2 else 12
     seed = int(sys.argv[3]) if len(sys.argv) > 3 else 1
     os.makedirs(where, exist_ok=True)
-    kinds = sorted(k[5:] for k in globals() if k.startswith("make_"))
-    for kind in kinds:
+    kinds = [(k[5:], "int8") for k in globals() if k.startswith("make_")]
+    kinds += [(kind, type) for type, names in OTHER_TYPES.items() for kind in names]
+    for kind, type in sorted(kinds):
+        name = kind if type == "int8" else kind + "_" + type
         for i in range(count):
-            g = Graph(random.Random("%s %d %d" % (kind, seed, i)))
+            g = Graph(random.Random("%s %d %d" % (name, seed, i)), type)
             g.m.outputs.append(globals()["make_" + kind](g))
-            name = os.path.join(where, "%s_%02d" % (kind, i))
-            g.m.save(name + ".tflite")
-            with open(name + ".in", "wb") as f:
+            path = os.path.join(where, "%s_%02d" % (name, i))
+            g.m.save(path + ".tflite")
+            with open(path + ".in", "wb") as f:
                 f.write(inputs(g))
     for name, g, want in bad_models(random.Random(seed)):
         name = os.path.join(where, "bad_" + name)

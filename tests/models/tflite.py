@@ -5,20 +5,23 @@ schema that the tests need. Plain Python, nothing to install."""
 import struct
 
 TYPES = {"float32": (0, "f", 4), "int32": (2, "i", 4), "uint8": (3, "B", 1),
-         "int64": (4, "q", 8), "bool": (6, "?", 1), "int16": (7, "h", 2), "int8": (9, "b", 1)}
+         "int64": (4, "q", 8), "bool": (6, "?", 1), "int16": (7, "h", 2), "int8": (9, "b", 1),
+         "resource": (13, "i", 4)}
 
 OPERATORS = {"ADD": 0, "AVERAGE_POOL_2D": 1, "CONCATENATION": 2, "CONV_2D": 3,
-             "DEPTHWISE_CONV_2D": 4, "DEPTH_TO_SPACE": 5, "DEQUANTIZE": 6,
-             "FULLY_CONNECTED": 9, "LOGISTIC": 14, "MAX_POOL_2D": 17, "MUL": 18, "RELU": 19,
+             "DEPTHWISE_CONV_2D": 4, "DEPTH_TO_SPACE": 5, "DEQUANTIZE": 6, "FULLY_CONNECTED": 9,
+             "L2_NORMALIZATION": 11, "LOGISTIC": 14, "MAX_POOL_2D": 17, "MUL": 18, "RELU": 19,
              "RELU_N1_TO_1": 20, "RELU6": 21, "RESHAPE": 22, "RESIZE_BILINEAR": 23, "SOFTMAX": 25,
-             "SPACE_TO_DEPTH": 26, "SVDF": 27, "TANH": 28, "CUSTOM": 32, "PAD": 34,
-             "GATHER": 36, "TRANSPOSE": 39, "MEAN": 40, "SUB": 41, "SQUEEZE": 43,
+             "SPACE_TO_DEPTH": 26, "SVDF": 27, "TANH": 28, "CUSTOM": 32, "PAD": 34, "GATHER": 36,
+             "TRANSPOSE": 39, "MEAN": 40, "SUB": 41, "SQUEEZE": 43,
              "UNIDIRECTIONAL_SEQUENCE_LSTM": 44, "STRIDED_SLICE": 45, "SPLIT": 49,
-             "PRELU": 54, "MAXIMUM": 55, "ARG_MAX": 56, "MINIMUM": 57, "PADV2": 60, "SLICE": 65,
-             "TRANSPOSE_CONV": 67, "EXPAND_DIMS": 70, "SUM": 74, "RSQRT": 76, "REDUCE_MAX": 82,
-             "PACK": 83, "UNPACK": 88, "FLOOR_DIV": 90, "RESIZE_NEAREST_NEIGHBOR": 97,
-             "LEAKY_RELU": 98, "SQUARED_DIFFERENCE": 99, "MIRROR_PAD": 100, "SPLIT_V": 102,
-             "ELU": 111, "QUANTIZE": 114, "HARD_SWISH": 117, "BATCH_MATMUL": 126, "CONV_3D": 132}
+             "LOG_SOFTMAX": 50, "PRELU": 54, "MAXIMUM": 55, "ARG_MAX": 56, "MINIMUM": 57,
+             "PADV2": 60, "SLICE": 65, "TRANSPOSE_CONV": 67, "EXPAND_DIMS": 70, "SUM": 74,
+             "RSQRT": 76, "REDUCE_MAX": 82, "PACK": 83, "UNPACK": 88, "FLOOR_DIV": 90,
+             "RESIZE_NEAREST_NEIGHBOR": 97, "LEAKY_RELU": 98, "SQUARED_DIFFERENCE": 99,
+             "MIRROR_PAD": 100, "SPLIT_V": 102, "ELU": 111, "QUANTIZE": 114, "HARD_SWISH": 117,
+             "BATCH_MATMUL": 126, "CALL_ONCE": 129, "CONV_3D": 132, "VAR_HANDLE": 142,
+             "READ_VARIABLE": 143, "ASSIGN_VARIABLE": 144}
 
 ACTIVATIONS = {None: 0, "RELU": 1, "RELU_N1_TO_1": 2, "RELU6": 3, "TANH": 4}
 PADDINGS = {"SAME": 0, "VALID": 1}
@@ -120,11 +123,20 @@ def finish(root, identifier=b"TFL3"):
 # ---- Models ----
 
 class Model:
-    def __init__(self, description="made by tests/models/tflite.py"):
-        self.description = description
-        self.buffers = [Table()]        # buffer 0 is empty by convention
-        self.tensors, self.operators, self.codes = [], [], []
+    """A model and its main graph; subgraph() makes further ones."""
+
+    def __init__(self, description="made by tests/models/tflite.py", name="main", main=None):
+        self.description, self.name = description, name
+        # Graphs have these in common; buffer 0 is empty by convention.
+        self.buffers = main.buffers if main else [Table()]
+        self.codes = main.codes if main else []
+        self.graphs = main.graphs if main else []
+        self.graphs.append(self)
+        self.tensors, self.operators = [], []
         self.inputs, self.outputs = [], []
+
+    def subgraph(self, name):
+        return Model(name=name, main=self)
 
     def tensor(self, name, shape, type="int8", scale=None, zero_point=None, axis=0, data=None,
                variable=False):
@@ -186,8 +198,9 @@ class Model:
             0: ("b", PADDINGS[padding]), 1: ("i", stride[1]), 2: ("i", stride[0]),
             3: ("i", size[1]), 4: ("i", size[0]), 5: ("b", ACTIVATIONS[act])}))
 
-    def add(self, a, b, y, act=None):
-        self.op("ADD", [a, b], [y], 11, Table({0: ("b", ACTIVATIONS[act])}))
+    def add(self, a, b, y, act=None, pot_scale=None):
+        self.op("ADD", [a, b], [y], 11, Table({
+            0: ("b", ACTIVATIONS[act]), 1: None if pot_scale is None else ("?", pot_scale)}))
 
     def mul(self, a, b, y, act=None):
         self.op("MUL", [a, b], [y], 21, Table({0: ("b", ACTIVATIONS[act])}))
@@ -195,8 +208,15 @@ class Model:
     def softmax(self, x, y, beta=1.0):
         self.op("SOFTMAX", [x], [y], 9, Table({0: ("f", beta)}))
 
-    def sub(self, a, b, y, act=None):
-        self.op("SUB", [a, b], [y], 28, Table({0: ("b", ACTIVATIONS[act])}))
+    def log_softmax(self, x, y):
+        self.op("LOG_SOFTMAX", [x], [y], 36, Table())
+
+    def l2_normalization(self, x, y, act=None):
+        self.op("L2_NORMALIZATION", [x], [y], 12, Table({0: ("b", ACTIVATIONS[act])}))
+
+    def sub(self, a, b, y, act=None, pot_scale=None):
+        self.op("SUB", [a, b], [y], 28, Table({
+            0: ("b", ACTIVATIONS[act]), 1: None if pot_scale is None else ("?", pot_scale)}))
 
     def minimum(self, a, b, y):
         self.op("MINIMUM", [a, b], [y], 39, Table())
@@ -301,12 +321,27 @@ class Model:
                 [y], 71, Table({0: ("b", ACTIVATIONS["TANH"]), 1: ("f", clip), 2: ("f", 0.0),
                                 3: ("?", time_major)}), intermediates=intermediates)
 
+    def call_once(self, graph):
+        self.op("CALL_ONCE", [], [], 103, Table({0: ("i", self.graphs.index(graph))}))
+
+    def var_handle(self, container, shared_name):
+        y = self.tensor("handle%d" % len(self.tensors), [], "resource")
+        self.op("VAR_HANDLE", [], [y], 111, Table({0: container, 1: shared_name}))
+        return y
+
+    def read_variable(self, handle, y):
+        self.op("READ_VARIABLE", [handle], [y], 112, Table())
+
+    def assign_variable(self, handle, x):
+        self.op("ASSIGN_VARIABLE", [handle, x], [], 113, Table())
+
     def serialise(self):
         codes = [Table({0: ("b", min(code, 127)), 1: custom, 2: ("i", 1), 3: ("i", code)})
                  for code, custom in self.codes]
-        subgraph = Table({0: self.tensors, 1: Vector("i", self.inputs),
-                          2: Vector("i", self.outputs), 3: self.operators, 4: "main"})
-        return finish(Table({0: ("I", 3), 1: codes, 2: [subgraph], 3: self.description,
+        graphs = [Table({0: graph.tensors, 1: Vector("i", graph.inputs),
+                         2: Vector("i", graph.outputs), 3: graph.operators, 4: graph.name})
+                  for graph in self.graphs]
+        return finish(Table({0: ("I", 3), 1: codes, 2: graphs, 3: self.description,
                              4: self.buffers}))
 
     def save(self, path):

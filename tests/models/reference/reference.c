@@ -2,12 +2,12 @@
 /*
  * npu-reference MODEL INPUTS > OUTPUTS
  *
- * Runs an int8 TensorFlow Lite model as slowly and plainly as possible: an
+ * Runs a quantised TensorFlow Lite model as slowly and plainly as possible: an
  * oracle to compare the NPU with, bit by bit. It follows the reference kernels
  * of TensorFlow Lite Micro (gemmlowp double rounding) and shares no code with
  * libnpu or the device model. INPUTS holds the raw input tensors of one run
- * after another, OUTPUTS the output tensors. Variable tensors keep their values
- * from run to run.
+ * after another, OUTPUTS the output tensors. Variables and variable tensors keep
+ * their values from run to run.
  *
  * Every tensor is an array of int64_t (or float); dimensions are looked up
  * with index arithmetic spelled out. Models are trusted, but every index into
@@ -132,7 +132,8 @@ static size_t table_in(size_t vector, size_t i)
 
 /* ---- Tensors ---- */
 
-enum { FLOAT32 = 0, INT32 = 2, UINT8 = 3, INT64 = 4, BOOL = 6, INT16 = 7, INT8 = 9 };
+enum { FLOAT32 = 0, INT32 = 2, UINT8 = 3, INT64 = 4, BOOL = 6, INT16 = 7, INT8 = 9,
+       RESOURCE = 13 };
 enum { RANK = 8, OPERANDS = 24 };
 
 struct tensor {
@@ -231,6 +232,8 @@ static void read_tensor(struct tensor *t, size_t table, size_t buffers)
 		t->scale[i] = get_float(scale + 4 + 4 * i);
 		if (i < length(zp))
 			t->zero_point[i] = get(zp + 4 + 8 * i, 8);
+		if (t->zero_point[i] < lowest(t->type) || t->zero_point[i] > highest(t->type))
+			die("a tensor has zero point %lld", (long long)t->zero_point[i]);
 	}
 	t->q = allocate(t->count, sizeof(int64_t));
 	t->f = allocate(t->count, sizeof(float));
@@ -303,8 +306,21 @@ static struct factor quantize_multiplier(double real)
 		f.shift = 0;
 		fixed = 0;
 	}
+	if (f.shift > 62)
+		die("scales are too far apart");
 	f.multiplier = (int32_t)fixed;
 	return f;
+}
+
+/* Of a 64-bit accumulator: the multiplier has 15 bits, and all is rounded once. */
+static int32_t multiply_wide(int64_t x, struct factor f)
+{
+	int64_t short_one = f.multiplier < 0x7fff0000 ? (f.multiplier + (1 << 15)) >> 16 : 0x7fff;
+	uint64_t product = (uint64_t)x * (uint64_t)short_one;
+
+	if (f.shift > 7)
+		die("scales are too far apart for a 64-bit accumulator");
+	return wrap((int64_t)(product + (1ull << (14 - f.shift))) >> (15 - f.shift));
 }
 
 static int64_t clamp(int64_t x, int64_t low, int64_t high)
@@ -350,23 +366,61 @@ static int64_t padding_before(int64_t padding, int64_t in, int64_t out, int64_t 
 	return padding == 0 && total > 0 ? total / 2 : 0;
 }
 
+/* An operator with weights, and what becomes of its sums. */
+struct weighted {
+	const struct tensor *in, *w, *bias, *out;
+	bool float_product;	/* the input scales are multiplied as floats */
+	bool wide;		/* the sums have 64 bits */
+	int64_t low, high;
+};
+
+static struct weighted weighted(const struct tensor *in, const struct tensor *w,
+				const struct tensor *bias, const struct tensor *out,
+				int64_t activation)
+{
+	struct weighted s = { .in = in, .w = w, .bias = bias, .out = out };
+
+	s.float_product = in->type == UINT8;
+	s.wide = in->type == INT16 && (!bias || bias->type == INT64);
+	activation_range(out, activation, &s.low, &s.high);
+	if (bias && (!out->rank || (int64_t)bias->count != out->dim[out->rank - 1]))
+		die("a bias has %zu elements", bias->count);
+	return s;
+}
+
+/* Product of an element of the input and a weight */
+static int64_t term(const struct weighted *s, int64_t at, int64_t weight)
+{
+	return (s->in->q[at] - s->in->zero_point[0]) *
+	       (s->w->q[weight] - s->w->zero_point[0]);
+}
+
+/* An element of channel @o of the output, from the sum of its terms */
+static int64_t finish(const struct weighted *s, int64_t o, int64_t sum)
+{
+	float in = s->in->scale[0], w = s->w->scale[s->w->channels > 1 ? o : 0];
+	double product = s->float_product ? (double)(in * w) : (double)in * (double)w;
+	struct factor f = quantize_multiplier(product / (double)s->out->scale[0]);
+
+	if (s->bias)
+		sum = (int64_t)((uint64_t)sum + (uint64_t)s->bias->q[o]);
+	/* Of a 32-bit sum the low half is what additions that wrap make. */
+	sum = s->wide ? multiply_wide(sum, f) : multiply(wrap(sum), f.multiplier, f.shift);
+	return clamp(sum + s->out->zero_point[0], s->low, s->high);
+}
+
 static void conv(struct op *op, bool depthwise)
 {
-	struct tensor *in = op->in[0], *w = op->in[1], *bias = op->in[2], *out = op->out[0];
+	struct tensor *in = op->in[0], *w = op->in[1], *out = op->out[0];
 	int64_t padding = number(op->options, 0, 1, 0), stride_w = number(op->options, 1, 4, 0);
-	int64_t stride_h = number(op->options, 2, 4, 0), low, high, top, left;
+	int64_t stride_h = number(op->options, 2, 4, 0), top, left;
 	int64_t activation = number(op->options, depthwise ? 4 : 3, 1, 0);
 	int64_t dil_w = number(op->options, depthwise ? 5 : 4, 4, 1);
 	int64_t dil_h = number(op->options, depthwise ? 6 : 5, 4, 1);
 	int64_t kh = w->dim[1], kw = w->dim[2], channels = out->dim[3], per_group = w->dim[3];
 	int64_t n, y, x, o, i, j, c;
-	struct factor *f = allocate((size_t)channels, sizeof(*f));
+	struct weighted s = weighted(in, w, op->in[2], out, activation);
 
-	for (o = 0; o < channels; o++)
-		f[o] = quantize_multiplier((double)in->scale[0] *
-					   (double)w->scale[w->channels > 1 ? o : 0] /
-					   (double)out->scale[0]);
-	activation_range(out, activation, &low, &high);
 	top = padding_before(padding, in->dim[1], out->dim[1], (kh - 1) * dil_h + 1, stride_h);
 	left = padding_before(padding, in->dim[2], out->dim[2], (kw - 1) * dil_w + 1, stride_w);
 
@@ -374,14 +428,13 @@ static void conv(struct op *op, bool depthwise)
 	for (y = 0; y < out->dim[1]; y++)
 	for (x = 0; x < out->dim[2]; x++)
 	for (o = 0; o < channels; o++) {
-		int32_t acc = 0;
-		int64_t result;
+		int64_t sum = 0;
 
 		for (i = 0; i < kh; i++)
 		for (j = 0; j < kw; j++)
 		for (c = 0; c < (depthwise ? 1 : per_group); c++) {
 			int64_t row = y * stride_h - top + i * dil_h;
-			int64_t column = x * stride_w - left + j * dil_w, from, value, weight;
+			int64_t column = x * stride_w - left + j * dil_w, from;
 
 			if (row < 0 || row >= in->dim[1] || column < 0 || column >= in->dim[2])
 				continue;
@@ -389,30 +442,26 @@ static void conv(struct op *op, bool depthwise)
 				from = o / (channels / in->dim[3]);
 			else
 				from = o / (channels / (in->dim[3] / per_group)) * per_group + c;
-			value = in->q[((n * in->dim[1] + row) * in->dim[2] + column) * in->dim[3] + from];
+			from += ((n * in->dim[1] + row) * in->dim[2] + column) * in->dim[3];
 			if (depthwise)
-				weight = w->q[(i * kw + j) * channels + o];
+				sum += term(&s, from, (i * kw + j) * channels + o);
 			else
-				weight = w->q[((o * kh + i) * kw + j) * per_group + c];
-			acc = wrap((int64_t)acc + weight * (value - in->zero_point[0]));
+				sum += term(&s, from, ((o * kh + i) * kw + j) * per_group + c);
 		}
-		if (bias)
-			acc = wrap((int64_t)acc + bias->q[o]);
-		result = (int64_t)multiply(acc, f[o].multiplier, f[o].shift) + out->zero_point[0];
 		out->q[((n * out->dim[1] + y) * out->dim[2] + x) * channels + o] =
-			clamp(result, low, high);
+			finish(&s, o, sum);
 	}
-	free(f);
 }
 
 static void transpose_conv(struct op *op)
 {
-	struct tensor *w = op->in[1], *in = op->in[2], *bias = op->in[3], *out = op->out[0];
+	struct tensor *w = op->in[1], *in = op->in[2], *out = op->out[0];
 	int64_t padding = number(op->options, 0, 1, 0), stride_w = number(op->options, 1, 4, 0);
 	int64_t stride_h = number(op->options, 2, 4, 0), top, left, row, column;
 	int64_t kh = w->dim[1], kw = w->dim[2], depth = in->dim[3], channels = out->dim[3];
 	int64_t n, y, x, i, j, o, c, from, weights;
-	int32_t *acc = allocate(out->count, sizeof(*acc)), *to;
+	int64_t *sums = allocate(out->count, sizeof(*sums)), *to;
+	struct weighted s = weighted(in, w, op->in[3], out, 0);
 	size_t at;
 
 	if (number(op->options, 3, 1, 0))
@@ -431,54 +480,31 @@ static void transpose_conv(struct op *op)
 		column = x * stride_w - left + j;
 		if (row < 0 || row >= out->dim[1] || column < 0 || column >= out->dim[2])
 			continue;
-		to = &acc[((n * out->dim[1] + row) * out->dim[2] + column) * channels + o];
+		to = &sums[((n * out->dim[1] + row) * out->dim[2] + column) * channels + o];
 		from = ((n * in->dim[1] + y) * in->dim[2] + x) * depth;
 		weights = ((o * kh + i) * kw + j) * depth;
 		for (c = 0; c < depth; c++)
-			*to = wrap(*to + w->q[weights + c] *
-				   (in->q[from + c] - in->zero_point[0]));
+			*to += term(&s, from + c, weights + c);
 	}
-	for (at = 0; at < out->count; at++) {
-		struct factor f;
-
-		o = (int64_t)at % channels;
-		f = quantize_multiplier((double)in->scale[0] *
-					(double)w->scale[w->channels > 1 ? o : 0] /
-					(double)out->scale[0]);
-		if (bias)
-			acc[at] = wrap(acc[at] + bias->q[o]);
-		out->q[at] = clamp((int64_t)multiply(acc[at], f.multiplier, f.shift) +
-				   out->zero_point[0], lowest(out->type), highest(out->type));
-	}
-	free(acc);
+	for (at = 0; at < out->count; at++)
+		out->q[at] = finish(&s, (int64_t)at % channels, sums[at]);
+	free(sums);
 }
 
 static void fully_connected(struct op *op)
 {
-	struct tensor *in = op->in[0], *w = op->in[1], *bias = op->in[2], *out = op->out[0];
-	int64_t outputs = w->dim[0], depth = w->dim[1], low, high, b, o, k;
-	int64_t batches = (int64_t)in->count / depth;
+	struct tensor *in = op->in[0], *w = op->in[1], *out = op->out[0];
+	int64_t outputs = w->dim[0], depth = w->dim[1], batches = (int64_t)in->count / depth;
+	struct weighted s = weighted(in, w, op->in[2], out, number(op->options, 0, 1, 0));
+	int64_t b, o, k, sum;
 
-	activation_range(out, number(op->options, 0, 1, 0), &low, &high);
+	s.float_product |= w->channels == 1;
 	for (b = 0; b < batches; b++)
 	for (o = 0; o < outputs; o++) {
-		struct factor f;
-		int32_t acc = 0;
-
-		/* With one scale the product of the input scales is a float. */
-		if (w->channels == 1)
-			f = quantize_multiplier((double)(in->scale[0] * w->scale[0]) /
-						(double)out->scale[0]);
-		else
-			f = quantize_multiplier((double)in->scale[0] * (double)w->scale[o] /
-						(double)out->scale[0]);
+		sum = 0;
 		for (k = 0; k < depth; k++)
-			acc = wrap((int64_t)acc + (w->q[o * depth + k] - w->zero_point[0]) *
-				   (in->q[b * depth + k] - in->zero_point[0]));
-		if (bias)
-			acc = wrap((int64_t)acc + bias->q[o]);
-		out->q[b * outputs + o] = clamp((int64_t)multiply(acc, f.multiplier, f.shift) +
-						out->zero_point[0], low, high);
+			sum += term(&s, b * depth + k, o * depth + k);
+		out->q[b * outputs + o] = finish(&s, o, sum);
 	}
 }
 
@@ -544,14 +570,14 @@ static void add(struct op *op, int sign)
 	double twice = 2 * (double)(a->scale[0] > b->scale[0] ? a->scale[0] : b->scale[0]);
 	struct factor fa = quantize_multiplier((double)a->scale[0] / twice);
 	struct factor fb = quantize_multiplier((double)b->scale[0] / twice);
-	struct factor fo = quantize_multiplier(twice / ((1 << 20) * (double)out->scale[0]));
-	int64_t low, high;
+	int64_t unit = out->type == INT16 ? 1 << 15 : 1 << 20, low, high;
+	struct factor fo = quantize_multiplier(twice / ((double)unit * (double)out->scale[0]));
 	size_t i;
 
 	activation_range(out, number(op->options, 0, 1, 0), &low, &high);
 	for (i = 0; i < out->count; i++) {
-		int32_t x = (int32_t)((a->q[broadcast(a, out, i)] - a->zero_point[0]) * (1 << 20));
-		int32_t y = (int32_t)((b->q[broadcast(b, out, i)] - b->zero_point[0]) * (1 << 20));
+		int32_t x = (int32_t)((a->q[broadcast(a, out, i)] - a->zero_point[0]) * unit);
+		int32_t y = (int32_t)((b->q[broadcast(b, out, i)] - b->zero_point[0]) * unit);
 		int32_t sum = wrap((int64_t)multiply(x, fa.multiplier, fa.shift) +
 				   (int64_t)sign * multiply(y, fb.multiplier, fb.shift));
 
@@ -563,9 +589,9 @@ static void add(struct op *op, int sign)
 static void mul(struct op *op)
 {
 	struct tensor *a = op->in[0], *b = op->in[1], *out = op->out[0];
-	/* The product in float32, as FULLY_CONNECTED has it. */
-	struct factor f = quantize_multiplier((double)(a->scale[0] * b->scale[0]) /
-					      (double)out->scale[0]);
+	/* All in float32. */
+	float real = a->scale[0] * b->scale[0];
+	struct factor f = quantize_multiplier((double)(real / out->scale[0]));
 	int64_t low, high;
 	size_t i;
 
@@ -597,13 +623,14 @@ static void squared_difference(struct op *op)
 	double twice = 2 * (double)(a->scale[0] > b->scale[0] ? a->scale[0] : b->scale[0]);
 	struct factor fa = quantize_multiplier((double)a->scale[0] / twice);
 	struct factor fb = quantize_multiplier((double)b->scale[0] / twice);
+	int64_t unit = out->type == INT16 ? 1 : 1 << 7;
 	struct factor fo = quantize_multiplier(twice * twice /
-					       ((1 << 14) * (double)out->scale[0]));
+					       ((double)(unit * unit) * (double)out->scale[0]));
 	size_t i;
 
 	for (i = 0; i < out->count; i++) {
-		int32_t x = (int32_t)((a->q[broadcast(a, out, i)] - a->zero_point[0]) * (1 << 7));
-		int32_t y = (int32_t)((b->q[broadcast(b, out, i)] - b->zero_point[0]) * (1 << 7));
+		int32_t x = (int32_t)((a->q[broadcast(a, out, i)] - a->zero_point[0]) * unit);
+		int32_t y = (int32_t)((b->q[broadcast(b, out, i)] - b->zero_point[0]) * unit);
 		int32_t d = multiply(x, fa.multiplier, fa.shift) -
 			    multiply(y, fb.multiplier, fb.shift);
 
@@ -650,10 +677,10 @@ static void leaky_relu(struct op *op)
 	}
 }
 
-static void rescale(struct op *op, int64_t low, int64_t high)
+static void rescale(struct op *op, double real, int64_t low, int64_t high)
 {
 	struct tensor *in = op->in[0], *out = op->out[0];
-	struct factor f = quantize_multiplier((double)in->scale[0] / (double)out->scale[0]);
+	struct factor f = quantize_multiplier(real);
 	size_t i;
 
 	for (i = 0; i < out->count; i++)
@@ -664,10 +691,11 @@ static void rescale(struct op *op, int64_t low, int64_t high)
 
 static void relu(struct op *op, int64_t activation)
 {
+	float real = op->in[0]->scale[0] / op->out[0]->scale[0];
 	int64_t low, high;
 
 	activation_range(op->out[0], activation, &low, &high);
-	rescale(op, low, high);
+	rescale(op, (double)real, low, high);
 }
 
 static void quantize(struct op *op)
@@ -676,7 +704,8 @@ static void quantize(struct op *op)
 	size_t i;
 
 	if (in->type != FLOAT32) {
-		rescale(op, lowest(out->type), highest(out->type));
+		rescale(op, (double)in->scale[0] / (double)out->scale[0], lowest(out->type),
+			highest(out->type));
 		return;
 	}
 	for (i = 0; i < out->count; i++) {
@@ -760,45 +789,203 @@ static int32_t one_minus_over_one_plus(int32_t a)
 	return shift_left_saturating(reciprocal(half_of_one_plus(a)) - (1 << 29), 2);
 }
 
+/* The exponentials of a row, relative to its maximum: as 8-bit SOFTMAX and LOG_SOFTMAX begin */
+struct exponentials {
+	struct factor f;
+	int64_t max, diff_min;
+	int32_t sum;		/* Q12.19 */
+};
+
+static struct factor exponent_factor(const struct tensor *in, float beta)
+{
+	double real = (double)beta * (double)in->scale[0] * (1 << 26);
+
+	return quantize_multiplier(real < INT32_MAX ? real : INT32_MAX);
+}
+
+/* What exp() is taken of for an element that is @diff less than the maximum; Q5.26 */
+static int32_t exponent(const struct exponentials *e, int64_t diff)
+{
+	return multiply((int32_t)diff, e->f.multiplier, e->f.shift);
+}
+
+static struct exponentials exponentials(const struct tensor *in, const int64_t *row, size_t depth,
+					struct factor f)
+{
+	struct exponentials e = { .f = f, .max = lowest(in->type) };
+	size_t i;
+
+	e.diff_min = -(int64_t)floor(31.0 * (1 << 26) / ldexp(1, f.shift));
+	for (i = 0; i < depth; i++)
+		if (row[i] > e.max)
+			e.max = row[i];
+	for (i = 0; i < depth; i++)
+		if (row[i] - e.max >= e.diff_min)
+			e.sum += rounding_divide_by_pot(exp_on_negative_values(
+				exponent(&e, row[i] - e.max), 5), 12);
+	return e;
+}
+
 static void softmax(struct op *op)
 {
 	struct tensor *in = op->in[0], *out = op->out[0];
 	size_t at = op->options ? field(op->options, 0) : 0;
-	double real = (double)(at ? get_float(at) : 0) * (double)in->scale[0] * (1 << 26);
-	struct factor f = quantize_multiplier(real < INT32_MAX ? real : INT32_MAX);
-	int64_t diff_min = -(int64_t)floor(31.0 * (1 << 26) / (double)(1ll << f.shift));
+	struct factor f = exponent_factor(in, at ? get_float(at) : 0);
 	size_t depth = (size_t)in->dim[in->rank - 1], row, i;
 
 	for (row = 0; row < in->count; row += depth) {
-		int64_t max = lowest(in->type);
-		int32_t sum = 0, scale;
-		int zeros;
+		struct exponentials e = exponentials(in, &in->q[row], depth, f);
+		int zeros = __builtin_clz((uint32_t)e.sum);
+		int32_t scale = one_over_one_plus(wrap((int64_t)(((uint32_t)e.sum << zeros) -
+								 (1u << 31))));
 
+		for (i = 0; i < depth; i++) {
+			int64_t diff = in->q[row + i] - e.max;
+			int32_t y;
+
+			out->q[row + i] = lowest(out->type);
+			if (diff < e.diff_min)
+				continue;
+			y = rounding_doubling_high_mul(scale, exp_on_negative_values(
+						       exponent(&e, diff), 5));
+			out->q[row + i] = clamp((int64_t)rounding_divide_by_pot(y, 12 - zeros + 31 - 8) +
+						lowest(out->type), lowest(out->type),
+						highest(out->type));
+		}
+	}
+}
+
+/*
+ * log(x), x >= 1 in Q12.19; result in Q5.26. x is 2^k z, with z near 2^(-1/4),
+ * and log(z) a fraction of polynomials around there. k + 1/4 or k - 1/4 is in
+ * Q6.25.
+ */
+static int32_t log_of(int32_t x)
+{
+	const int32_t center = 1805811301, sqrt_half = 1518500250, log_2 = 1488522236;
+	int zeros = __builtin_clz((uint32_t)x);
+	int32_t b = rounding_doubling_high_mul(x, sqrt_half), z, zb, k, kb, p, q, q2, t, num, denom;
+	int zeros_b = __builtin_clz((uint32_t)b) - 1;
+
+	z = rounding_doubling_high_mul(shift_left_saturating(x, zeros - 1), sqrt_half);
+	z = shift_left_saturating(z, 1);
+	k = shift_left_saturating(12 - zeros, 25) + (1 << 23);
+	zb = shift_left_saturating(x, zeros_b);
+	kb = shift_left_saturating(12 - zeros_b, 25) - (1 << 23);
+	z = z < zb ? z : zb;
+	k = k > kb ? k : kb;
+
+	p = (int32_t)(((int64_t)z + center + 1) / 2);
+	q = 2 * (z - center);
+	q2 = rounding_doubling_high_mul(q, q);
+	t = rounding_doubling_high_mul(rounding_doubling_high_mul(q, q2), 117049297);
+	num = rounding_doubling_high_mul(q, z) + t;
+	t = 1057819769 + q + rounding_doubling_high_mul(127690142, q2);
+	denom = rounding_doubling_high_mul(p, t) + rounding_doubling_high_mul(638450708, q);
+	t = rounding_doubling_high_mul(rounding_divide_by_pot(num, 6), one_over_one_plus(denom));
+	return shift_left_saturating(rounding_doubling_high_mul(k, log_2) + t, 1);
+}
+
+static void log_softmax(struct op *op)
+{
+	struct tensor *in = op->in[0], *out = op->out[0];
+	struct factor f = exponent_factor(in, 1);
+	struct factor reverse = quantize_multiplier(ldexp(1, 31 - f.shift) / f.multiplier);
+	size_t depth = (size_t)in->dim[in->rank - 1], row, i;
+
+	for (row = 0; row < in->count; row += depth) {
+		struct exponentials e = exponentials(in, &in->q[row], depth, f);
+		int32_t sum = log_of(e.sum);
+		/* Less than this does not fit Q5.26. */
+		int64_t least = multiply(INT32_MIN + sum, reverse.multiplier, reverse.shift);
+
+		if (least < e.diff_min - 1)
+			least = e.diff_min - 1;
+		for (i = 0; i < depth; i++) {
+			int64_t diff = in->q[row + i] - e.max, y = lowest(out->type);
+
+			if (diff > least)
+				y = rounding_divide_by_pot(exponent(&e, diff) - sum, 22) + 127;
+			out->q[row + i] = clamp(y, lowest(out->type), highest(out->type));
+		}
+	}
+}
+
+/* ---- SOFTMAX of 16 bits: tables of 513 entries ---- */
+
+static int16_t saturate16(int64_t x)
+{
+	return (int16_t)clamp(x, INT16_MIN, INT16_MAX);
+}
+
+static double one_over_one_plus_real(double x)
+{
+	return 1 / (1 + x);
+}
+
+/* @function from @first on, times about 32768: between entries one goes straight. */
+static void fill_table(int16_t *table, double (*function)(double), double first, double last)
+{
+	double unit = 2.0 / 65535, inverse = 65536 / (unit * 32767 - unit * -32768);
+	double step = (last - first) / 512, x, y, next, middle, error;
+	int i;
+
+	for (i = 0; i < 512; i++) {
+		x = first + i * step;
+		y = round(function(x) * inverse);
+		next = function(first + (i + 1) * step) * inverse;
+		middle = round(function(x + step / 2) * inverse);
+		/* Half of what the middle of the line is off. */
+		error = round((next + y) / 2) - middle;
+		table[i] = (int16_t)fmin(fmax(y - round(error / 2), INT16_MIN), INT16_MAX);
+	}
+	table[512] = (int16_t)fmin(fmax(round(function(last) * inverse), INT16_MIN), INT16_MAX);
+}
+
+static int16_t look_up(const int16_t *table, int16_t x)
+{
+	int at = 256 + (x >> 7);
+	int16_t slope = (int16_t)(table[at + 1] - table[at]);
+
+	return (int16_t)(table[at] + ((slope * (x & 0x7f) + 64) >> 7));
+}
+
+static void softmax16(struct op *op)
+{
+	struct tensor *in = op->in[0], *out = op->out[0];
+	size_t at = op->options ? field(op->options, 0) : 0;
+	float product = in->scale[0] * (at ? get_float(at) : 0);
+	struct factor f = quantize_multiplier((double)product / (10.0 / 65535.0));
+	size_t depth = (size_t)in->dim[in->rank - 1], row, i;
+	int16_t exponential[513], inverse[513], scale;
+	double unit = 1.0 / 65535;
+	int64_t max, sum;
+	int zeros;
+
+	fill_table(exponential, exp, 10.0 / 65535 * -65535, 0);
+	fill_table(inverse, one_over_one_plus_real, 0, unit * 65535);
+	for (row = 0; row < in->count; row += depth) {
+		max = lowest(in->type);
+		sum = 0;
 		for (i = 0; i < depth; i++)
 			if (in->q[row + i] > max)
 				max = in->q[row + i];
 		for (i = 0; i < depth; i++) {
-			int64_t diff = in->q[row + i] - max;
+			int32_t diff = (int32_t)(in->q[row + i] - max);
 
-			if (diff >= diff_min)
-				sum += rounding_divide_by_pot(exp_on_negative_values(
-					multiply((int32_t)diff, f.multiplier, f.shift), 5), 12);
+			diff = multiply(diff, f.multiplier, f.shift);
+			out->q[row + i] = look_up(exponential, saturate16((int64_t)diff + 32767));
+			sum += out->q[row + i];
 		}
+		if (sum < 2 || sum > INT32_MAX)
+			die("SOFTMAX of a row whose sum is %lld", (long long)sum);
 		zeros = __builtin_clz((uint32_t)sum);
-		scale = one_over_one_plus(wrap((int64_t)(((uint32_t)sum << zeros) - (1u << 31))));
-		for (i = 0; i < depth; i++) {
-			int64_t diff = in->q[row + i] - max;
-			int32_t e;
-
-			out->q[row + i] = lowest(out->type);
-			if (diff < diff_min)
-				continue;
-			e = multiply((int32_t)diff, f.multiplier, f.shift);
-			e = rounding_doubling_high_mul(scale, exp_on_negative_values(e, 5));
-			out->q[row + i] = clamp((int64_t)rounding_divide_by_pot(e, 12 - zeros + 31 - 8) +
-						lowest(out->type), lowest(out->type),
-						highest(out->type));
-		}
+		/* From 1 to 2 in Q2.15 */
+		scale = look_up(inverse, saturate16((((sum << (zeros - 1)) + (1 << 13)) >> 14) -
+						    (1 << 15) - (1 << 16)));
+		for (i = 0; i < depth; i++)
+			out->q[row + i] = clamp((out->q[row + i] * scale +
+						 (1ll << (30 - zeros))) >> (31 - zeros), 0, 32767);
 	}
 }
 
@@ -843,6 +1030,82 @@ static void sigmoid(struct op *op, int32_t (*function)(int32_t), int bits)
 	}
 }
 
+/* 1 / (1 + exp(-x)) at 24 @x, Q0.16, as the table of TensorFlow Lite has it */
+static uint32_t logistic_at(uint32_t x)
+{
+	/* There it is one more than rounding makes it. */
+	static const uint8_t more[] = {
+		4, 8, 12, 14, 15, 16, 17, 19, 20, 21, 22, 25, 27, 28, 29, 30, 31, 33, 34, 35, 37,
+		39, 40, 41, 43, 44, 45, 46, 49, 50, 54, 62, 63, 64, 66, 82, 86, 93, 100, 103,
+		112, 116, 135, 255
+	};
+	uint32_t y = (uint32_t)round(65536 / (1 + exp(-(double)x / 24)));
+
+	return memchr(more, (int)x, sizeof(more)) ? y + 1 : y;
+}
+
+/* 1 / (1 + exp(-x)), @d is 12288 x; result in Q0.15 */
+static int16_t logistic16(int32_t d)
+{
+	int32_t y;
+	uint32_t size = (uint32_t)abs(d), at = size >> 9;
+
+	if (at >= 255)
+		y = 0x7fff << 10;
+	else
+		y = (int32_t)((logistic_at(at) << 9) +
+			      (size & 0x1ff) * (logistic_at(at + 1) - logistic_at(at)));
+	y = d >= 0 ? y + (1 << 9) : (1 << 25) - y + (1 << 9) - 1;
+	return (int16_t)(y >> 10);
+}
+
+/* tanh(x) = 2 / (1 + exp(-2 x)) - 1, @d is 12288 x; result in Q0.15 */
+static int16_t tanh16(int32_t d)
+{
+	int32_t y;
+	uint32_t size = (uint32_t)abs(d), at = size >> 8;
+
+	if (at >= 255)
+		y = 0xffff << 8;
+	else
+		y = (int32_t)((logistic_at(at) << 8) +
+			      (size & 0xff) * (logistic_at(at + 1) - logistic_at(at)));
+	y = d >= 0 ? y - (1 << 23) + (1 << 7) : -y + (1 << 23) + (1 << 7) - 1;
+	return (int16_t)(y >> 8);
+}
+
+/* Whether TensorFlow Lite takes @scale for a power of two, and which */
+static bool power_of_two(float scale, int *exponent)
+{
+	float log_2 = logf(scale) * (1.0f / logf(2.0f)), whole = roundf(log_2);
+
+	*exponent = (int)fmaxf(fminf(whole, 1000), -1000);
+	return fabsf(log_2 - whole) < 1e-3f;
+}
+
+/* LOGISTIC and TANH of 16 bits; scales from 2^-12 to 2^@most times that need no rounding. */
+static void sigmoid16(struct op *op, int16_t (*function)(int32_t), int most)
+{
+	struct tensor *in = op->in[0], *out = op->out[0];
+	double real = (double)in->scale[0] * 4096 * 3;
+	int64_t multiplier, half = 0;
+	int exponent, shift = 0;
+	size_t i;
+
+	if (power_of_two(in->scale[0], &exponent) && exponent >= -12 && exponent <= most - 12) {
+		multiplier = 3 << (exponent + 12);
+	} else {
+		for (; real <= 32767.0 / 2 && shift <= 30; shift++)
+			real *= 2;
+		if (!(real < 65536))
+			die("scale %g is too coarse", (double)in->scale[0]);
+		multiplier = (int64_t)real;
+		half = shift ? 1ll << (shift - 1) : 0;
+	}
+	for (i = 0; i < out->count; i++)
+		out->q[i] = function((int32_t)((in->q[i] * multiplier + half) >> shift));
+}
+
 static void elu(struct op *op)
 {
 	struct tensor *in = op->in[0], *out = op->out[0];
@@ -860,11 +1123,6 @@ static void elu(struct op *op)
 }
 
 /* ---- 16-bit arithmetic of HARD_SWISH ---- */
-
-static int16_t saturate16(int64_t x)
-{
-	return (int16_t)clamp(x, INT16_MIN, INT16_MAX);
-}
 
 static int16_t doubling_high_mul16(int16_t a, int16_t b, bool rounding)
 {
@@ -919,14 +1177,14 @@ static void hard_swish(struct op *op)
 
 /* ---- 1 / sqrt ---- */
 
-/* 1 / sqrt(@x) as a factor, x > 0 */
+/* 1 / sqrt(@x) as a factor; of 0 as of 1 */
 static struct factor inverse_square_root(int32_t x)
 {
 	struct factor f = { INT32_MAX, 0 };
 	int32_t fixed, half, root = 1 << 28, cube, step;
 	int right = 11, i;
 
-	if (x == 1)
+	if (x <= 1)
 		return f;
 	/* Scaled by a power of 4 to at least 1/4 and less than 1 in Q3.28. */
 	for (; x >= 1 << 29; right++)
@@ -968,6 +1226,32 @@ static void rsqrt(struct op *op)
 		y = multiply(1, f.multiplier, f.shift + 20);
 		out->q[i] = clamp((int64_t)multiply(y, scale.multiplier, scale.shift - 20) +
 				  out->zero_point[0], lowest(out->type), highest(out->type));
+	}
+}
+
+static void l2_normalization(struct op *op)
+{
+	struct tensor *in = op->in[0], *out = op->out[0];
+	size_t depth = (size_t)in->dim[in->rank - 1], row, i;
+
+	if (number(op->options, 0, 1, 0))
+		die("L2_NORMALIZATION with an activation");
+	for (row = 0; row < in->count; row += depth) {
+		int64_t sum = 0, v;
+		struct factor f;
+
+		for (i = 0; i < depth; i++) {
+			v = in->q[row + i] - in->zero_point[0];
+			sum += v * v;
+		}
+		if (sum > INT32_MAX)
+			die("L2_NORMALIZATION of too much");
+		f = inverse_square_root((int32_t)sum);
+		for (i = 0; i < depth; i++) {
+			v = in->q[row + i] - in->zero_point[0];
+			out->q[row + i] = clamp(multiply((int32_t)v, f.multiplier, f.shift + 7),
+						lowest(out->type), highest(out->type));
+		}
 	}
 }
 
@@ -1143,7 +1427,7 @@ static void batch_matmul(struct op *op)
 
 	for (i = 0; i < out->count; i++) {
 		int64_t row, column, x, y;
-		int32_t acc = 0;
+		int64_t acc = 0;
 
 		to_position(out, i, position);
 		row = position[out->rank - 2];
@@ -1152,10 +1436,13 @@ static void batch_matmul(struct op *op)
 			x = matrix_element(a, out, position, adj_x ? k : row, adj_x ? row : k);
 			y = matrix_element(b, out, position, adj_y ? column : k,
 					   adj_y ? k : column);
-			acc = wrap(acc + x * y);
+			acc += x * y;
 		}
-		out->q[i] = clamp((int64_t)multiply(acc, f.multiplier, f.shift) +
-				  out->zero_point[0], lowest(out->type), highest(out->type));
+		if (a->type == INT16)
+			acc = multiply_wide(acc, f);
+		else
+			acc = multiply(wrap(acc), f.multiplier, f.shift);
+		out->q[i] = clamp(acc + out->zero_point[0], lowest(out->type), highest(out->type));
 	}
 }
 
@@ -1228,17 +1515,41 @@ static void copy_part(struct tensor *part, struct tensor *whole, int64_t axis, i
 	}
 }
 
+/* What CONCATENATION makes of @part: a copy, or with uint8 rescaled in float32 */
+static void like_output(struct tensor *part, const struct tensor *out)
+{
+	float inverse, scale, offset, y;
+	size_t i;
+
+	if (out->type != UINT8 || !out->channels || !part->channels ||
+	    (part->scale[0] == out->scale[0] && part->zero_point[0] == out->zero_point[0]))
+		return;
+	inverse = 1.0f / out->scale[0];
+	scale = part->scale[0] * inverse;
+	offset = (float)-part->zero_point[0] * scale;
+	for (i = 0; i < part->count; i++) {
+		y = (float)part->q[i] * scale;
+		y = roundf(y + offset);
+		part->q[i] = (int64_t)fmin(fmax((double)y + (double)out->zero_point[0], 0), 255);
+	}
+}
+
 static void concatenation(struct op *op)
 {
-	struct tensor *out = op->out[0];
+	struct tensor *out = op->out[0], part;
 	int64_t axis = wrap_axis(number(op->options, 0, 4, 0), out->rank), from = 0;
 	int i;
 
 	if (number(op->options, 1, 1, 0))
 		die("CONCATENATION with an activation");
 	for (i = 0; i < op->inputs; i++) {
-		copy_part(op->in[i], out, axis, from, false);
-		from += op->in[i]->dim[axis];
+		part = *op->in[i];
+		part.q = allocate(part.count, sizeof(*part.q));
+		memcpy(part.q, op->in[i]->q, part.count * sizeof(*part.q));
+		like_output(&part, out);
+		copy_part(&part, out, axis, from, false);
+		free(part.q);
+		from += part.dim[axis];
 	}
 }
 
@@ -1555,50 +1866,6 @@ static void svdf(struct op *op)
 	}
 }
 
-/* 1 / (1 + exp(-x)) at 24 @x, Q0.16, as the table of TensorFlow Lite has it */
-static uint32_t logistic_at(uint32_t x)
-{
-	/* There it is one more than rounding makes it. */
-	static const uint8_t more[] = {
-		4, 8, 12, 14, 15, 16, 17, 19, 20, 21, 22, 25, 27, 28, 29, 30, 31, 33, 34, 35, 37,
-		39, 40, 41, 43, 44, 45, 46, 49, 50, 54, 62, 63, 64, 66, 82, 86, 93, 100, 103,
-		112, 116, 135, 255
-	};
-	uint32_t y = (uint32_t)round(65536 / (1 + exp(-(double)x / 24)));
-
-	return memchr(more, (int)x, sizeof(more)) ? y + 1 : y;
-}
-
-/* 1 / (1 + exp(-x)), x in Q3.12; result in Q0.15 */
-static int16_t logistic16(int16_t x)
-{
-	int32_t d = x * 3, y;
-	uint32_t size = (uint32_t)abs(d), at = size >> 9;
-
-	if (at >= 255)
-		y = 0x7fff << 10;
-	else
-		y = (int32_t)((logistic_at(at) << 9) +
-			      (size & 0x1ff) * (logistic_at(at + 1) - logistic_at(at)));
-	y = d >= 0 ? y + (1 << 9) : (1 << 25) - y + (1 << 9) - 1;
-	return (int16_t)(y >> 10);
-}
-
-/* tanh(x) = 2 / (1 + exp(-2 x)) - 1, @x with 12 - @shift fractional bits; result in Q0.15 */
-static int16_t tanh16(int16_t x, int shift)
-{
-	int32_t d = x * (3 << shift), y;
-	uint32_t size = (uint32_t)abs(d), at = size >> 8;
-
-	if (at >= 255)
-		y = 0xffff << 8;
-	else
-		y = (int32_t)((logistic_at(at) << 8) +
-			      (size & 0xff) * (logistic_at(at + 1) - logistic_at(at)));
-	y = d >= 0 ? y - (1 << 23) + (1 << 7) : -y + (1 << 23) + (1 << 7) - 1;
-	return (int16_t)(y >> 8);
-}
-
 /* One row of weights times @x, plus bias, in Q3.12 */
 static int16_t gate_part(const struct tensor *weights, const struct tensor *bias, int64_t row,
 			 const struct tensor *in, const int64_t *x)
@@ -1606,11 +1873,15 @@ static int16_t gate_part(const struct tensor *weights, const struct tensor *bias
 	int64_t n = weights->dim[1], i;
 	float product = in->scale[0] * weights->scale[0];
 	struct factor f = quantize_multiplier((double)product * 4096);
-	int32_t acc = bias ? (int32_t)bias->q[row] : 0;
+	int64_t sum = 0;
 
 	for (i = 0; i < n; i++)
-		acc = wrap((int64_t)acc + weights->q[row * n + i] * (x[i] - in->zero_point[0]));
-	return saturate16(multiply(acc, f.multiplier, f.shift));
+		sum += weights->q[row * n + i] * (x[i] - in->zero_point[0]);
+	if (bias)
+		sum = (int64_t)((uint64_t)sum + (uint64_t)bias->q[row]);
+	if (in->type == INT16)
+		return saturate16(multiply_wide(sum, f));
+	return saturate16(multiply(wrap(sum), f.multiplier, f.shift));
 }
 
 /* What a gate takes its logistic function or tanh of. */
@@ -1642,19 +1913,20 @@ static void lstm_step(struct op *op, const int64_t *x, int64_t *h, int64_t *c, i
 		die("the cell state of an LSTM has scale %g", scale);
 	limit = (int64_t)fmin(fmax(clip / scale, -32768), 32767);
 	for (j = 0; j < cells; j++) {
-		int16_t in = logistic16(gate(op, 0, j, x, h));
-		int16_t forget = logistic16(gate(op, 1, j, x, h));
-		int16_t new = tanh16(gate(op, 2, j, x, h), 0);
-		int16_t out = logistic16(gate(op, 3, j, x, h));
+		int16_t in = logistic16(3 * gate(op, 0, j, x, h));
+		int16_t forget = logistic16(3 * gate(op, 1, j, x, h));
+		int16_t new = tanh16(3 * gate(op, 2, j, x, h));
+		int16_t out = logistic16(3 * gate(op, 3, j, x, h));
 		int16_t a = saturate16(product_of(forget, (int16_t)c[j], q15));
 		int16_t b = saturate16(product_of(in, new, q15 * q15 / scale));
 
 		c[j] = saturate16(a + b);
 		if (clip > 0)
 			c[j] = clamp(c[j], -limit, limit);
-		y[j] = product_of(out, tanh16((int16_t)c[j], 11 + exponent),
+		y[j] = product_of(out, tanh16((int32_t)c[j] * (3 << (11 + exponent))),
 				  q15 * q15 / (double)hidden->scale[0]);
-		y[j] = clamp(y[j] + hidden->zero_point[0], lowest(INT8), highest(INT8));
+		y[j] = clamp(y[j] + hidden->zero_point[0], lowest(hidden->type),
+			     highest(hidden->type));
 	}
 	/* All gates of all cells have seen the old one. */
 	for (j = 0; j < cells; j++)
@@ -1684,6 +1956,8 @@ static void lstm(struct op *op)
 
 static void run_op(int64_t code, struct op *op)
 {
+	bool sixteen = op->in[0]->type == INT16;
+
 	switch (code) {
 	case 0:
 		return add(op, 1);
@@ -1701,8 +1975,10 @@ static void run_op(int64_t code, struct op *op)
 		return dequantize(op);
 	case 9:
 		return fully_connected(op);
+	case 11:
+		return l2_normalization(op);
 	case 14:
-		return sigmoid(op, logistic_q, 8);
+		return sixteen ? sigmoid16(op, logistic16, 0) : sigmoid(op, logistic_q, 8);
 	case 17:
 		return pool(op, true);
 	case 18:
@@ -1720,13 +1996,13 @@ static void run_op(int64_t code, struct op *op)
 	case 23:
 		return resize_bilinear(op);
 	case 25:
-		return softmax(op);
+		return sixteen ? softmax16(op) : softmax(op);
 	case 26:
 		return space_to_depth(op);
 	case 27:
 		return svdf(op);
 	case 28:
-		return sigmoid(op, tanh_q, 7);
+		return sixteen ? sigmoid16(op, tanh16, 1) : sigmoid(op, tanh_q, 7);
 	case 34:
 	case 60:
 		return pad(op);
@@ -1744,6 +2020,8 @@ static void run_op(int64_t code, struct op *op)
 		return strided_slice(op);
 	case 49:
 		return split(op, op->in[1], op->in[0]);
+	case 50:
+		return log_softmax(op);
 	case 54:
 		return prelu(op);
 	case 55:
@@ -1788,89 +2066,244 @@ static void run_op(int64_t code, struct op *op)
 	die("operator %lld is not supported", (long long)code);
 }
 
-/* ---- The graph ---- */
+/* ---- Variables ---- */
 
-static struct tensor *tensors;
-static size_t ntensors;
+enum { VARIABLES = 64 };
 
-static struct tensor *named(size_t vector, size_t i)
+/* What a handle, a tensor of type RESOURCE, has the index of */
+static struct variable {
+	size_t container, name;	/* strings of the file, 0 if absent */
+	bool assigned;
+	int type;
+	size_t count;
+	int64_t *q;
+} variables[VARIABLES];
+
+static bool same_string(size_t a, size_t b)
+{
+	size_t i;
+
+	if (length(a) != length(b))
+		return false;
+	for (i = 0; i < length(a); i++)
+		if (get(a + 4 + i, 1) != get(b + 4 + i, 1))
+			return false;
+	return true;
+}
+
+static void var_handle(struct op *op)
+{
+	size_t container = child(op->options, 0), name = child(op->options, 1);
+	static int count;
+	int i;
+
+	for (i = 0; i < count; i++)
+		if (same_string(variables[i].container, container) &&
+		    same_string(variables[i].name, name))
+			break;
+	if (i == VARIABLES)
+		die("too many variables");
+	if (i == count) {
+		variables[i].container = container;
+		variables[i].name = name;
+		count++;
+	}
+	if (!op->out[0] || op->out[0]->type != RESOURCE)
+		die("the output of VAR_HANDLE is no resource");
+	op->out[0]->q[0] = i;
+}
+
+static struct variable *variable_of(const struct op *op)
+{
+	if (!op->in[0] || op->in[0]->type != RESOURCE)
+		die("a variable has no handle");
+	return &variables[op->in[0]->q[0]];
+}
+
+static void read_variable(struct op *op)
+{
+	struct variable *v = variable_of(op);
+	struct tensor *out = op->out[0];
+	size_t i;
+
+	if (!out || (v->assigned && (v->count != out->count || v->type != out->type)))
+		die("READ_VARIABLE of something else");
+	for (i = 0; i < out->count; i++)
+		out->q[i] = v->assigned ? v->q[i] : out->zero_point[0];
+}
+
+static void assign_variable(struct op *op)
+{
+	struct variable *v = variable_of(op);
+	struct tensor *in = op->in[1];
+
+	if (!in || in->type == FLOAT32)
+		die("ASSIGN_VARIABLE of nothing or of float32");
+	free(v->q);
+	v->q = allocate(in->count, sizeof(*v->q));
+	memcpy(v->q, in->q, in->count * sizeof(*v->q));
+	v->count = in->count;
+	v->type = in->type;
+	v->assigned = true;
+}
+
+/* ---- The graphs ---- */
+
+static struct graph {
+	size_t inputs, outputs, operators;	/* in the file */
+	struct tensor *tensors;
+	size_t ntensors;
+	bool called;
+} *graphs;
+
+static size_t ngraphs;
+
+static struct tensor *named(const struct graph *g, size_t vector, size_t i)
 {
 	int64_t index = i < length(vector) ? get(vector + 4 + 4 * i, 4) : -1;
 
-	if (index >= (int64_t)ntensors)
+	if (index >= (int64_t)g->ntensors)
 		die("the graph names tensor %lld", (long long)index);
-	return index < 0 ? NULL : &tensors[index];
+	return index < 0 ? NULL : &g->tensors[index];
 }
 
-static int operands(size_t vector, struct tensor **t)
+static int operands(const struct graph *g, size_t vector, struct tensor **t)
 {
 	size_t i, n = length(vector);
 
 	if (n > OPERANDS)
 		die("an operator has %zu operands", n);
 	for (i = 0; i < n; i++)
-		t[i] = named(vector, i);
+		t[i] = named(g, vector, i);
 	return (int)n;
 }
 
-static void run_graph(size_t codes, size_t operators)
+static void run_graph(struct graph *g, size_t codes);
+
+static void call_once(struct op *op, size_t codes)
+{
+	size_t index = (size_t)number(op->options, 0, 4, 0);
+
+	if (index >= ngraphs)
+		die("CALL_ONCE of graph %zu", index);
+	if (graphs[index].called)
+		return;
+	graphs[index].called = true;
+	run_graph(&graphs[index], codes);
+}
+
+static void run_graph(struct graph *g, size_t codes)
 {
 	size_t i;
 
-	for (i = 0; i < length(operators); i++) {
-		size_t table = table_in(operators, i);
+	for (i = 0; i < length(g->operators); i++) {
+		size_t table = table_in(g->operators, i);
 		size_t code = table_in(codes, (size_t)number(table, 0, 4, 0));
 		int64_t old = number(code, 0, 1, 0), new = number(code, 3, 4, 0);
 		struct op op = { .options = child(table, 4) };
 
-		op.inputs = operands(child(table, 1), op.in);
-		op.outputs = operands(child(table, 2), op.out);
+		op.inputs = operands(g, child(table, 1), op.in);
+		op.outputs = operands(g, child(table, 2), op.out);
+		switch (new > old ? new : old) {
+		case 129:
+			call_once(&op, codes);
+			continue;
+		case 142:
+			var_handle(&op);
+			continue;
+		case 143:
+			read_variable(&op);
+			continue;
+		case 144:
+			assign_variable(&op);
+			continue;
+		}
 		if (!op.in[0] || !op.out[0])
 			die("operator %zu has no input or output", i);
 		run_op(new > old ? new : old, &op);
 	}
 }
 
+static void read_graph(struct graph *g, size_t table, size_t buffers)
+{
+	size_t i;
+
+	g->inputs = child(table, 1);
+	g->outputs = child(table, 2);
+	g->operators = child(table, 3);
+	g->ntensors = length(child(table, 0));
+	g->tensors = allocate(g->ntensors, sizeof(*g->tensors));
+	for (i = 0; i < g->ntensors; i++)
+		read_tensor(&g->tensors[i], table_in(child(table, 0), i), buffers);
+}
+
+static void free_graph(struct graph *g)
+{
+	size_t i;
+
+	for (i = 0; i < g->ntensors; i++) {
+		free(g->tensors[i].scale);
+		free(g->tensors[i].zero_point);
+		free(g->tensors[i].q);
+		free(g->tensors[i].f);
+	}
+	free(g->tensors);
+}
+
+/* Returns how many bytes of @images the inputs took. */
+static size_t read_inputs(const struct graph *g, const uint8_t *images, size_t size)
+{
+	size_t i, bytes, at = 0;
+
+	for (i = 0; i < length(g->inputs); i++) {
+		struct tensor *t = named(g, g->inputs, i);
+
+		if (!t)
+			die("an input of the graph is no tensor");
+		bytes = t->count * (size_t)width(t->type);
+		if (bytes > size - at)
+			die("the inputs are no whole runs");
+		from_bytes(t, images + at);
+		at += bytes;
+	}
+	if (!at)
+		die("the graph has no inputs");
+	return at;
+}
+
 int main(int argc, char **argv)
 {
-	size_t root, graph, buffers, inputs, outputs, size, at = 0, i;
+	size_t root, size, at = 0, i;
 	uint8_t *images;
 
 	if (argc != 3)
 		die("usage: npu-reference MODEL INPUTS > OUTPUTS");
 	file = load(argv[1], &file_size);
 	root = get_u32(0);
-	buffers = child(root, 4);
-	graph = table_in(child(root, 2), 0);
-	ntensors = length(child(graph, 0));
-	tensors = allocate(ntensors, sizeof(*tensors));
-	for (i = 0; i < ntensors; i++)
-		read_tensor(&tensors[i], table_in(child(graph, 0), i), buffers);
-	inputs = child(graph, 1);
-	outputs = child(graph, 2);
+	ngraphs = length(child(root, 2));
+	if (!ngraphs)
+		die("the model has no graph");
+	graphs = allocate(ngraphs, sizeof(*graphs));
+	for (i = 0; i < ngraphs; i++)
+		read_graph(&graphs[i], table_in(child(root, 2), i), child(root, 4));
 
 	images = load(argv[2], &size);
 	while (at < size) {
-		for (i = 0; i < length(inputs); i++) {
-			struct tensor *t = named(inputs, i);
-			size_t bytes = t->count * (size_t)width(t->type);
+		at += read_inputs(&graphs[0], images + at, size - at);
+		run_graph(&graphs[0], child(root, 1));
+		for (i = 0; i < length(graphs[0].outputs); i++) {
+			struct tensor *t = named(&graphs[0], graphs[0].outputs, i);
 
-			if (bytes > size - at)
-				die("%s does not hold whole runs", argv[2]);
-			from_bytes(t, images + at);
-			at += bytes;
+			if (!t)
+				die("an output of the graph is no tensor");
+			to_stdout(t);
 		}
-		run_graph(child(root, 1), child(graph, 3));
-		for (i = 0; i < length(outputs); i++)
-			to_stdout(named(outputs, i));
 	}
-	for (i = 0; i < ntensors; i++) {
-		free(tensors[i].scale);
-		free(tensors[i].zero_point);
-		free(tensors[i].q);
-		free(tensors[i].f);
-	}
-	free(tensors);
+	for (i = 0; i < ngraphs; i++)
+		free_graph(&graphs[i]);
+	free(graphs);
+	for (i = 0; i < VARIABLES; i++)
+		free(variables[i].q);
 	free(images);
 	free((void *)file);
 	return fflush(stdout) ? 1 : 0;

@@ -136,6 +136,13 @@ void op_scratch(struct op *op, enum npu_type type, unsigned int rank, const uint
 
 unsigned int state_base(const struct compile *c);
 
+void program_describe(struct npu_program *program);
+
+/* container.c */
+bool container_is(const void *file, size_t size);
+int container_load(const void *file, size_t size, const struct npu_compile_options *options,
+		   struct npu_program **program, struct npu_error *err);
+
 /* resource.c */
 bool resource_read(struct op *op);
 bool resource_place(struct compile *c, __le64 *size);

@@ -134,15 +134,15 @@ void op_scratch(struct op *op, enum npu_type type, unsigned int rank, const uint
 		struct npu_tensor *tensor)
 {
 	struct compile *c = op->c;
-	uint64_t size = npu_type_size(type), at = c->program->bases[NPU_BASE_ARENA].size;
+	uint64_t size = npu_type_size(type), at = op->scratch_at;
 	unsigned int i;
 
 	for (i = 0; i < rank; i++)
 		size *= dim[i];
 	npu_tensor_init(tensor, type, NPU_BASE_ARENA, (int64_t)(at + op->scratch), 0, rank, dim);
 	op->scratch += align_up(size, NPU_CONST_ALIGN);
-	if (op->scratch > c->scratch)
-		c->scratch = op->scratch;
+	if (at + op->scratch > c->arena)
+		c->arena = at + op->scratch;
 }
 
 void op_tensor(const struct op *op, const struct value *value, struct npu_tensor *tensor)
@@ -651,7 +651,8 @@ static bool finish_program(struct compile *c)
 		p->bases[info->nbases].flags = NPU_BASE_WRITE;
 		info->state_base = info->nbases++;
 	}
-	p->bases[NPU_BASE_ARENA].size += c->scratch;
+	if (p->bases[NPU_BASE_ARENA].size < c->arena)
+		p->bases[NPU_BASE_ARENA].size = c->arena;
 	if (info->flags & NPU_COMPILE_PROFILE)
 		p->bases[info->nbases++] = (struct npu_base) {
 			.size = (info->nops + 1) * sizeof(struct npu_timestamp),

@@ -129,7 +129,8 @@ static unsigned int get_arrays(const struct npu_cmd_desc *desc, const void *cmd,
 			sizeof(struct npu_scale) * (rq->count < channels ? rq->count : channels),
 			4 };
 	if (rq->bias_type != NPU_TYPE_NONE)
-		array[n++] = (struct array) { "requant.bias", &rq->bias, channels * 4, 4 };
+		array[n++] = (struct array) { "requant.bias", &rq->bias, channels * npu_bias_size(rq),
+					      npu_bias_size(rq) };
 	return n;
 }
 
@@ -205,8 +206,8 @@ static bool check_mode(const struct npu_check *check)
 			    tensor(check, i)->layout);
 	return good &&
 	       MUST(!desc->mode || *mode <= desc->mode_max, MODE, "mode: %u is unknown", *mode) &&
-	       MUST(!rq || rq->rounding == NPU_ROUND_NONE || rq->rounding == NPU_ROUND_DOUBLE,
-		    MODE, "requant.rounding: %u is unknown", rq ? rq->rounding : 0);
+	       MUST(!rq || rq->rounding <= NPU_ROUND_WIDE, MODE,
+		    "requant.rounding: %u is unknown", rq ? rq->rounding : 0);
 }
 
 static bool check_type(const struct npu_check *check)
@@ -222,6 +223,10 @@ static bool check_type(const struct npu_check *check)
 		if (desc->opcode == NPU_OP_ELTWISE && !is_minmax(check))
 			accepted &= ~T(S32);
 		if (desc->opcode == NPU_OP_DEPTHWISE && i == 1 && want == NPU_TYPE_S16)
+			accepted |= T(S16);
+		if (rq && rq->rounding == NPU_ROUND_WIDE && i != 1)
+			accepted = T(S16);
+		if (desc->opcode == NPU_OP_MATMUL && i == 1 && rq->rounding == NPU_ROUND_WIDE)
 			accepted |= T(S16);
 		if (is_bilinear(check))
 			accepted &= T_ACT;
@@ -487,10 +492,12 @@ static bool check_requant(const struct npu_check *check, const struct npu_requan
 	const struct npu_tensor *weight = tensor(check, 1), *out = tensor(check, 2);
 	uint32_t channels = out->dim[out->rank - 1];
 	bool scaled = rq->rounding != NPU_ROUND_NONE;
+	enum npu_type bias = rq->rounding == NPU_ROUND_WIDE ? NPU_TYPE_S64 : NPU_TYPE_S32;
 
 	return MUST(rq->bias_type == NPU_TYPE_NONE ? !rq->bias.base && !rq->bias.offset :
-		    rq->bias_type == NPU_TYPE_S32, QUANT,
-		    "requant.bias: is not s32, or is not zero though there is none") &&
+		    rq->bias_type == bias, QUANT,
+		    "requant.bias: is not %s, or is not zero though there is none",
+		    npu_type_name(bias)) &&
 	       MUST(rq->axis == out->rank - 1, QUANT, "requant.axis: %u, must be %u", rq->axis,
 		    out->rank - 1u) &&
 	       MUST(scaled || (!rq->scale.base && !rq->scale.offset), QUANT,
@@ -540,12 +547,22 @@ static bool check_reduce_quant(const struct npu_check *check, const struct npu_c
 		    "clamp: must be zero here");
 }
 
+static bool check_softmax(const struct npu_check *check, const struct npu_tensor *out,
+			  int64_t zero_point, const struct npu_scale *beta, const __le32 *diff_min)
+{
+	return MUST((int32_t)out->zero_point == zero_point, QUANT, "out.zero_point: must be %d",
+		    (int)zero_point) &&
+	       MUST((int32_t)beta->shift >= 0, QUANT, "beta.shift: is negative") &&
+	       MUST((int32_t)*diff_min <= 0, QUANT, "diff_min: is positive");
+}
+
 static bool check_quant(const struct npu_check *check)
 {
+	const struct npu_cmd_log_softmax *log_softmax = check->cmd;
 	const struct npu_cmd_reduce *reduce = check->cmd;
-
 	const struct npu_cmd_desc *desc = check->desc;
 	const struct npu_cmd_softmax *softmax = check->cmd;
+	const struct npu_cmd_l2_norm *norm = check->cmd;
 	const struct npu_cmd_pool *pool = check->cmd;
 	const struct npu_cmd_pad *pad = check->cmd;
 	const struct npu_scale *scale;
@@ -577,11 +594,15 @@ static bool check_quant(const struct npu_check *check)
 	case NPU_OP_REDUCE:
 		return check_reduce_quant(check, reduce);
 	case NPU_OP_SOFTMAX:
-		return MUST((int32_t)softmax->out.zero_point == types[softmax->out.type].min,
-			    QUANT, "out.zero_point: must be %d",
-			    (int)types[softmax->out.type].min) &&
-		       MUST((int32_t)softmax->beta.shift >= 0, QUANT, "beta.shift: is negative") &&
-		       MUST((int32_t)softmax->diff_min <= 0, QUANT, "diff_min: is positive");
+		return check_softmax(check, &softmax->out, types[softmax->out.type].min,
+				     &softmax->beta, &softmax->diff_min);
+	case NPU_OP_LOG_SOFTMAX:
+		return check_softmax(check, &log_softmax->out, types[log_softmax->out.type].max,
+				     &log_softmax->beta, &log_softmax->diff_min) &&
+		       MUST((int32_t)log_softmax->reverse.shift <= 0, QUANT,
+			    "reverse.shift: is positive");
+	case NPU_OP_L2_NORM:
+		return MUST(!norm->out.zero_point, QUANT, "out.zero_point: must be 0");
 	case NPU_OP_PAD:
 		return MUST(fits(pad->out.type, (int64_t)pad->value), QUANT,
 			    "value: %" PRId64 " is no %s", (int64_t)pad->value,
@@ -746,6 +767,9 @@ void npu_cmd_work(const void *cmd, const struct npu_cmd_desc *desc, struct npu_w
 				work->terms = mul_saturate(work->terms, t->dim[i]);
 		break;
 	case NPU_OP_SOFTMAX:
+	case NPU_OP_LOG_SOFTMAX:
+	case NPU_OP_SOFTMAX16:
+	case NPU_OP_L2_NORM:
 		work->terms = t->rank ? t->dim[t->rank - 1] : 1;
 		work->macs = elements(t);
 		return;
@@ -801,7 +825,7 @@ static const struct npu_cmd_desc descs[] = {
 	CMD("matmul", MATMUL, npu_cmd_matmul, .shape = check_matmul, FEATURE(MAC),
 	    .requant = offsetof(struct npu_cmd_matmul, requant),
 	    OPERANDS(3, OPERAND(npu_cmd_matmul, a, T_ACT, 2, 6),
-		     OPERAND(npu_cmd_matmul, b, T_8, 2, 6),
+		     OPERAND(npu_cmd_matmul, b, T_8, 2, 6),	/* S16: see check_type() */
 		     OPERAND(npu_cmd_matmul, out, T_INT, 2, 6))),
 	CMD("pool", POOL, npu_cmd_pool, .shape = check_pool, FEATURE(POOL),
 	    UNARY(npu_cmd_pool, T_ACT, 4, 4),
@@ -827,6 +851,16 @@ static const struct npu_cmd_desc descs[] = {
 	CMD("softmax", SOFTMAX, npu_cmd_softmax, FEATURE(SOFTMAX), .inplace = true,
 	    UNARY(npu_cmd_softmax, T_8, 0, 6), .scale = { SCALE(npu_cmd_softmax, beta) },
 	    RESERVED(npu_cmd_softmax)),
+	CMD("log_softmax", LOG_SOFTMAX, npu_cmd_log_softmax, FEATURE(SOFTMAX), .inplace = true,
+	    UNARY(npu_cmd_log_softmax, T_8, 0, 6),
+	    .scale = { SCALE(npu_cmd_log_softmax, beta), SCALE(npu_cmd_log_softmax, reverse) },
+	    RESERVED(npu_cmd_log_softmax)),
+	CMD("softmax16", SOFTMAX16, npu_cmd_softmax16, FEATURE(SOFTMAX), .inplace = true,
+	    UNARY(npu_cmd_softmax16, T(S16), 0, 6),
+	    .scale = { SCALE(npu_cmd_softmax16, beta) },
+	    REF(npu_cmd_softmax16, tables, 2 * NPU_SOFTMAX16_ENTRIES * sizeof(int16_t), 2)),
+	CMD("l2_norm", L2_NORM, npu_cmd_l2_norm, FEATURE(SOFTMAX), .inplace = true,
+	    UNARY(npu_cmd_l2_norm, T(S8), 0, 6)),
 	CMD("copy", COPY, npu_cmd_copy, FEATURE(COPY), UNARY(npu_cmd_copy, T_ANY, 0, 6)),
 	CMD("pad", PAD, npu_cmd_pad, .shape = check_pad, FEATURE(COPY),
 	    UNARY(npu_cmd_pad, T_ANY, 0, 6),
@@ -874,12 +908,22 @@ unsigned int npu_cmd_minor(const void *cmd)
 	const struct npu_cmd_eltwise *eltwise = cmd;
 	const struct npu_cmd_reduce *reduce = cmd;
 	const struct npu_cmd_resize *resize = cmd;
+	const struct npu_cmd_matmul *matmul = cmd;
 	const struct npu_cmd_conv *conv = cmd;
 	const struct npu_cmd_lut *lut = cmd;
 
 	switch (((const struct npu_cmd *)cmd)->opcode) {
+	case NPU_OP_CONV2D:
+		return conv->requant.rounding == NPU_ROUND_WIDE ? 2 : 0;
+	case NPU_OP_MATMUL:
+		return matmul->requant.rounding == NPU_ROUND_WIDE ? 2 : 0;
 	case NPU_OP_DEPTHWISE:
-		return conv->weight.type == NPU_TYPE_S16;
+		return conv->requant.rounding == NPU_ROUND_WIDE ? 2 :
+		       conv->weight.type == NPU_TYPE_S16;
+	case NPU_OP_LOG_SOFTMAX:
+	case NPU_OP_SOFTMAX16:
+	case NPU_OP_L2_NORM:
+		return 2;
 	case NPU_OP_LUT:
 		return lut->in.type == NPU_TYPE_S16;
 	case NPU_OP_RESIZE:

@@ -10,7 +10,6 @@
 
 #define DEFAULT_MACS_ORDER	34
 #define DEFAULT_BYTES_ORDER	32
-#define STATE_LIMIT		(64u << 20)
 #define CONST_LIMIT(file_size)	((file_size) * 16ull + (1 << 20))
 
 static bool vfail(struct compile *c, int code, const struct op *op, const char *fmt, va_list args)
@@ -178,6 +177,7 @@ static bool read_value(struct compile *c, uint32_t i)
 {
 	struct value *v = &c->values[i];
 	unsigned int size, d;
+	bool is_batch;
 	int32_t dim;
 
 	c->error = tfl_tensor(&c->model, i, &v->tfl);
@@ -192,8 +192,16 @@ static bool read_value(struct compile *c, uint32_t i)
 				    i, NAME(v), v->rank, NPU_ISA_MAX_RANK);
 	size = v->type == NPU_TYPE_F32 ? 4 : npu_type_size(v->type);
 	v->elements = 1;
+	v->constant = v->tfl.data.count && size;
 	for (d = 0; d < v->rank; d++) {
 		dim = fb_i32_at(&v->tfl.shape, d);
+		is_batch = d < v->tfl.signature.count && fb_i32_at(&v->tfl.signature, d) == -1;
+		if (is_batch && d)
+			return compile_fail(c, -EOPNOTSUPP,
+					    "dimension %u of tensor %u '%.*s' is not fixed; only the first one may be: give the shape when converting (input_signature of tf.function)",
+					    d, i, NAME(v));
+		if (c->batch && !d && !v->constant && (is_batch || dim == 1))
+			dim = (int32_t)c->batch;
 		if (dim <= 0 || v->elements * (uint32_t)dim > INT32_MAX)
 			return compile_fail(c, -EOPNOTSUPP,
 					    "tensor %u '%.*s' has %d in dimension %u; fix the shape when converting",
@@ -202,7 +210,6 @@ static bool read_value(struct compile *c, uint32_t i)
 		v->elements *= (uint32_t)dim;
 	}
 	v->bytes = v->elements * size;
-	v->constant = v->tfl.data.count && size;
 	v->available = v->constant || v->tfl.variable;
 	if (v->constant && v->tfl.variable)
 		return compile_fail(c, -EOPNOTSUPP, "variable %u '%.*s' has a first value", i,
@@ -268,7 +275,9 @@ static bool alias_output(struct op *op)
 	struct value *in = op_input(op, 0), *out = op_output(op);
 
 	if (in->bytes != out->bytes || in->type != out->type)
-		return op_fail(op, -EBADMSG, "input and output have different type or size");
+		return op_fail(op, op->c->batch ? -EOPNOTSUPP : -EBADMSG,
+			       "input and output have different type or size%s",
+			       op->c->batch ? " with this batch" : "");
 	out->alias = in->alias;
 	return true;
 }
@@ -280,9 +289,13 @@ static bool alias_output(struct op *op)
 static bool find_edge(struct op *op)
 {
 	struct compile *c = op->c;
-	struct value *in = op_input(op, 0), *out = op_output(op);
+	struct value *in, *out;
 	uint32_t *io, i;
 
+	if (op->tfl.builtin != TFL_QUANTIZE && op->tfl.builtin != TFL_DEQUANTIZE)
+		return true;
+	in = op_input(op, 0);
+	out = op_output(op);
 	if (op->tfl.builtin == TFL_QUANTIZE && in->type == NPU_TYPE_F32 && in->input >= 0) {
 		io = &c->device_io[in->input];
 		if (c->values[*io].type != NPU_TYPE_F32)
@@ -316,7 +329,8 @@ static bool read_op(struct compile *c, uint32_t i)
 		return op_fail(op, -EOPNOTSUPP,
 			       "operator not supported; keep this part of the network on the CPU or replace it ('man libnpu' lists the supported ones)");
 	if (op->tfl.inputs.count < op->rules->inputs_min ||
-	    op->tfl.inputs.count > op->rules->inputs_max || !op->tfl.outputs.count ||
+	    op->tfl.inputs.count > op->rules->inputs_max ||
+	    !op->tfl.outputs.count != !op->rules->outputs_max ||
 	    op->tfl.outputs.count > op->rules->outputs_max)
 		return op_fail(op, -EBADMSG, "%u inputs and %u outputs", op->tfl.inputs.count,
 			       op->tfl.outputs.count);
@@ -331,7 +345,9 @@ static bool read_op(struct compile *c, uint32_t i)
 	for (n = 0; n < op->tfl.outputs.count; n++)
 		if (!write_value(op, fb_i32_at(&op->tfl.outputs, n)))
 			return false;
-	return op->rules->emit == emit_alias ? alias_output(op) : find_edge(op);
+	if (op->rules->emit == emit_alias)
+		return alias_output(op);
+	return resource_read(op) && find_edge(op);
 }
 
 /* Graph inputs are available from the beginning, graph outputs needed at the end. */
@@ -350,6 +366,10 @@ static bool read_inputs(struct compile *c)
 		if (v->available)
 			return compile_fail(c, -EBADMSG,
 					    "graph input %u is a constant or given twice", i);
+		if (c->batch && (!v->rank || v->dim[0] != c->batch))
+			return compile_fail(c, -EOPNOTSUPP,
+					    "graph input %u '%.*s' has %u, not 1 or -1, in its first dimension: no batch can be set",
+					    i, NAME(v), v->rank ? v->dim[0] : 0);
 		v->available = true;
 		v->input = (int)i;
 	}
@@ -409,7 +429,7 @@ static bool read_graph(struct compile *c)
 /* ---- Placing values ---- */
 
 /* Behind inputs and outputs. */
-static unsigned int state_base(const struct compile *c)
+unsigned int state_base(const struct compile *c)
 {
 	return NPU_BASE_IO + count_io(c);
 }
@@ -431,9 +451,13 @@ static bool place_state(struct compile *c)
 		v->placed = true;
 		*size += align_up(v->bytes, NPU_CONST_ALIGN);
 		if (*size > STATE_LIMIT)
-			return compile_fail(c, -EOPNOTSUPP, "the variables have more than %u MiB",
-					    STATE_LIMIT >> 20);
+			break;
 	}
+	if (!resource_place(c, size) && c->error)
+		return false;
+	if (*size > STATE_LIMIT)
+		return compile_fail(c, -EOPNOTSUPP, "the variables have more than %u MiB",
+				    STATE_LIMIT >> 20);
 	if (!*size)
 		return true;
 	c->program->state = calloc(1, *size);
@@ -446,6 +470,7 @@ static bool place_state(struct compile *c)
 		if (v->state && v->type == NPU_TYPE_S8 && zp)
 			memset(c->program->state + v->offset, zp, v->bytes);
 	}
+	resource_fill(c);
 	return true;
 }
 
@@ -544,6 +569,7 @@ static bool copy_output(struct compile *c, uint32_t i)
 
 static bool emit_program(struct compile *c)
 {
+	const struct fb_vector none = { 0 };
 	bool good = emit_timestamp(c);
 	struct op *op;
 	uint32_t i, at;
@@ -552,7 +578,8 @@ static bool emit_program(struct compile *c)
 		op = &c->ops[i];
 		at = stream_size(c);
 		good = op->edge || (op->rules->emit(op) &&
-				    finish_op(c, op->tfl.name, &op_output(op)->tfl.name, i, at));
+				    finish_op(c, op->tfl.name, op->tfl.outputs.count ?
+					      &op_output(op)->tfl.name : &none, i, at));
 	}
 	for (i = c->model.inputs.count; i < count_io(c) && good; i++)
 		good = copy_output(c, i);
@@ -563,11 +590,17 @@ static bool describe_io(struct compile *c, uint32_t i)
 {
 	struct value *outside = &c->values[graph_io(c, i)], *v = &c->values[c->device_io[i]];
 	struct npu_tensor_info *info = &c->program->io[i];
+	bool output = i >= c->model.inputs.count;
+	struct fb_vector alias = tfl_alias(&c->model, output, (uint32_t)graph_io(c, i));
 	struct npu_tensor tensor;
 
+	c->error = c->model.fb.error;
+	if (c->error)
+		return false;
 	value_tensor(c, v, &tensor);
 	*info = (struct npu_tensor_info) {
 		.name = copy_name(&outside->tfl.name),
+		.key = alias.data ? copy_name(&alias) : NULL,
 		.type = outside->type,
 		.device_type = v->type,
 		.rank = v->rank,
@@ -578,7 +611,7 @@ static bool describe_io(struct compile *c, uint32_t i)
 		.base = NPU_BASE_IO + i,
 	};
 	memcpy(info->dim, v->dim, sizeof(info->dim));
-	if (!info->name)
+	if (!info->name || (alias.data && !info->key))
 		return compile_fail(c, -ENOMEM, "out of memory");
 	if (outside->elements != v->elements)
 		return compile_fail(c, -EBADMSG, "'%s' changes its size at the graph's edge",
@@ -627,7 +660,7 @@ static bool compile(struct compile *c, const void *file, size_t size)
 	struct npu_program *p = c->program;
 	uint32_t i;
 
-	c->error = tfl_open(&c->model, file, size, c->err);
+	c->error = tfl_open(&c->model, file, size, c->signature, c->err);
 	if (c->error || !read_graph(c) || !place_values(c))
 		return false;
 	p->io = calloc(count_io(c), sizeof(*p->io));
@@ -653,7 +686,8 @@ NPU_API int npu_program_compile(const void *file, size_t size,
 	if (!options)
 		options = &defaults;
 	if (options->flags & ~NPU_COMPILE_PROFILE || options->reserved ||
-	    options->macs_max_order > 63 || options->bytes_max_order > 63)
+	    options->macs_max_order > 63 || options->bytes_max_order > 63 ||
+	    options->numerics > NPU_NUMERICS_TFLITE || options->batch > INT32_MAX)
 		return npu_fail(err, -EINVAL, "unknown compile options");
 	npu_check_init(&c.limits, NULL, c.err);
 	c.limits.macs = 1ull << (options->macs_max_order ? options->macs_max_order :
@@ -664,11 +698,15 @@ NPU_API int npu_program_compile(const void *file, size_t size,
 	if (!c.program)
 		return npu_fail(err, -ENOMEM, "out of memory");
 	c.program->info.flags = options->flags;
+	c.numerics = options->numerics;
+	c.batch = options->batch;
+	c.signature = options->signature;
 	compile(&c, file, size);
 	free(c.values);
 	free(c.ops);
 	free(c.buffer_at);
 	free(c.device_io);
+	free(c.resources);
 	if (c.error)
 		npu_program_destroy(c.program);
 	else
@@ -718,8 +756,10 @@ NPU_API void npu_program_destroy(struct npu_program *program)
 
 	if (!program)
 		return;
-	for (i = 0; program->io && i < program->info.ninputs + program->info.noutputs; i++)
+	for (i = 0; program->io && i < program->info.ninputs + program->info.noutputs; i++) {
 		free((char *)program->io[i].name);
+		free((char *)program->io[i].key);
+	}
 	for (i = 0; program->ops && i < program->info.nops; i++)
 		free((char *)program->ops[i].output);
 	npu_stream_destroy(program->stream);

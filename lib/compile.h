@@ -27,6 +27,7 @@ struct value {
 	uint32_t alias;	/* value whose memory it shares, itself if it has its own */
 	uint32_t first;	/* operator that writes it */
 	uint32_t last;	/* last operator that needs it */
+	uint32_t resource;	/* of a handle: 1 + index of the variable; else 0 */
 	bool placed;	/* @base and @offset are valid (of the one that @alias names) */
 	uint32_t base;
 	uint64_t offset;
@@ -46,6 +47,27 @@ struct npu_program {
 
 struct op;
 
+/* A variable that VAR_HANDLE names. */
+struct resource {
+	struct fb_vector container, name;
+	const struct value *like;	/* a value that is read or assigned; NULL: none yet */
+	struct fb_vector first;	/* content before the first run; absent: zeros */
+	enum npu_type first_type;
+	uint64_t offset;	/* in the base of the variables */
+};
+
+#define STATE_LIMIT	(64u << 20)
+
+#define WIDE_TABLES	64
+
+/* LOGISTIC, or TANH, of all values of S16; the input is scaled by multiplier * 2^-shift first. */
+struct wide_table {
+	bool tanh;
+	int32_t multiplier;
+	unsigned int shift;
+	struct npu_ref ref;
+};
+
 /* A compilation. */
 struct compile {
 	struct tfl_model model;
@@ -59,8 +81,16 @@ struct compile {
 	uint32_t *device_io;	/* per input and output the value that the device sees */
 	uint64_t scratch;	/* bytes behind the arena's values that some operator needs */
 	uint64_t tables;	/* bytes of constants that do not depend on the file */
-	uint32_t has_wide;	/* bit n: @wide[n] is there */
-	struct npu_ref wide[17];	/* tables of S16 */
+	struct resource *resources;
+	uint32_t nresources;
+	uint32_t ncall_once;
+	uint32_t nwide;
+	struct wide_table wide[WIDE_TABLES];
+	bool has_softmax16;
+	struct npu_ref softmax16;	/* its tables */
+	uint32_t numerics;	/* NPU_NUMERICS_* */
+	uint32_t batch;		/* 0: as the file has it */
+	const char *signature;	/* NULL: the first subgraph */
 	struct npu_program *program;
 };
 
@@ -71,6 +101,7 @@ struct op_rules {
 	unsigned int inputs_max;
 	unsigned int outputs_max;
 	unsigned int tag;	/* enum tfl_options, 0 = it needs no options */
+	unsigned int types;	/* of activations: bits of enum npu_type; 0 = it looks itself */
 	bool (*emit)(struct op *op);	/* check it and write its commands; emit_alias(): none */
 };
 
@@ -102,6 +133,13 @@ bool op_constant(struct op *op, const void *data, uint64_t size, struct npu_ref 
 /* Memory of an operator, for its own commands; @zero_point is 0. */
 void op_scratch(struct op *op, enum npu_type type, unsigned int rank, const uint32_t *dim,
 		struct npu_tensor *tensor);
+
+unsigned int state_base(const struct compile *c);
+
+/* resource.c */
+bool resource_read(struct op *op);
+bool resource_place(struct compile *c, __le64 *size);
+void resource_fill(struct compile *c);
 
 /* ops.c */
 const struct op_rules *op_rules(int builtin);

@@ -68,6 +68,8 @@ static void put_requant(struct text *t, const struct npu_requant *rq)
 {
 	if (rq->rounding == NPU_ROUND_NONE)
 		put(t, " unscaled");
+	else if (rq->rounding == NPU_ROUND_WIDE)
+		put(t, " wide");
 	else if (rq->rounding != NPU_ROUND_DOUBLE)
 		put(t, " rounding %u!", rq->rounding);
 	if (rq->count) {
@@ -131,6 +133,10 @@ static void put_options(struct text *t, const void *cmd, unsigned int opcode)
 		break;
 	case NPU_OP_SOFTMAX:
 		put(t, " diff_min %d", (int32_t)((const struct npu_cmd_softmax *)cmd)->diff_min);
+		break;
+	case NPU_OP_LOG_SOFTMAX:
+		put(t, " diff_min %d",
+		    (int32_t)((const struct npu_cmd_log_softmax *)cmd)->diff_min);
 		break;
 	case NPU_OP_PAD:
 		put(t, " before(");

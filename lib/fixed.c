@@ -141,21 +141,21 @@ static uint32_t sigmoid_between(uint32_t x, unsigned int bits)
 	return (a << bits) + part * (b - a);
 }
 
-/* SIGMOID16() */
-int16_t fixed_logistic16(int32_t x)
+/* SIGMOID16(), @d in units of 1 / (3 * 2^12) */
+int16_t fixed_logistic16(int64_t d)
 {
-	int32_t d = x * 3;
-	uint32_t size = (uint32_t)(d < 0 ? -d : d), r;
+	int64_t size = d < 0 ? -d : d;
+	uint32_t r;
 
-	r = size >> 9 >= 255 ? 0x7fffu << 10 : sigmoid_between(size, 9);
+	r = size >> 9 >= 255 ? 0x7fffu << 10 : sigmoid_between((uint32_t)size, 9);
 	r = d >= 0 ? r + (1 << 9) : (1u << 25) - r + (1 << 9) - 1;
 	return (int16_t)(r >> 10);
 }
 
-/* TANH16() */
-int16_t fixed_tanh16(int32_t x, unsigned int left_shift)
+/* TANH16(), @d as above */
+int16_t fixed_tanh16(int64_t d)
 {
-	int64_t d = (int64_t)x * (3ll << left_shift), size = d < 0 ? -d : d;
+	int64_t size = d < 0 ? -d : d;
 	int32_t r;
 
 	r = (int32_t)(size >> 8 >= 255 ? 0xffffu << 8 : sigmoid_between((uint32_t)size, 8));

@@ -171,6 +171,12 @@ static inline struct npu_requant *npu_cmd_requant(const void *cmd, const struct 
 	return desc->requant ? npu_cmd_field(cmd, desc->requant) : NULL;
 }
 
+/* Of one channel. */
+static inline unsigned int npu_bias_size(const struct npu_requant *rq)
+{
+	return rq->rounding == NPU_ROUND_WIDE ? sizeof(int64_t) : sizeof(int32_t);
+}
+
 /* A check under way. */
 struct npu_check {
 	const struct npu_base *bases;	/* NULL: not known */

@@ -672,19 +672,30 @@ const char *npu_illegal_name(enum npu_illegal detail);
 /* NPU_COMPILE_PROFILE: a TIMESTAMP command before and after every operator. */
 #define NPU_COMPILE_PROFILE	(1u << 0)
 
+/* Whose results, where the two differ; models.rst says where. */
+#define NPU_NUMERICS_TFLM	0	/* TensorFlow Lite Micro */
+#define NPU_NUMERICS_TFLITE	1	/* TensorFlow Lite */
+
 /**
  * struct npu_compile_options - how to compile; all zero is the default
  * @flags: NPU_COMPILE_*
  * @macs_max_order: log2 of the most MACs in a command; larger operators are
  *                  split; 0 = 34
  * @bytes_max_order: log2 of the most bytes a command moves; 0 = 32
+ * @numerics: NPU_NUMERICS_*
+ * @batch: inputs per run, of a model whose first dimension of inputs is 1 or not fixed (-1);
+ *         0 = as the file has it
  * @reserved: zero
+ * @signature: key of the signature (SignatureDef) to compile; NULL = that of the first subgraph
  */
 struct npu_compile_options {
 	uint32_t flags;
 	uint32_t macs_max_order;
 	uint32_t bytes_max_order;
+	uint32_t numerics;
+	uint32_t batch;
 	uint32_t reserved;
+	const char *signature;
 };
 
 /*
@@ -698,6 +709,7 @@ struct npu_compile_options {
 /* An input or output of a program; real value = scale * (device value - zero_point). */
 struct npu_tensor_info {
 	const char *name;
+	const char *key;		/* its name in the model's signature; NULL: none */
 	enum npu_type type;		/* what the caller reads and writes; F32 if the */
 					/* model has QUANTIZE or DEQUANTIZE at this edge */
 	enum npu_type device_type;	/* what the device reads and writes; linear */
@@ -777,6 +789,16 @@ void npu_program_destroy(struct npu_program *program);
  * Return: valid as long as @program.
  */
 const struct npu_program_info *npu_program_get_info(const struct npu_program *program);
+
+/**
+ * npu_tensor_find() - an input or output by its name
+ * @tensors: of struct npu_program_info
+ * @count: how many there are
+ * @name: in the signature, or else of the tensor
+ *
+ * Return: its index, or -ENOENT.
+ */
+int npu_tensor_find(const struct npu_tensor_info *tensors, unsigned int count, const char *name);
 
 /**
  * npu_tensor_encode() - values of the caller as the device reads them

@@ -8,12 +8,30 @@
 
 #include "ops.h"
 
-static bool want_int8(const struct op *op, const struct value *v)
+#define I8	(1u << NPU_TYPE_S8)
+#define U8	(1u << NPU_TYPE_U8)
+#define I16	(1u << NPU_TYPE_S16)
+
+/* A type that the operator has. */
+bool want_type(const struct op *op, const struct value *v)
 {
-	return v->type == NPU_TYPE_S8 ||
+	unsigned int types = op->rules->types;
+
+	return types >> v->type & 1 ||
 	       op_fail(op, UNSUPPORTED,
-		       "tensor '%.*s' is %s, supported is int8; convert with full integer quantisation (supported_ops = [TFLITE_BUILTINS_INT8])",
-		       NAME(v), tfl_type_name(v->tfl.type));
+		       "tensor '%.*s' is %s, supported is int8%s%s; convert with full integer quantisation (supported_ops = [TFLITE_BUILTINS_INT8])",
+		       NAME(v), tfl_type_name(v->tfl.type), types & I16 ? ", int16" : "",
+		       types & U8 ? ", uint8" : "");
+}
+
+/* Weights are int8, and uint8 for inputs of uint8. */
+static bool want_weight(const struct op *op, const struct act *in, const struct value *v)
+{
+	enum npu_type type = in->v->type == NPU_TYPE_U8 ? NPU_TYPE_U8 : NPU_TYPE_S8;
+
+	return v->type == type ||
+	       op_fail(op, UNSUPPORTED, "weights '%.*s' are %s, must be %s", NAME(v),
+		       tfl_type_name(v->tfl.type), type == NPU_TYPE_U8 ? "uint8" : "int8");
 }
 
 bool want_rank(const struct op *op, const struct value *v, unsigned int rank)
@@ -55,6 +73,9 @@ static bool get_quant(const struct op *op, const struct value *v, uint32_t i, fl
 	*zero_point = (int32_t)zp;
 	if (!isfinite(*scale) || !(*scale > 0))
 		return op_fail(op, DAMAGED, "tensor '%.*s' has scale %g", NAME(v), *scale);
+	if (v->type == NPU_TYPE_S16 && zp)
+		return op_fail(op, UNSUPPORTED, "tensor '%.*s' is int16 with zero point %lld",
+			       NAME(v), (long long)zp);
 	return (zp >= npu_type_min(v->type) && zp <= npu_type_max(v->type)) ||
 	       op_fail(op, DAMAGED, "tensor '%.*s' has zero point %lld", NAME(v), (long long)zp);
 }
@@ -69,12 +90,32 @@ bool tensor_quant(const struct op *op, const struct value *v, float *scale, int3
 bool get_act(const struct op *op, struct value *v, struct act *act)
 {
 	act->v = v;
-	return want_int8(op, v) && tensor_quant(op, v, &act->scale, &act->zero_point);
+	return want_type(op, v) && tensor_quant(op, v, &act->scale, &act->zero_point);
+}
+
+static bool want_same_type(const struct op *op, const struct act *a, const struct act *b)
+{
+	return a->v->type == b->v->type ||
+	       op_fail(op, UNSUPPORTED, "tensor '%.*s' is %s, and '%.*s' %s", NAME(a->v),
+		       tfl_type_name(a->v->tfl.type), NAME(b->v), tfl_type_name(b->v->tfl.type));
 }
 
 bool get_acts(const struct op *op, struct act *in, struct act *out)
 {
-	return get_act(op, op_input(op, 0), in) && get_act(op, op_output(op), out);
+	return get_act(op, op_input(op, 0), in) && get_act(op, op_output(op), out) &&
+	       want_same_type(op, in, out);
+}
+
+/* Two inputs and the output. */
+static bool get_three_acts(const struct op *op, struct act *a, struct act *b, struct act *out)
+{
+	return get_acts(op, a, out) && get_act(op, op_input(op, 1), b) && want_same_type(op, b, out);
+}
+
+void full_range(enum npu_type type, __le32 *clamp_min, __le32 *clamp_max)
+{
+	*clamp_min = (uint32_t)npu_type_min(type);
+	*clamp_max = (uint32_t)npu_type_max(type);
 }
 
 bool want_same_quant(const struct op *op, const struct act *in, const struct act *out)
@@ -134,14 +175,15 @@ static bool get_window(const struct op *op, unsigned int i, int padding, int64_t
 
 /*
  * Scales, bias and clamp of a convolution or matrix multiply with the channels
- * along dimension @axis of the weights. FULLY_CONNECTED with one scale
- * multiplies the two scales in float32, everything else in double.
+ * along dimension @axis of the weights. FULLY_CONNECTED with one scale, and all of uint8,
+ * multiply the two scales in float32, everything else in double.
  */
 static bool get_scales(struct op *op, const struct act *in, const struct value *weight,
 		       const struct act *out, unsigned int axis, struct npu_requant *rq,
 		       struct npu_scale *table)
 {
-	bool fc = op->tfl.builtin == TFL_FULLY_CONNECTED;
+	bool fc = op->tfl.builtin == TFL_FULLY_CONNECTED, u8 = in->v->type == NPU_TYPE_U8;
+	int32_t most = rq->rounding == NPU_ROUND_WIDE ? WIDE_SHIFT : 31;
 	int32_t zp, first_zp = 0;
 	double factor;
 	uint32_t i;
@@ -158,17 +200,17 @@ static bool get_scales(struct op *op, const struct act *in, const struct value *
 			return false;
 		if (!i)
 			first_zp = zp;
-		if (zp != first_zp || (zp && !fc))
+		if (zp != first_zp || (zp && !fc && !u8))
 			return op_fail(op, UNSUPPORTED,
 				       "tensor '%.*s' has zero point %d; int8 weights have 0",
 				       NAME(weight), zp);
-		if (fc && rq->count == 1)
+		if ((fc || u8) && rq->count == 1)
 			factor = (double)(in->scale * scale) / (double)out->scale;
 		else
 			factor = (double)in->scale * (double)scale / (double)out->scale;
 		/* Nobody looks at the table before the device does. */
 		quant_scale(factor, &table[i]);
-		if (!isfinite(factor) || (int32_t)table[i].shift > 31)
+		if (!isfinite(factor) || (int32_t)table[i].shift > most)
 			return op_fail(op, UNSUPPORTED,
 				       "tensor '%.*s' has scale %g, too large for input and output",
 				       NAME(weight), scale);
@@ -177,21 +219,33 @@ static bool get_scales(struct op *op, const struct act *in, const struct value *
 	return op_constant(op, table, rq->count * sizeof(*table), &rq->scale);
 }
 
+/* int16 has accumulators of 64 bits, but with a bias of 32. */
+void get_rounding(const struct op *op, const struct act *in, unsigned int bias,
+		  struct npu_requant *rq)
+{
+	const struct value *v = op_input(op, bias);
+	bool wide = v ? v->type == NPU_TYPE_S64 : op->c->numerics == NPU_NUMERICS_TFLM;
+
+	rq->rounding = in->v->type == NPU_TYPE_S16 && wide ? NPU_ROUND_WIDE : NPU_ROUND_DOUBLE;
+}
+
 /* Input @i, which may be left out: one number per channel. */
 bool get_bias(const struct op *op, unsigned int i, uint32_t channels, struct npu_requant *rq)
 {
+	enum npu_type type = rq->rounding == NPU_ROUND_WIDE ? NPU_TYPE_S64 : NPU_TYPE_S32;
 	struct value *v = op_input(op, i);
 	struct npu_tensor tensor;
 
 	if (!v)
 		return true;
-	if (v->type != NPU_TYPE_S32 || v->elements != channels)
+	if (v->type != type || v->elements != channels)
 		return op_fail(op, UNSUPPORTED,
-			       "bias '%.*s' is %s with %llu elements, must be int32 with %u",
+			       "bias '%.*s' is %s with %llu elements, must be %s with %u",
 			       NAME(v), tfl_type_name(v->tfl.type),
-			       (unsigned long long)v->elements, channels);
+			       (unsigned long long)v->elements,
+			       type == NPU_TYPE_S64 ? "int64" : "int32", channels);
 	op_tensor(op, v, &tensor);
-	rq->bias_type = NPU_TYPE_S32;
+	rq->bias_type = (uint8_t)type;
 	rq->bias.base = tensor.base;
 	rq->bias.offset = tensor.offset;
 	return true;
@@ -206,7 +260,7 @@ static bool get_requant(struct op *op, const struct act *in, const struct value 
 	struct npu_scale *table;
 	bool good;
 
-	rq->rounding = NPU_ROUND_DOUBLE;
+	get_rounding(op, in, bias, rq);
 	rq->count = weight->tfl.scale.count > 1 ? channels : 1;
 	table = calloc(rq->count, sizeof(*table));
 	if (!table)
@@ -230,7 +284,7 @@ static bool emit_conv(struct op *op)
 	uint32_t channels;
 	unsigned int i;
 
-	if (!get_acts(op, &in, &out) || !want_int8(op, weight) || !want_rank(op, in.v, 4) ||
+	if (!get_acts(op, &in, &out) || !want_weight(op, &in, weight) || !want_rank(op, in.v, 4) ||
 	    !want_rank(op, weight, 4) || !want_rank(op, out.v, 4) ||
 	    !want_dim(op, out.v, 0, in.v->dim[0]))
 		return false;
@@ -254,6 +308,7 @@ static bool emit_conv(struct op *op)
 		return false;
 	op_tensor(op, in.v, &cmd.in);
 	op_tensor(op, weight, &cmd.weight);
+	cmd.weight.zero_point = 0;	/* it is in the requant block */
 	op_tensor(op, out.v, &cmd.out);
 	return op_emit(op, &cmd, depthwise ? NPU_OP_DEPTHWISE : NPU_OP_CONV2D);
 }
@@ -293,7 +348,7 @@ static bool get_spread(const struct op *op, unsigned int i, int padding, int32_t
 static bool emit_spread(struct op *op, const struct act *in, const uint32_t spread[2],
 			const __le32 stride[2], struct npu_tensor *out)
 {
-	const int8_t zero = (int8_t)in->zero_point;
+	const int16_t zero = (int16_t)in->zero_point;
 	uint32_t dim[4] = { in->v->dim[0], spread[0], spread[1], in->v->dim[3] };
 	struct npu_tensor from, to, fill;
 	struct npu_ref ref;
@@ -305,9 +360,9 @@ static bool emit_spread(struct op *op, const struct act *in, const uint32_t spre
 	}
 	if (!op_constant(op, &zero, sizeof(zero), &ref))
 		return false;
-	op_scratch(op, NPU_TYPE_S8, 4, dim, out);
-	/* One byte, everywhere. */
-	npu_tensor_init(&fill, NPU_TYPE_S8, ref.base, (int64_t)ref.offset, 0, 4, dim);
+	op_scratch(op, in->v->type, 4, dim, out);
+	/* One element, everywhere. */
+	npu_tensor_init(&fill, in->v->type, ref.base, (int64_t)ref.offset, 0, 4, dim);
 	memset(fill.stride, 0, sizeof(fill.stride));
 	to = *out;
 	memcpy(to.dim, from.dim, sizeof(to.dim));
@@ -335,7 +390,7 @@ static bool emit_transpose_conv(struct op *op)
 	unsigned int i;
 
 	if (!get_act(op, op_input(op, 2), &in) || !get_act(op, op_output(op), &out) ||
-	    !want_int8(op, weight) || !want_rank(op, in.v, 4) || !want_rank(op, weight, 4) ||
+	    !want_same_type(op, &in, &out) || !want_weight(op, &in, weight) || !want_rank(op, in.v, 4) || !want_rank(op, weight, 4) ||
 	    !want_rank(op, out.v, 4) || !want_dim(op, out.v, 0, in.v->dim[0]) ||
 	    !want_dim(op, out.v, 3, weight->dim[0]) || !want_dim(op, weight, 3, in.v->dim[3]))
 		return false;
@@ -344,7 +399,9 @@ static bool emit_transpose_conv(struct op *op)
 	if (!want_numbers(op, sizes, 4))
 		return false;
 	for (i = 0; i < 4; i++)
-		if (!get_index(op, sizes, i, &size) || !want_dim(op, out.v, i, (uint64_t)size))
+		/* The file does not know the batch. */
+		if (!get_index(op, sizes, i, &size) ||
+		    (!(op->c->batch && !i && size == 1) && !want_dim(op, out.v, i, (uint64_t)size)))
 			return false;
 	for (i = 0; i < 2; i++) {
 		stride[i] = (uint32_t)fb_i32(options, TRANSPOSE_CONV_STRIDE_H - i, 0);
@@ -370,7 +427,7 @@ static bool emit_fully_connected(struct op *op)
 	uint32_t n, k, batches;
 	struct act in, out;
 
-	if (!get_acts(op, &in, &out) || !want_int8(op, weight) || !want_rank(op, weight, 2))
+	if (!get_acts(op, &in, &out) || !want_weight(op, &in, weight) || !want_rank(op, weight, 2))
 		return false;
 	n = weight->dim[0];
 	k = weight->dim[1];
@@ -468,7 +525,7 @@ static bool want_broadcast(const struct op *op, const struct value *a, const str
 	return true;
 }
 
-/* int8 or uint8; the result is int32 or int64. */
+/* The result is int32 or int64. */
 static bool emit_arg_max(struct op *op)
 {
 	struct value *in = op_input(op, 0), *out = op_output(op);
@@ -476,8 +533,8 @@ static bool emit_arg_max(struct op *op)
 	uint32_t dim[NPU_ISA_MAX_RANK];
 	unsigned int axis = 0, i, k = 0;
 
-	if (in->type != NPU_TYPE_S8 && in->type != NPU_TYPE_U8)
-		return want_int8(op, in);
+	if (!want_type(op, in))
+		return false;
 	if (out->type != NPU_TYPE_S32 && out->type != NPU_TYPE_S64)
 		return op_fail(op, UNSUPPORTED, "tensor '%.*s' is %s, must be int32 or int64",
 			       NAME(out), tfl_type_name(out->tfl.type));
@@ -500,25 +557,26 @@ static bool emit_binary(struct op *op)
 {
 	static const struct {
 		enum npu_eltwise op;
-		unsigned int left_shift;
+		unsigned int left_shift, left_shift16;
 	} kinds[] = {
-		[TFL_ADD] = { NPU_ELTWISE_ADD, 20 },
-		[TFL_SUB] = { NPU_ELTWISE_SUB, 20 },
-		[TFL_MUL] = { NPU_ELTWISE_MUL, 0 },
-		[TFL_SQUARED_DIFFERENCE] = { NPU_ELTWISE_SQUARED_DIFFERENCE, 7 },
+		[TFL_ADD] = { NPU_ELTWISE_ADD, 20, 15 },
+		[TFL_SUB] = { NPU_ELTWISE_SUB, 20, 15 },
+		[TFL_MUL] = { NPU_ELTWISE_MUL, 0, 0 },
+		[TFL_SQUARED_DIFFERENCE] = { NPU_ELTWISE_SQUARED_DIFFERENCE, 7, 0 },
 	};
 	enum npu_eltwise kind = kinds[op->tfl.builtin].op;
-	unsigned int left_shift = kinds[op->tfl.builtin].left_shift;
-	struct npu_cmd_eltwise cmd = { .op = kind, .left_shift = left_shift };
+	struct npu_cmd_eltwise cmd = { .op = kind };
 	bool square = kind == NPU_ELTWISE_SQUARED_DIFFERENCE;
 	double twice_max, unit;
 	struct act a, b, out;
 
-	if (!get_acts(op, &a, &out) || !get_act(op, op_input(op, 1), &b) ||
+	if (!get_three_acts(op, &a, &b, &out) ||
 	    !want_broadcast(op, a.v, b.v, out.v, 0) ||
 	    !get_activation(op, square ? 0 : fb_i8(&op->tfl.options, BINARY_ACTIVATION, 0), &out,
 			    &cmd.clamp_min, &cmd.clamp_max))
 		return false;
+	cmd.left_shift = out.v->type == NPU_TYPE_S16 ? kinds[op->tfl.builtin].left_shift16 :
+						       kinds[op->tfl.builtin].left_shift;
 	broadcast(op, a.v, out.v, &cmd.a);
 	broadcast(op, b.v, out.v, &cmd.b);
 	op_tensor(op, out.v, &cmd.out);
@@ -527,7 +585,7 @@ static bool emit_binary(struct op *op)
 		return op_emit(op, &cmd, NPU_OP_ELTWISE);
 	}
 	twice_max = 2 * (double)(a.scale > b.scale ? a.scale : b.scale);
-	unit = (double)(1 << left_shift);
+	unit = (double)(1 << cmd.left_shift);
 	quant_scale((double)a.scale / twice_max, &cmd.scale_a);
 	quant_scale((double)b.scale / twice_max, &cmd.scale_b);
 	quant_scale(square ? twice_max * twice_max / (unit * unit * (double)out.scale) :
@@ -540,15 +598,14 @@ static bool emit_pick(struct op *op)
 {
 	struct npu_cmd_eltwise cmd = {
 		.op = op->tfl.builtin == TFL_MINIMUM ? NPU_ELTWISE_MIN : NPU_ELTWISE_MAX,
-		.clamp_min = (uint32_t)INT8_MIN,
-		.clamp_max = INT8_MAX,
 	};
 	struct act a, b, out;
 
-	if (!get_acts(op, &a, &out) || !get_act(op, op_input(op, 1), &b) ||
+	if (!get_three_acts(op, &a, &b, &out) ||
 	    !want_same_quant(op, &a, &out) || !want_same_quant(op, &b, &out) ||
 	    !want_broadcast(op, a.v, b.v, out.v, 0))
 		return false;
+	full_range(out.v->type, &cmd.clamp_min, &cmd.clamp_max);
 	broadcast(op, a.v, out.v, &cmd.a);
 	broadcast(op, b.v, out.v, &cmd.b);
 	op_tensor(op, out.v, &cmd.out);
@@ -557,16 +614,13 @@ static bool emit_pick(struct op *op)
 
 static bool emit_prelu(struct op *op)
 {
-	struct npu_cmd_eltwise cmd = {
-		.op = NPU_ELTWISE_PRELU,
-		.clamp_min = (uint32_t)INT8_MIN,
-		.clamp_max = INT8_MAX,
-	};
+	struct npu_cmd_eltwise cmd = { .op = NPU_ELTWISE_PRELU };
 	struct act in, alpha, out;
 
-	if (!get_acts(op, &in, &out) || !get_act(op, op_input(op, 1), &alpha) ||
+	if (!get_three_acts(op, &in, &alpha, &out) ||
 	    !want_broadcast(op, in.v, alpha.v, out.v, 0))
 		return false;
+	full_range(out.v->type, &cmd.clamp_min, &cmd.clamp_max);
 	broadcast(op, in.v, out.v, &cmd.a);
 	broadcast(op, alpha.v, out.v, &cmd.b);
 	op_tensor(op, out.v, &cmd.out);
@@ -610,8 +664,7 @@ static bool emit_batch_matmul(struct op *op)
 	struct act a, b, out;
 	unsigned int m, n;
 
-	if (!get_acts(op, &a, &out) || !get_act(op, op_input(op, 1), &b) ||
-	    !want_batches(op, a.v, b.v, out.v))
+	if (!get_three_acts(op, &a, &b, &out) || !want_batches(op, a.v, b.v, out.v))
 		return false;
 	m = out.v->rank - 2;
 	n = out.v->rank - 1;
@@ -626,11 +679,12 @@ static bool emit_batch_matmul(struct op *op)
 	/* The product in float32, as FULLY_CONNECTED has it. */
 	if (!get_factor(op, (double)(a.scale * b.scale) / (double)out.scale, &scale))
 		return false;
-	rq->rounding = NPU_ROUND_DOUBLE;
+	rq->rounding = a.v->type == NPU_TYPE_S16 ? NPU_ROUND_WIDE : NPU_ROUND_DOUBLE;
+	if (rq->rounding == NPU_ROUND_WIDE && (int32_t)scale.shift > WIDE_SHIFT)
+		return op_fail(op, UNSUPPORTED, "the scales of its tensors are too far apart");
 	rq->axis = (uint8_t)n;
 	rq->count = 1;
-	rq->clamp_min = (uint32_t)INT8_MIN;
-	rq->clamp_max = INT8_MAX;
+	full_range(out.v->type, &rq->clamp_min, &rq->clamp_max);
 	rq->weight_zero_point = cmd.b.zero_point;
 	cmd.b.zero_point = 0;
 	return op_constant(op, &scale, sizeof(scale), &rq->scale) &&
@@ -683,34 +737,6 @@ static bool emit_quantize(struct op *op)
 	op_tensor(op, in, &cmd.in);
 	op_tensor(op, out, &cmd.out);
 	return op_emit(op, &cmd, NPU_OP_REQUANT);
-}
-
-static bool emit_softmax(struct op *op)
-{
-	float beta = fb_f32(&op->tfl.options, SOFTMAX_BETA, 0);
-	struct npu_cmd_softmax cmd = { 0 };
-	struct act in, out;
-	double factor;
-
-	if (!get_acts(op, &in, &out) || !want_same_shape(op, in.v, out.v))
-		return false;
-	if (!in.v->rank)
-		return op_fail(op, DAMAGED, "tensor '%.*s' has no dimension", NAME(in.v));
-	if (out.scale != 1.0f / 256 || out.zero_point != -128)
-		return op_fail(op, UNSUPPORTED,
-			       "output '%.*s' has scale %g and zero point %d, must be 1/256 and -128",
-			       NAME(out.v), out.scale, out.zero_point);
-	/* Q5.26: 5 integer bits hold a difference */
-	factor = (double)beta * (double)in.scale * (double)(1 << 26);
-	if (!(factor > 1))
-		return op_fail(op, UNSUPPORTED, "beta %g times scale %g is too small", beta,
-			       in.scale);
-	quant_scale(factor < (double)INT32_MAX ? factor : (double)INT32_MAX, &cmd.beta);
-	cmd.diff_min = (uint32_t)-(int32_t)floor(31.0 * (double)(1 << 26) /
-						 (double)(1ll << cmd.beta.shift));
-	op_tensor(op, in.v, &cmd.in);
-	op_tensor(op, out.v, &cmd.out);
-	return op_emit(op, &cmd, NPU_OP_SOFTMAX);
 }
 
 /* Element @i of a small constant of int32 or int64. */
@@ -794,17 +820,14 @@ static bool get_reduction(struct op *op, const struct act *in, const struct act 
 /* MEAN and SUM */
 static bool emit_mean(struct op *op)
 {
-	struct npu_cmd_reduce cmd = {
-		.mode = NPU_REDUCE_MEAN,
-		.clamp_min = (uint32_t)INT8_MIN,
-		.clamp_max = INT8_MAX,
-	};
+	struct npu_cmd_reduce cmd = { .mode = NPU_REDUCE_MEAN };
 	struct act in, out;
 	uint64_t count;
 	int32_t shift;
 
 	if (!get_acts(op, &in, &out) || !get_reduction(op, &in, &out, &cmd, &count))
 		return false;
+	full_range(out.v->type, &cmd.clamp_min, &cmd.clamp_max);
 	quant_scale((double)in.scale / (double)out.scale, &cmd.scale);
 	if (op->tfl.builtin == TFL_SUM)
 		return op_emit(op, &cmd, NPU_OP_REDUCE);
@@ -819,73 +842,78 @@ static bool emit_mean(struct op *op)
 
 static bool emit_reduce_max(struct op *op)
 {
-	struct npu_cmd_reduce cmd = {
-		.mode = NPU_REDUCE_MAX,
-		.clamp_min = (uint32_t)INT8_MIN,
-		.clamp_max = INT8_MAX,
-	};
+	struct npu_cmd_reduce cmd = { .mode = NPU_REDUCE_MAX };
 	struct act in, out;
 	uint64_t count;
 
-	return get_acts(op, &in, &out) && want_same_quant(op, &in, &out) &&
-	       get_reduction(op, &in, &out, &cmd, &count) && op_emit(op, &cmd, NPU_OP_REDUCE);
+	if (!get_acts(op, &in, &out) || !want_same_quant(op, &in, &out) ||
+	    !get_reduction(op, &in, &out, &cmd, &count))
+		return false;
+	full_range(out.v->type, &cmd.clamp_min, &cmd.clamp_max);
+	return op_emit(op, &cmd, NPU_OP_REDUCE);
 }
 
 /* More inputs, or outputs, than files have. */
 #define MANY	256
 
 static const struct op_rules rules[] = {
-	{ TFL_ADD, 2, 2, 1, TFL_ADD_OPTIONS, emit_binary },
-	{ TFL_ARG_MAX, 2, 2, 1, 0, emit_arg_max },
-	{ TFL_AVERAGE_POOL_2D, 1, 1, 1, TFL_POOL_2D_OPTIONS, emit_pool },
-	{ TFL_BATCH_MATMUL, 2, 2, 1, TFL_BATCH_MATMUL_OPTIONS, emit_batch_matmul },
-	{ TFL_CONCATENATION, 1, MANY, 1, TFL_CONCATENATION_OPTIONS, emit_concatenation },
-	{ TFL_CONV_2D, 2, 3, 1, TFL_CONV_2D_OPTIONS, emit_conv },
-	{ TFL_DEPTHWISE_CONV_2D, 2, 3, 1, TFL_DEPTHWISE_CONV_2D_OPTIONS, emit_conv },
-	{ TFL_DEPTH_TO_SPACE, 1, 1, 1, TFL_DEPTH_TO_SPACE_OPTIONS, emit_depth_to_space },
-	{ TFL_DEQUANTIZE, 1, 1, 1, 0, emit_quantize },
-	{ TFL_ELU, 1, 1, 1, 0, emit_elu },
-	{ TFL_EXPAND_DIMS, 2, 2, 1, 0, emit_alias },
-	{ TFL_FULLY_CONNECTED, 2, 3, 1, TFL_FULLY_CONNECTED_OPTIONS, emit_fully_connected },
-	{ TFL_GATHER, 2, 2, 1, TFL_GATHER_OPTIONS, emit_gather },
-	{ TFL_HARD_SWISH, 1, 1, 1, 0, emit_hard_swish },
-	{ TFL_LEAKY_RELU, 1, 1, 1, TFL_LEAKY_RELU_OPTIONS, emit_leaky_relu },
-	{ TFL_LOGISTIC, 1, 1, 1, 0, emit_logistic },
-	{ TFL_MAXIMUM, 2, 2, 1, 0, emit_pick },
-	{ TFL_MAX_POOL_2D, 1, 1, 1, TFL_POOL_2D_OPTIONS, emit_pool },
-	{ TFL_MEAN, 2, 2, 1, TFL_REDUCER_OPTIONS, emit_mean },
-	{ TFL_MINIMUM, 2, 2, 1, 0, emit_pick },
-	{ TFL_MIRROR_PAD, 2, 2, 1, TFL_MIRROR_PAD_OPTIONS, emit_mirror_pad },
-	{ TFL_MUL, 2, 2, 1, TFL_MUL_OPTIONS, emit_binary },
-	{ TFL_PACK, 1, MANY, 1, TFL_PACK_OPTIONS, emit_pack },
-	{ TFL_PAD, 2, 2, 1, 0, emit_pad },
-	{ TFL_PADV2, 3, 3, 1, 0, emit_pad },
-	{ TFL_PRELU, 2, 2, 1, 0, emit_prelu },
-	{ TFL_QUANTIZE, 1, 1, 1, 0, emit_quantize },
-	{ TFL_REDUCE_MAX, 2, 2, 1, TFL_REDUCER_OPTIONS, emit_reduce_max },
-	{ TFL_RELU, 1, 1, 1, 0, emit_relu },
-	{ TFL_RELU6, 1, 1, 1, 0, emit_relu },
-	{ TFL_RELU_N1_TO_1, 1, 1, 1, 0, emit_relu },
-	{ TFL_RESHAPE, 1, 2, 1, 0, emit_alias },
-	{ TFL_RESIZE_BILINEAR, 2, 2, 1, TFL_RESIZE_BILINEAR_OPTIONS, emit_resize_bilinear },
-	{ TFL_RESIZE_NEAREST_NEIGHBOR, 2, 2, 1, TFL_RESIZE_NEAREST_OPTIONS, emit_resize_nearest },
-	{ TFL_RSQRT, 1, 1, 1, 0, emit_rsqrt },
-	{ TFL_SLICE, 3, 3, 1, 0, emit_slice },
-	{ TFL_SOFTMAX, 1, 1, 1, TFL_SOFTMAX_OPTIONS, emit_softmax },
-	{ TFL_SPACE_TO_DEPTH, 1, 1, 1, TFL_SPACE_TO_DEPTH_OPTIONS, emit_space_to_depth },
-	{ TFL_SPLIT, 2, 2, MANY, 0, emit_split },
-	{ TFL_SPLIT_V, 3, 3, MANY, 0, emit_split_v },
-	{ TFL_SQUARED_DIFFERENCE, 2, 2, 1, 0, emit_binary },
-	{ TFL_SQUEEZE, 1, 1, 1, 0, emit_alias },
-	{ TFL_STRIDED_SLICE, 4, 4, 1, TFL_STRIDED_SLICE_OPTIONS, emit_strided_slice },
-	{ TFL_SUB, 2, 2, 1, TFL_SUB_OPTIONS, emit_binary },
-	{ TFL_SUM, 2, 2, 1, TFL_REDUCER_OPTIONS, emit_mean },
-	{ TFL_SVDF, 3, 5, 1, TFL_SVDF_OPTIONS, emit_svdf },
-	{ TFL_TANH, 1, 1, 1, 0, emit_tanh },
-	{ TFL_TRANSPOSE, 2, 2, 1, 0, emit_transpose },
-	{ TFL_TRANSPOSE_CONV, 3, 4, 1, TFL_TRANSPOSE_CONV_OPTIONS, emit_transpose_conv },
-	{ TFL_UNIDIRECTIONAL_SEQUENCE_LSTM, 9, 24, 1, TFL_LSTM_OPTIONS, emit_lstm },
-	{ TFL_UNPACK, 1, 1, MANY, TFL_UNPACK_OPTIONS, emit_unpack },
+	{ TFL_ADD, 2, 2, 1, TFL_ADD_OPTIONS, I8 | U8 | I16, emit_binary },
+	{ TFL_ARG_MAX, 2, 2, 1, 0, I8 | U8, emit_arg_max },
+	{ TFL_ASSIGN_VARIABLE, 2, 2, 0, 0, 0, emit_assign_variable },
+	{ TFL_AVERAGE_POOL_2D, 1, 1, 1, TFL_POOL_2D_OPTIONS, I8 | U8 | I16, emit_pool },
+	{ TFL_BATCH_MATMUL, 2, 2, 1, TFL_BATCH_MATMUL_OPTIONS, I8 | I16, emit_batch_matmul },
+	{ TFL_CALL_ONCE, 0, 0, 0, TFL_CALL_ONCE_OPTIONS, 0, emit_nothing },
+	{ TFL_CONCATENATION, 1, MANY, 1, TFL_CONCATENATION_OPTIONS, 0, emit_concatenation },
+	{ TFL_CONV_2D, 2, 3, 1, TFL_CONV_2D_OPTIONS, I8 | U8 | I16, emit_conv },
+	{ TFL_DEPTHWISE_CONV_2D, 2, 3, 1, TFL_DEPTHWISE_CONV_2D_OPTIONS, I8 | U8 | I16, emit_conv },
+	{ TFL_DEPTH_TO_SPACE, 1, 1, 1, TFL_DEPTH_TO_SPACE_OPTIONS, 0, emit_depth_to_space },
+	{ TFL_DEQUANTIZE, 1, 1, 1, 0, 0, emit_quantize },
+	{ TFL_ELU, 1, 1, 1, 0, I8, emit_elu },
+	{ TFL_EXPAND_DIMS, 2, 2, 1, 0, 0, emit_alias },
+	{ TFL_FULLY_CONNECTED, 2, 3, 1, TFL_FULLY_CONNECTED_OPTIONS, I8 | U8 | I16, emit_fully_connected },
+	{ TFL_GATHER, 2, 2, 1, TFL_GATHER_OPTIONS, 0, emit_gather },
+	{ TFL_HARD_SWISH, 1, 1, 1, 0, I8, emit_hard_swish },
+	{ TFL_L2_NORMALIZATION, 1, 1, 1, TFL_L2_NORM_OPTIONS, I8, emit_l2_norm },
+	{ TFL_LEAKY_RELU, 1, 1, 1, TFL_LEAKY_RELU_OPTIONS, I8 | I16, emit_leaky_relu },
+	{ TFL_LOGISTIC, 1, 1, 1, 0, I8 | I16, emit_logistic },
+	{ TFL_LOG_SOFTMAX, 1, 1, 1, 0, I8, emit_log_softmax },
+	{ TFL_MAXIMUM, 2, 2, 1, 0, I8 | I16, emit_pick },
+	{ TFL_MAX_POOL_2D, 1, 1, 1, TFL_POOL_2D_OPTIONS, I8 | U8 | I16, emit_pool },
+	{ TFL_MEAN, 2, 2, 1, TFL_REDUCER_OPTIONS, I8 | I16, emit_mean },
+	{ TFL_MINIMUM, 2, 2, 1, 0, I8 | I16, emit_pick },
+	{ TFL_MIRROR_PAD, 2, 2, 1, TFL_MIRROR_PAD_OPTIONS, 0, emit_mirror_pad },
+	{ TFL_MUL, 2, 2, 1, TFL_MUL_OPTIONS, I8 | U8 | I16, emit_binary },
+	{ TFL_PACK, 1, MANY, 1, TFL_PACK_OPTIONS, 0, emit_pack },
+	{ TFL_PAD, 2, 2, 1, 0, 0, emit_pad },
+	{ TFL_PADV2, 3, 3, 1, 0, 0, emit_pad },
+	{ TFL_PRELU, 2, 2, 1, 0, I8, emit_prelu },
+	{ TFL_QUANTIZE, 1, 1, 1, 0, 0, emit_quantize },
+	{ TFL_READ_VARIABLE, 1, 1, 1, 0, 0, emit_read_variable },
+	{ TFL_REDUCE_MAX, 2, 2, 1, TFL_REDUCER_OPTIONS, I8 | I16, emit_reduce_max },
+	{ TFL_RELU, 1, 1, 1, 0, I8 | I16, emit_relu },
+	{ TFL_RELU6, 1, 1, 1, 0, I8 | I16, emit_relu },
+	{ TFL_RELU_N1_TO_1, 1, 1, 1, 0, I8 | I16, emit_relu },
+	{ TFL_RESHAPE, 1, 2, 1, 0, 0, emit_alias },
+	{ TFL_RESIZE_BILINEAR, 2, 2, 1, TFL_RESIZE_BILINEAR_OPTIONS, 0, emit_resize_bilinear },
+	{ TFL_RESIZE_NEAREST_NEIGHBOR, 2, 2, 1, TFL_RESIZE_NEAREST_OPTIONS, 0, emit_resize_nearest },
+	{ TFL_RSQRT, 1, 1, 1, 0, I8, emit_rsqrt },
+	{ TFL_SLICE, 3, 3, 1, 0, 0, emit_slice },
+	{ TFL_SOFTMAX, 1, 1, 1, TFL_SOFTMAX_OPTIONS, I8 | U8 | I16, emit_softmax },
+	{ TFL_SPACE_TO_DEPTH, 1, 1, 1, TFL_SPACE_TO_DEPTH_OPTIONS, 0, emit_space_to_depth },
+	{ TFL_SPLIT, 2, 2, MANY, 0, 0, emit_split },
+	{ TFL_SPLIT_V, 3, 3, MANY, 0, 0, emit_split_v },
+	{ TFL_SQUARED_DIFFERENCE, 2, 2, 1, 0, I8 | I16, emit_binary },
+	{ TFL_SQUEEZE, 1, 1, 1, 0, 0, emit_alias },
+	{ TFL_STRIDED_SLICE, 4, 4, 1, TFL_STRIDED_SLICE_OPTIONS, 0, emit_strided_slice },
+	{ TFL_SUB, 2, 2, 1, TFL_SUB_OPTIONS, I8 | I16, emit_binary },
+	{ TFL_SUM, 2, 2, 1, TFL_REDUCER_OPTIONS, I8 | I16, emit_mean },
+	{ TFL_SVDF, 3, 5, 1, TFL_SVDF_OPTIONS, I8, emit_svdf },
+	{ TFL_TANH, 1, 1, 1, 0, I8 | I16, emit_tanh },
+	{ TFL_TRANSPOSE, 2, 2, 1, 0, 0, emit_transpose },
+	{ TFL_TRANSPOSE_CONV, 3, 4, 1, TFL_TRANSPOSE_CONV_OPTIONS, I8 | I16, emit_transpose_conv },
+	{ TFL_UNIDIRECTIONAL_SEQUENCE_LSTM, 9, 24, 1, TFL_LSTM_OPTIONS, I8 | I16, emit_lstm },
+	{ TFL_UNPACK, 1, 1, MANY, TFL_UNPACK_OPTIONS, 0, emit_unpack },
+	{ TFL_VAR_HANDLE, 0, 0, 1, TFL_VAR_HANDLE_OPTIONS, 0, emit_nothing },
 };
 
 const struct op_rules *op_rules(int builtin)

@@ -6,9 +6,11 @@
 #include "compile.h"
 
 #define UNSUPPORTED	(-EOPNOTSUPP)
+#define WIDE_SHIFT	14	/* the most of a factor with accumulators of 64 bits */
+
 #define DAMAGED		(-EBADMSG)
 
-/* An int8 activation with its quantisation. */
+/* An activation with its quantisation. */
 struct act {
 	struct value *v;
 	float scale;
@@ -17,6 +19,7 @@ struct act {
 
 /* ---- ops.c ---- */
 
+bool want_type(const struct op *op, const struct value *v);
 bool want_numbers(const struct op *op, const struct value *v, uint32_t n);
 bool want_rank(const struct op *op, const struct value *v, unsigned int rank);
 bool want_dim(const struct op *op, const struct value *v, unsigned int i, uint64_t size);
@@ -29,6 +32,9 @@ bool get_index(const struct op *op, const struct value *v, uint32_t i, int64_t *
 bool get_axis(const struct op *op, int64_t axis, unsigned int rank, unsigned int *i);
 bool get_axis_input(const struct op *op, unsigned int input, unsigned int rank, unsigned int *i);
 bool get_bias(const struct op *op, unsigned int i, uint32_t channels, struct npu_requant *rq);
+void full_range(enum npu_type type, __le32 *clamp_min, __le32 *clamp_max);
+void get_rounding(const struct op *op, const struct act *in, unsigned int bias,
+		  struct npu_requant *rq);
 bool get_factor(const struct op *op, double factor, struct npu_scale *scale);
 void op_reshape(struct npu_tensor *tensor, unsigned int rank, const uint32_t *dim);
 
@@ -52,13 +58,32 @@ bool emit_strided_slice(struct op *op);
 bool emit_transpose(struct op *op);
 bool emit_unpack(struct op *op);
 
+/* ---- ops_norm.c: along whole rows ---- */
+
+bool emit_l2_norm(struct op *op);
+bool emit_log_softmax(struct op *op);
+bool emit_softmax(struct op *op);
+
 /* ---- ops_state.c: with variables ---- */
 
 bool emit_lstm(struct op *op);
 bool emit_svdf(struct op *op);
 
+/* ---- resource.c: variables with a name ---- */
+
+bool emit_assign_variable(struct op *op);
+bool emit_nothing(struct op *op);
+bool emit_read_variable(struct op *op);
+
 /* ---- ops_table.c: a table of all results ---- */
 
+bool get_wide_table(struct op *op, bool tanh, int32_t multiplier, unsigned int shift,
+		    struct npu_ref *ref);
+bool emit_lut(struct op *op, const struct npu_tensor *in, const struct npu_tensor *out,
+	      const struct npu_ref *table);
+bool emit_rescale(struct op *op, const struct npu_tensor *in, const struct act *from,
+		  const struct npu_tensor *out, const struct act *to);
+bool want_output_quant(const struct op *op, const struct act *out, float scale, int32_t zp);
 bool emit_elu(struct op *op);
 bool emit_hard_swish(struct op *op);
 bool emit_leaky_relu(struct op *op);
@@ -74,7 +99,7 @@ int32_t fixed_shift_left(int32_t x, unsigned int n);
 int32_t fixed_scale(int32_t x, const struct npu_scale *scale);
 int32_t fixed_logistic(int32_t a);
 int32_t fixed_tanh(int32_t a);
-int16_t fixed_logistic16(int32_t x);
-int16_t fixed_tanh16(int32_t x, unsigned int left_shift);
+int16_t fixed_logistic16(int64_t d);
+int16_t fixed_tanh16(int64_t d);
 
 #endif /* NPU_OPS_H */

@@ -85,10 +85,28 @@ bool emit_copy(struct op *op, const struct npu_tensor *in, const struct npu_tens
 
 /* ---- Putting together, taking apart ---- */
 
+/* @in becomes part @to of @out; uint8 may be quantised otherwise. */
+static bool emit_joined(struct op *op, struct value *in, struct value *out,
+		      const struct npu_tensor *to)
+{
+	struct act a = { .v = in }, b = { .v = out };
+	struct npu_tensor from;
+
+	op_tensor(op, in, &from);
+	if (in->type == NPU_TYPE_U8 && out->type == NPU_TYPE_U8 && in->tfl.scale.count) {
+		if (!tensor_quant(op, in, &a.scale, &a.zero_point) ||
+		    !tensor_quant(op, out, &b.scale, &b.zero_point))
+			return false;
+		if (a.scale != b.scale || a.zero_point != b.zero_point)
+			return emit_rescale(op, &from, &a, to, &b);
+	}
+	return want_alike(op, in, out) && emit_copy(op, &from, to);
+}
+
 bool emit_concatenation(struct op *op)
 {
 	struct value *in, *out = op_output(op);
-	struct npu_tensor from, to;
+	struct npu_tensor to;
 	uint64_t at = 0, size = 0;
 	unsigned int axis, i;
 
@@ -103,13 +121,11 @@ bool emit_concatenation(struct op *op)
 		in = op_input(op, i);
 		if (!in)
 			return op_fail(op, DAMAGED, "input %u is left out", i);
-		if (!want_alike(op, in, out) || !want_rank(op, in, out->rank) ||
-		    !want_along(op, in, out, axis, size))
+		if (!want_rank(op, in, out->rank) || !want_along(op, in, out, axis, size))
 			return false;
-		op_tensor(op, in, &from);
 		op_tensor(op, out, &to);
 		take(&to, axis, (int64_t)at, in->dim[axis]);
-		if (!emit_copy(op, &from, &to))
+		if (!emit_joined(op, in, out, &to))
 			return false;
 	}
 	return true;

@@ -60,12 +60,35 @@ static bool emit_requant(struct op *op, const struct npu_tensor *in, const struc
 	return get_factor(op, real, &cmd.scale) && op_emit(op, &cmd, NPU_OP_REQUANT);
 }
 
+/* Rows of S16 times rows of @weights, in 64 bits, scaled to S16. */
+static bool emit_wide_sums(struct op *op, const struct npu_tensor *in, const struct act *weights,
+			   unsigned int bias, double real, const struct npu_tensor *out)
+{
+	struct npu_cmd_matmul cmd = {
+		.a = *in, .out = *out,
+		.requant = { .rounding = NPU_ROUND_WIDE, .axis = 1, .count = 1 },
+	};
+	struct npu_scale scale;
+
+	op_tensor(op, weights->v, &cmd.b);
+	full_range(NPU_TYPE_S16, &cmd.requant.clamp_min, &cmd.requant.clamp_max);
+	if (!get_factor(op, real, &scale))
+		return false;
+	if ((int32_t)scale.shift > WIDE_SHIFT)
+		return op_fail(op, UNSUPPORTED, "weights '%.*s' have scale %g", NAME(weights->v),
+			       weights->scale);
+	return op_constant(op, &scale, sizeof(scale), &cmd.requant.scale) &&
+	       get_bias(op, bias, cmd.b.dim[0], &cmd.requant) && op_emit(op, &cmd, NPU_OP_MATMUL);
+}
+
 /* Rows of @in times rows of @weights, and scaled to S16. */
 static bool emit_sums(struct op *op, const struct npu_tensor *in, const struct act *weights,
 		      unsigned int bias, double real, const struct npu_tensor *out)
 {
 	struct npu_cmd_matmul cmd = { .a = *in };
 
+	if (in->type == NPU_TYPE_S16)
+		return emit_wide_sums(op, in, weights, bias, real, out);
 	op_tensor(op, weights->v, &cmd.b);
 	op_scratch(op, NPU_TYPE_S32, 2, (uint32_t[]) { in->dim[0], cmd.b.dim[0] }, &cmd.out);
 	raw_sums(&cmd.requant, 1);
@@ -191,32 +214,6 @@ struct lstm {
 	struct npu_tensor gate[GATES], other, product, h, c;
 };
 
-/* @shift: of TANH's input; negative: SIGMOID. A program has each of them once. */
-static bool get_wide_table(struct op *op, int shift, struct npu_ref *ref)
-{
-	struct npu_ref *cached = &op->c->wide[shift + 1];
-	int16_t *table;
-	int32_t x;
-	bool good;
-
-	*ref = *cached;
-	if (op->c->has_wide >> (shift + 1) & 1)
-		return true;
-	table = malloc(65536 * sizeof(*table));
-	if (!table)
-		return op_fail(op, -ENOMEM, "out of memory");
-	/* It does not come from the file, nor does its size. */
-	op->c->tables += 65536 * sizeof(*table);
-	op->c->has_wide |= 1u << (shift + 1);
-	for (x = INT16_MIN; x <= INT16_MAX; x++)
-		table[x - INT16_MIN] = (int16_t)(shift < 0 ? fixed_logistic16(x) :
-						 fixed_tanh16(x, (unsigned int)shift));
-	good = op_constant(op, table, 65536 * sizeof(*table), ref);
-	*cached = *ref;
-	free(table);
-	return good;
-}
-
 static bool get_lstm_weights(struct op *op, struct lstm *l)
 {
 	unsigned int g;
@@ -257,14 +254,20 @@ static bool check_lstm_kind(struct op *op)
 static bool get_lstm(struct op *op, struct lstm *l)
 {
 	struct value *in = op_input(op, LSTM_INPUT);
+	enum npu_type type = in->type == NPU_TYPE_S16 ? NPU_TYPE_S16 : NPU_TYPE_S8;
 
 	l->time_major = fb_i8(&op->tfl.options, LSTM_TIME_MAJOR, 0);
 	if (!check_lstm_kind(op) || !want_rank(op, in, 3) ||
-	    !get_operand(op, LSTM_INPUT, NPU_TYPE_S8, false, &l->in) ||
-	    !get_operand(op, LSTM_HIDDEN, NPU_TYPE_S8, true, &l->hidden) ||
+	    !get_operand(op, LSTM_INPUT, type, false, &l->in) ||
+	    !get_operand(op, LSTM_HIDDEN, type, true, &l->hidden) ||
 	    !get_operand(op, LSTM_CELL, NPU_TYPE_S16, true, &l->cell) ||
 	    !get_act(op, op_output(op), &l->out) || !want_same_quant(op, &l->hidden, &l->out))
 		return false;
+	if (l->out.v->type != type)
+		return op_fail(op, UNSUPPORTED, "tensor '%.*s' is %s, the input is not",
+			       NAME(l->out.v), tfl_type_name(l->out.v->tfl.type));
+	if (l->time_major && op->c->batch)
+		return op_fail(op, UNSUPPORTED, "its first dimension is time, not a batch");
 	l->batches = in->dim[l->time_major];
 	l->steps = in->dim[!l->time_major];
 	l->inputs = in->dim[2];
@@ -299,16 +302,10 @@ static bool prepare_lstm(struct op *op, struct lstm *l)
 	op_scratch(op, NPU_TYPE_S32, 2, dim, &l->product);
 	op_tensor(op, l->hidden.v, &l->h);
 	op_tensor(op, l->cell.v, &l->c);
-	return get_wide_table(op, -1, &l->sigmoid) && get_wide_table(op, 0, &l->tanh) &&
-	       get_wide_table(op, exponent - 1 + 12, &l->cell_tanh);
-}
-
-static bool emit_table(struct op *op, const struct npu_tensor *in, const struct npu_tensor *out,
-		       const struct npu_ref *table)
-{
-	struct npu_cmd_lut cmd = { .in = *in, .out = *out, .table = *table };
-
-	return op_emit(op, &cmd, NPU_OP_LUT);
+	/* TANH of what has the scale of the gates, and of the cell. */
+	return get_wide_table(op, false, 3, 0, &l->sigmoid) &&
+	       get_wide_table(op, true, 3, 0, &l->tanh) &&
+	       get_wide_table(op, true, 3 << (exponent - 1 + 12), 0, &l->cell_tanh);
 }
 
 /* @a += @b, between -@limit - 1 and @limit; the factors are 1. */
@@ -370,7 +367,7 @@ static bool emit_gate(struct op *op, struct lstm *l, unsigned int g, const struc
 			 &l->other);
 	op->scratch = scratch;
 	return good && emit_add(op, gate, &l->other, INT16_MIN, INT16_MAX) &&
-	       emit_table(op, gate, gate, g == GATE_CELL ? &l->tanh : &l->sigmoid);
+	       emit_lut(op, gate, gate, g == GATE_CELL ? &l->tanh : &l->sigmoid);
 }
 
 static bool emit_cell(struct op *op, struct lstm *l)
@@ -390,7 +387,7 @@ static bool emit_cell(struct op *op, struct lstm *l)
 
 static bool emit_hidden(struct op *op, struct lstm *l)
 {
-	return emit_table(op, &l->c, &l->other, &l->cell_tanh) &&
+	return emit_lut(op, &l->c, &l->other, &l->cell_tanh) &&
 	       emit_products(op, l, &l->gate[GATE_OUTPUT], &l->other, &l->product) &&
 	       emit_requant(op, &l->product, &l->h,
 			    UNIT_SCALE * UNIT_SCALE / (double)l->hidden.scale);

@@ -1,32 +1,47 @@
 // SPDX-License-Identifier: MIT
 /*
- * Operators of one int8 value: all their 256 results are computed here, as the
+ * Operators of one value: all their results are computed here, as the
  * reference does it, and the device looks them up.
  */
 #include <math.h>
 
 #include "ops.h"
 
-/* The result for the value @q of the input, which may be beyond int8. */
+/* The result for the value @q of the input, which may be beyond the type of the output. */
 typedef int32_t (*result_fn)(const void *priv, int32_t q);
+
+bool emit_lut(struct op *op, const struct npu_tensor *in, const struct npu_tensor *out,
+	      const struct npu_ref *table)
+{
+	struct npu_cmd_lut cmd = { .in = *in, .out = *out, .table = *table };
+
+	return op_emit(op, &cmd, NPU_OP_LUT);
+}
+
+/* Of 8 bits. */
+static bool emit_results(struct op *op, const struct npu_tensor *in, const struct npu_tensor *out,
+			 result_fn result, const void *priv)
+{
+	int32_t low = (int32_t)npu_type_min(out->type), high = (int32_t)npu_type_max(out->type);
+	int32_t first = (int32_t)npu_type_min(in->type), i, r;
+	struct npu_ref ref;
+	uint8_t table[256];
+
+	for (i = 0; i < 256; i++) {
+		r = result(priv, first + i);
+		table[i] = (uint8_t)(r < low ? low : r > high ? high : r);
+	}
+	return op_constant(op, table, sizeof(table), &ref) && emit_lut(op, in, out, &ref);
+}
 
 static bool emit_table(struct op *op, const struct act *in, const struct act *out, result_fn result,
 		       const void *priv)
 {
-	struct npu_cmd_lut cmd = { 0 };
-	int32_t q, r;
-	int8_t table[256];
+	struct npu_tensor from, to;
 
-	for (q = INT8_MIN; q <= INT8_MAX; q++) {
-		r = result(priv, q);
-		r = r < INT8_MIN ? INT8_MIN : r > INT8_MAX ? INT8_MAX : r;
-		table[q - INT8_MIN] = (int8_t)r;
-	}
-	if (!op_constant(op, table, sizeof(table), &cmd.table))
-		return false;
-	op_tensor(op, in->v, &cmd.in);
-	op_tensor(op, out->v, &cmd.out);
-	return op_emit(op, &cmd, NPU_OP_LUT);
+	op_tensor(op, in->v, &from);
+	op_tensor(op, out->v, &to);
+	return emit_results(op, &from, &to, result, priv);
 }
 
 static bool get_unary(struct op *op, struct act *in, struct act *out)
@@ -34,7 +49,7 @@ static bool get_unary(struct op *op, struct act *in, struct act *out)
 	return get_acts(op, in, out) && want_same_shape(op, in->v, out->v);
 }
 
-static bool want_output_quant(const struct op *op, const struct act *out, float scale, int32_t zp)
+bool want_output_quant(const struct op *op, const struct act *out, float scale, int32_t zp)
 {
 	return (out->scale == scale && out->zero_point == zp) ||
 	       op_fail(op, UNSUPPORTED,
@@ -67,14 +82,39 @@ static int32_t sigmoid_result(const void *priv, int32_t q)
 			 fixed_shift_right(fixed_logistic(a), 23) + INT8_MIN;
 }
 
-static bool emit_sigmoid(struct op *op, bool is_tanh)
+/* As TensorFlow Lite has it: in float32, each result for itself. */
+struct curve {
+	const struct act *in, *out;
+	bool tanh;
+};
+
+static int32_t curve_result(const void *priv, int32_t q)
+{
+	const struct curve *c = priv;
+	float x = c->in->scale * (float)(q - c->in->zero_point);
+	/* Not in float32: C libraries differ in its last bit. */
+	float y = c->tanh ? (float)tanh((double)x) : 1.0f / (1.0f + (float)exp((double)-x));
+
+	return quant_round(y * (1.0f / c->out->scale)) + c->out->zero_point;
+}
+
+static bool emit_sigmoid_float(struct op *op, const struct act *in, const struct act *out,
+			       bool is_tanh)
+{
+	const struct curve c = { in, out, is_tanh };
+
+	return emit_table(op, in, out, curve_result, &c);
+}
+
+static bool emit_sigmoid8(struct op *op, const struct act *from, const struct act *to, bool is_tanh)
 {
 	struct sigmoid s = { .tanh = is_tanh };
-	struct act in, out;
+	const struct act in = *from, out = *to;
 
-	if (!get_unary(op, &in, &out) ||
-	    !want_output_quant(op, &out, is_tanh ? 1.0f / 128 : 1.0f / 256, is_tanh ? 0 : INT8_MIN))
+	if (!want_output_quant(op, &out, is_tanh ? 1.0f / 128 : 1.0f / 256, is_tanh ? 0 : INT8_MIN))
 		return false;
+	if (op->c->numerics == NPU_NUMERICS_TFLITE)
+		return emit_sigmoid_float(op, &in, &out, is_tanh);
 	quant_scale((double)in.scale * (1 << (31 - SIGMOID_BITS)), &s.scale);
 	/* A shift that fixed_scale() does not take leaves no value within the radius. */
 	if ((int32_t)s.scale.shift < 0 || (int32_t)s.scale.shift > 62)
@@ -84,6 +124,87 @@ static bool emit_sigmoid(struct op *op, bool is_tanh)
 				  (double)(1ll << (31 - SIGMOID_BITS)) /
 				  (double)(1ll << s.scale.shift));
 	return emit_table(op, &in, &out, sigmoid_result, &s);
+}
+
+/* ---- The same of S16: interpolation between 256 entries ---- */
+
+/*
+ * What the input is multiplied with to have the scale 1 / (3 * 2^12): 3, shifted, for
+ * powers of two near the wanted scale, else 15 bits.
+ */
+static bool get_curve_scale(const struct op *op, const struct act *in, bool is_tanh,
+			    int32_t *multiplier, unsigned int *shift)
+{
+	float log = logf(in->scale) * (1.0f / logf(2.0f)), whole = roundf(log);
+	double real = (double)in->scale * 4096.0 * 3.0;
+	int exponent = (int)whole + 12;
+
+	*shift = 0;
+	if (fabsf(log - whole) < 1e-3f && (!exponent || (is_tanh && exponent == 1))) {
+		*multiplier = 3 << exponent;
+		return true;
+	}
+	for (; real <= INT16_MAX / 2.0 && *shift <= 30; real *= 2)
+		++*shift;
+	*multiplier = (int32_t)(real < INT32_MAX ? real : 0);
+	return real < INT32_MAX || op_fail(op, UNSUPPORTED, "tensor '%.*s' has scale %g",
+					   NAME(in->v), in->scale);
+}
+
+/* A program has each of them once. */
+bool get_wide_table(struct op *op, bool tanh, int32_t multiplier, unsigned int shift,
+		    struct npu_ref *ref)
+{
+	struct compile *c = op->c;
+	int64_t round = shift ? 1ll << (shift - 1) : 0, d;
+	int16_t *table;
+	uint32_t i;
+	int32_t x;
+	bool good;
+
+	for (i = 0; i < c->nwide; i++) {
+		*ref = c->wide[i].ref;
+		if (c->wide[i].tanh == tanh && c->wide[i].multiplier == multiplier &&
+		    c->wide[i].shift == shift)
+			return true;
+	}
+	if (i == WIDE_TABLES)
+		return op_fail(op, UNSUPPORTED, "more than %u scales of inputs of LOGISTIC and TANH",
+			       WIDE_TABLES);
+	table = malloc(65536 * sizeof(*table));
+	if (!table)
+		return op_fail(op, -ENOMEM, "out of memory");
+	/* It does not come from the file, nor does its size. */
+	c->tables += 65536 * sizeof(*table);
+	for (x = INT16_MIN; x <= INT16_MAX; x++) {
+		d = ((int64_t)x * multiplier + round) >> shift;
+		table[x - INT16_MIN] = tanh ? fixed_tanh16(d) : fixed_logistic16(d);
+	}
+	good = op_constant(op, table, 65536 * sizeof(*table), ref);
+	if (good)
+		c->wide[c->nwide++] = (struct wide_table) { tanh, multiplier, shift, *ref };
+	free(table);
+	return good;
+}
+
+static bool emit_sigmoid(struct op *op, bool is_tanh)
+{
+	struct npu_tensor from, to;
+	unsigned int shift = 0;
+	struct npu_ref table;
+	struct act in, out;
+	int32_t multiplier = 0;
+
+	if (!get_unary(op, &in, &out))
+		return false;
+	if (in.v->type == NPU_TYPE_S8)
+		return emit_sigmoid8(op, &in, &out, is_tanh);
+	op_tensor(op, in.v, &from);
+	op_tensor(op, out.v, &to);
+	return want_output_quant(op, &out, 1.0f / 32768, 0) &&
+	       get_curve_scale(op, &in, is_tanh, &multiplier, &shift) &&
+	       get_wide_table(op, is_tanh, multiplier, shift, &table) &&
+	       emit_lut(op, &from, &to, &table);
 }
 
 bool emit_logistic(struct op *op)
@@ -111,6 +232,27 @@ static int32_t leaky_result(const void *priv, int32_t q)
 	return fixed_scale(v, v < 0 ? &l->negative : &l->positive) + l->out->zero_point;
 }
 
+/* PRELU by one S16 of 1, everywhere. */
+static bool emit_leaky16(struct op *op, const struct act *in, const struct act *out,
+			 const struct npu_scale *positive, const struct npu_scale *negative)
+{
+	struct npu_cmd_eltwise cmd = {
+		.op = NPU_ELTWISE_PRELU, .scale_a = *positive, .scale_out = *negative,
+	};
+	const int16_t one = 1;
+	struct npu_ref ref;
+
+	if (!op_constant(op, &one, sizeof(one), &ref))
+		return false;
+	full_range(out->v->type, &cmd.clamp_min, &cmd.clamp_max);
+	op_tensor(op, in->v, &cmd.a);
+	op_tensor(op, out->v, &cmd.out);
+	npu_tensor_init(&cmd.b, NPU_TYPE_S16, ref.base, (int64_t)ref.offset, 0, in->v->rank,
+			in->v->dim);
+	memset(cmd.b.stride, 0, sizeof(cmd.b.stride));
+	return op_emit(op, &cmd, NPU_OP_ELTWISE);
+}
+
 bool emit_leaky_relu(struct op *op)
 {
 	float alpha = fb_f32(&op->tfl.options, LEAKY_RELU_ALPHA, 0);
@@ -121,6 +263,8 @@ bool emit_leaky_relu(struct op *op)
 	    !get_factor(op, (double)(in.scale / out.scale), &l.positive) ||
 	    !get_factor(op, (double)(in.scale * alpha / out.scale), &l.negative))
 		return false;
+	if (in.v->type == NPU_TYPE_S16)
+		return emit_leaky16(op, &in, &out, &l.positive, &l.negative);
 	l.in = &in;
 	l.out = &out;
 	return emit_table(op, &in, &out, leaky_result, &l);
@@ -305,4 +449,29 @@ bool emit_rsqrt(struct op *op)
 		return op_fail(op, UNSUPPORTED, "tensor '%.*s' has scale %g", NAME(out.v),
 			       out.scale);
 	return emit_table(op, &in, &out, rsqrt_result, &r);
+}
+
+/* ---- Another quantisation of uint8, in float32, as CONCATENATION does it ---- */
+
+struct rescale {
+	float factor, bias;
+	int32_t zero_point;
+};
+
+static int32_t rescale_result(const void *priv, int32_t q)
+{
+	const struct rescale *r = priv;
+
+	return quant_round((float)q * r->factor + r->bias) + r->zero_point;
+}
+
+bool emit_rescale(struct op *op, const struct npu_tensor *in, const struct act *from,
+		  const struct npu_tensor *out, const struct act *to)
+{
+	struct rescale r = {
+		.factor = from->scale * (1.0f / to->scale), .zero_point = to->zero_point,
+	};
+
+	r.bias = (float)-from->zero_point * r.factor;
+	return emit_results(op, in, out, rescale_result, &r);
 }

@@ -53,7 +53,7 @@ bool plan_arena(struct compile *c)
 	for (i = 0; i < count; i++) {
 		value = &c->values[i];
 		if (value->available && value->alias == i && !value->placed && !value->constant &&
-		    value->type != NPU_TYPE_F32)
+		    value->type != NPU_TYPE_F32 && value->bytes)
 			todo[n++] = value;
 	}
 	qsort(todo, n, sizeof(*todo), larger_first);

@@ -30,6 +30,20 @@ static void dequantise(const struct npu_tensor_info *info, const void *from, flo
 	}
 }
 
+NPU_API int npu_tensor_find(const struct npu_tensor_info *tensors, unsigned int count,
+			    const char *name)
+{
+	unsigned int i;
+
+	for (i = 0; i < count; i++)
+		if (tensors[i].key && !strcmp(tensors[i].key, name))
+			return (int)i;
+	for (i = 0; i < count; i++)
+		if (!strcmp(tensors[i].name, name))
+			return (int)i;
+	return -ENOENT;
+}
+
 NPU_API void npu_tensor_encode(const struct npu_tensor_info *info, const void *from, void *to)
 {
 	if (info->type != info->device_type)

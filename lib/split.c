@@ -28,7 +28,7 @@ static void take_channels(struct npu_requant *rq, uint32_t from, uint32_t n)
 		rq->count = n;
 	}
 	if (rq->bias_type)
-		rq->bias.offset += from * sizeof(int32_t);
+		rq->bias.offset += from * npu_bias_size(rq);
 }
 
 /* Rows or columns of the input that @n of the output need; the rest is padding. */
@@ -57,6 +57,9 @@ static bool may_cut(const union command *cmd, const struct npu_cmd_desc *desc, u
 	case NPU_OP_REDUCE:
 		return !(cmd->reduce.axes & 1u << dim);
 	case NPU_OP_SOFTMAX:
+	case NPU_OP_LOG_SOFTMAX:
+	case NPU_OP_SOFTMAX16:
+	case NPU_OP_L2_NORM:
 		return dim + 1 < in->rank;
 	case NPU_OP_RESIZE:
 		return dim == 0 || dim == 3;

@@ -2,12 +2,17 @@
 #include "tflite.h"
 
 /* Field numbers, in the order of the schema */
-enum { MODEL_VERSION, MODEL_OPERATOR_CODES, MODEL_SUBGRAPHS, MODEL_DESCRIPTION, MODEL_BUFFERS };
+enum {
+	MODEL_VERSION, MODEL_OPERATOR_CODES, MODEL_SUBGRAPHS, MODEL_DESCRIPTION, MODEL_BUFFERS,
+	MODEL_METADATA_BUFFER, MODEL_METADATA, MODEL_SIGNATURES
+};
+enum { SIGNATURE_INPUTS, SIGNATURE_OUTPUTS, SIGNATURE_KEY, SIGNATURE_TAG, SIGNATURE_SUBGRAPH };
+enum { MAP_NAME, MAP_TENSOR };
 enum { CODE_DEPRECATED, CODE_CUSTOM, CODE_VERSION, CODE_BUILTIN };
 enum { SUBGRAPH_TENSORS, SUBGRAPH_INPUTS, SUBGRAPH_OUTPUTS, SUBGRAPH_OPERATORS };
 enum {
 	TENSOR_SHAPE, TENSOR_TYPE, TENSOR_BUFFER, TENSOR_NAME, TENSOR_QUANTIZATION,
-	TENSOR_VARIABLE, TENSOR_SPARSITY
+	TENSOR_VARIABLE, TENSOR_SPARSITY, TENSOR_SIGNATURE
 };
 enum {
 	QUANT_MIN, QUANT_MAX, QUANT_SCALE, QUANT_ZERO_POINT, QUANT_DETAILS_TAG, QUANT_DETAILS,
@@ -54,7 +59,8 @@ static const struct {
 	{ "float32", NPU_TYPE_F32 }, { "float16", NPU_TYPE_F16 }, { "int32", NPU_TYPE_S32 },
 	{ "uint8", NPU_TYPE_U8 }, { "int64", NPU_TYPE_S64 }, { "string", NPU_TYPE_NONE },
 	{ "bool", NPU_TYPE_BOOL }, { "int16", NPU_TYPE_S16 }, { "complex64", NPU_TYPE_NONE },
-	{ "int8", NPU_TYPE_S8 }, { "float64", NPU_TYPE_NONE },
+	{ "int8", NPU_TYPE_S8 }, { "float64", NPU_TYPE_NONE }, { "complex128", NPU_TYPE_NONE },
+	{ "uint64", NPU_TYPE_NONE }, { "resource", NPU_TYPE_NONE },
 };
 
 const char *tfl_type_name(int type)
@@ -67,10 +73,68 @@ enum npu_type tfl_type(int type)
 	return type >= 0 && type < (int)ARRAY_SIZE(types) ? types[type].type : NPU_TYPE_NONE;
 }
 
-int tfl_open(struct tfl_model *model, const void *file, size_t size, struct npu_error *err)
+int tfl_subgraph(struct tfl_model *model, uint32_t index)
 {
-	struct fb_table root, subgraph;
-	struct fb_vector subgraphs;
+	struct fb_table subgraph;
+
+	if (index >= model->subgraphs.count)
+		return npu_fail(model->fb.err, -EBADMSG, "there is no subgraph %u", index);
+	subgraph = fb_element(&model->subgraphs, index);
+	model->tensors = fb_vector(&subgraph, SUBGRAPH_TENSORS, 4);
+	model->inputs = fb_vector(&subgraph, SUBGRAPH_INPUTS, 4);
+	model->outputs = fb_vector(&subgraph, SUBGRAPH_OUTPUTS, 4);
+	model->operators = fb_vector(&subgraph, SUBGRAPH_OPERATORS, 4);
+	if (model->fb.error)
+		return model->fb.error;
+	if (model->tensors.count > TFL_MAX_TENSORS || model->operators.count > TFL_MAX_OPERATORS)
+		return npu_fail(model->fb.err, -EOPNOTSUPP, "%u tensors and %u operators are too many",
+				model->tensors.count, model->operators.count);
+	return 0;
+}
+
+/* Without a name, the first signature of the first subgraph counts, if there is one. */
+static int choose_signature(struct tfl_model *model, const char *name)
+{
+	uint32_t i, index = 0, n = model->signatures.count < 256 ? model->signatures.count : 256;
+	struct fb_table signature;
+	struct fb_vector key;
+
+	for (i = 0; i < n; i++) {
+		signature = fb_element(&model->signatures, i);
+		key = fb_string(&signature, SIGNATURE_KEY);
+		index = (uint32_t)fb_i32(&signature, SIGNATURE_SUBGRAPH, 0);
+		if (name ? key.count == strlen(name) && !memcmp(key.data, name, key.count) : !index)
+			break;
+	}
+	if (i == n && name)
+		return npu_fail(model->fb.err, -EINVAL, "the model has %u signatures, but none '%s'",
+				model->signatures.count, name);
+	if (i == n)
+		return tfl_subgraph(model, 0);
+	model->signature_inputs = fb_vector(&signature, SIGNATURE_INPUTS, 4);
+	model->signature_outputs = fb_vector(&signature, SIGNATURE_OUTPUTS, 4);
+	return tfl_subgraph(model, index);
+}
+
+struct fb_vector tfl_alias(struct tfl_model *model, bool output, uint32_t tensor)
+{
+	const struct fb_vector *maps = output ? &model->signature_outputs : &model->signature_inputs;
+	struct fb_vector none = { .fb = &model->fb };
+	struct fb_table map;
+	uint32_t i;
+
+	for (i = 0; i < maps->count && i < 256; i++) {
+		map = fb_element(maps, i);
+		if ((uint32_t)fb_i32(&map, MAP_TENSOR, 0) == tensor)
+			return fb_string(&map, MAP_NAME);
+	}
+	return none;
+}
+
+int tfl_open(struct tfl_model *model, const void *file, size_t size, const char *signature,
+	     struct npu_error *err)
+{
+	struct fb_table root;
 	int32_t version;
 
 	memset(model, 0, sizeof(*model));
@@ -79,25 +143,16 @@ int tfl_open(struct tfl_model *model, const void *file, size_t size, struct npu_
 	version = fb_i32(&root, MODEL_VERSION, 0);
 	model->codes = fb_vector(&root, MODEL_OPERATOR_CODES, 4);
 	model->buffers = fb_vector(&root, MODEL_BUFFERS, 4);
-	subgraphs = fb_vector(&root, MODEL_SUBGRAPHS, 4);
+	model->subgraphs = fb_vector(&root, MODEL_SUBGRAPHS, 4);
+	model->signatures = fb_vector(&root, MODEL_SIGNATURES, 4);
 	if (model->fb.error)
 		return model->fb.error;
 	if (version != SCHEMA_VERSION)
 		return npu_fail(err, -EOPNOTSUPP, "schema version %d, known is %d", version,
 				SCHEMA_VERSION);
-	if (!subgraphs.count)
+	if (!model->subgraphs.count)
 		return npu_fail(err, -EBADMSG, "the model has no subgraph");
-	subgraph = fb_element(&subgraphs, 0);
-	model->tensors = fb_vector(&subgraph, SUBGRAPH_TENSORS, 4);
-	model->inputs = fb_vector(&subgraph, SUBGRAPH_INPUTS, 4);
-	model->outputs = fb_vector(&subgraph, SUBGRAPH_OUTPUTS, 4);
-	model->operators = fb_vector(&subgraph, SUBGRAPH_OPERATORS, 4);
-	if (model->fb.error)
-		return model->fb.error;
-	if (model->tensors.count > TFL_MAX_TENSORS || model->operators.count > TFL_MAX_OPERATORS)
-		return npu_fail(err, -EOPNOTSUPP, "%u tensors and %u operators are too many",
-				model->tensors.count, model->operators.count);
-	return 0;
+	return choose_signature(model, signature);
 }
 
 int tfl_tensor(struct tfl_model *model, uint32_t i, struct tfl_tensor *tensor)
@@ -107,6 +162,7 @@ int tfl_tensor(struct tfl_model *model, uint32_t i, struct tfl_tensor *tensor)
 
 	memset(tensor, 0, sizeof(*tensor));
 	tensor->shape = fb_vector(&table, TENSOR_SHAPE, 4);
+	tensor->signature = fb_vector(&table, TENSOR_SIGNATURE, 4);
 	tensor->type = fb_i8(&table, TENSOR_TYPE, 0);
 	tensor->buffer = (uint32_t)fb_i32(&table, TENSOR_BUFFER, 0);
 	tensor->name = fb_string(&table, TENSOR_NAME);

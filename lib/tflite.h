@@ -18,6 +18,7 @@ enum tfl_builtin {
 	TFL_DEPTH_TO_SPACE	= 5,
 	TFL_DEQUANTIZE		= 6,
 	TFL_FULLY_CONNECTED	= 9,
+	TFL_L2_NORMALIZATION	= 11,
 	TFL_LOGISTIC		= 14,
 	TFL_MAX_POOL_2D		= 17,
 	TFL_MUL			= 18,
@@ -40,6 +41,7 @@ enum tfl_builtin {
 	TFL_UNIDIRECTIONAL_SEQUENCE_LSTM = 44,
 	TFL_STRIDED_SLICE	= 45,
 	TFL_SPLIT		= 49,
+	TFL_LOG_SOFTMAX		= 50,
 	TFL_PRELU		= 54,
 	TFL_MAXIMUM		= 55,
 	TFL_ARG_MAX		= 56,
@@ -62,6 +64,10 @@ enum tfl_builtin {
 	TFL_QUANTIZE		= 114,
 	TFL_HARD_SWISH		= 117,
 	TFL_BATCH_MATMUL	= 126,
+	TFL_CALL_ONCE		= 129,
+	TFL_VAR_HANDLE		= 142,
+	TFL_READ_VARIABLE	= 143,
+	TFL_ASSIGN_VARIABLE	= 144,
 };
 
 /* BuiltinOptions: the union's tag */
@@ -70,6 +76,7 @@ enum tfl_options {
 	TFL_DEPTHWISE_CONV_2D_OPTIONS	= 2,
 	TFL_POOL_2D_OPTIONS		= 5,
 	TFL_SVDF_OPTIONS		= 6,
+	TFL_L2_NORM_OPTIONS		= 12,
 	TFL_FULLY_CONNECTED_OPTIONS	= 8,
 	TFL_SOFTMAX_OPTIONS		= 9,
 	TFL_CONCATENATION_OPTIONS	= 10,
@@ -90,6 +97,8 @@ enum tfl_options {
 	TFL_MIRROR_PAD_OPTIONS		= 77,
 	TFL_DEPTH_TO_SPACE_OPTIONS	= 94,
 	TFL_BATCH_MATMUL_OPTIONS	= 101,
+	TFL_CALL_ONCE_OPTIONS		= 103,
+	TFL_VAR_HANDLE_OPTIONS		= 111,
 };
 
 enum tfl_mirror_pad { TFL_MIRROR_REFLECT = 0, TFL_MIRROR_SYMMETRIC = 1 };
@@ -120,6 +129,7 @@ enum {
 enum { FC_ACTIVATION, FC_WEIGHTS_FORMAT };
 enum { BINARY_ACTIVATION };	/* ADD, SUB, MUL */
 enum { SOFTMAX_BETA };
+enum { L2_NORM_ACTIVATION };
 enum { REDUCER_KEEP_DIMS };
 enum { CONCATENATION_AXIS, CONCATENATION_ACTIVATION };
 enum { BLOCK_SIZE };	/* SPACE_TO_DEPTH, DEPTH_TO_SPACE */
@@ -141,13 +151,19 @@ enum { SVDF_RANK, SVDF_ACTIVATION };
 enum { LSTM_ACTIVATION, LSTM_CELL_CLIP, LSTM_PROJECTION_CLIP, LSTM_TIME_MAJOR };
 enum { MIRROR_PAD_MODE };
 enum { BATCH_MATMUL_ADJ_X, BATCH_MATMUL_ADJ_Y };
+enum { CALL_ONCE_SUBGRAPH };
+enum { VAR_HANDLE_CONTAINER, VAR_HANDLE_NAME };
 
 /* An open file. */
 struct tfl_model {
 	struct fb fb;	/* its reader */
 	struct fb_vector codes;	/* OperatorCode tables */
 	struct fb_vector buffers;	/* Buffer tables */
-	struct fb_vector tensors;	/* of the primary subgraph */
+	struct fb_vector subgraphs;	/* SubGraph tables */
+	struct fb_vector signatures;	/* SignatureDef tables */
+	struct fb_vector signature_inputs;	/* TensorMap tables of the signature in use */
+	struct fb_vector signature_outputs;
+	struct fb_vector tensors;	/* of the subgraph in use, as what follows */
 	struct fb_vector operators;	/* in execution order */
 	struct fb_vector inputs;	/* tensor indices */
 	struct fb_vector outputs;	/* tensor indices */
@@ -158,6 +174,7 @@ struct tfl_tensor {
 	struct fb_vector name;	/* not terminated */
 	int type;	/* as in the schema */
 	struct fb_vector shape;	/* int32 */
+	struct fb_vector signature;	/* int32: the same, with -1 for what is not fixed; or absent */
 	uint32_t buffer;
 	struct fb_vector data;	/* of a constant */
 	struct fb_vector scale;	/* float32 */
@@ -178,7 +195,12 @@ struct tfl_operator {
 	uint8_t tag;	/* enum tfl_options */
 };
 
-int tfl_open(struct tfl_model *model, const void *file, size_t size, struct npu_error *err);
+/** tfl_open() - check a file and choose a signature, or with NULL the first subgraph */
+int tfl_open(struct tfl_model *model, const void *file, size_t size, const char *signature,
+	     struct npu_error *err);
+int tfl_subgraph(struct tfl_model *model, uint32_t index);
+/** tfl_alias() - the name that the signature has for an input or output; absent: none */
+struct fb_vector tfl_alias(struct tfl_model *model, bool output, uint32_t tensor);
 int tfl_tensor(struct tfl_model *model, uint32_t i, struct tfl_tensor *tensor);
 int tfl_operator(struct tfl_model *model, uint32_t i, struct tfl_operator *op);
 const char *tfl_type_name(int type);

@@ -199,6 +199,35 @@ static void npu_mac_channel(u32 *acc, const s32 *x, const void *w, u32 type,
 	}
 }
 
+static s64 npu_weight(const void *w, u32 type, u32 i)
+{
+	const s16_any *h = w;
+	const s8 *b = w;
+	const u8 *u = w;
+
+	return type == NPU_TYPE_S16 ? h[i] : type == NPU_TYPE_S8 ? b[i] : u[i];
+}
+
+static void npu_mac_wide(u64 *acc, const u64 *patch, const void *w, u32 type, s64 pitch,
+			 u32 columns, u32 n)
+{
+	const u8 *column = w;
+	u32 c, i;
+
+	for (c = 0; c < columns; c++, column += pitch)
+		for (i = 0; i < n; i++)
+			acc[c] += patch[i] * (u64)npu_weight(column, type, i);
+}
+
+static void npu_mac_channel_wide(u64 *acc, const s32 *x, const void *w, u32 type,
+				 s32 zero_point, u32 n)
+{
+	u32 i;
+
+	for (i = 0; i < n; i++)
+		acc[i] += (u64)(s64)x[i] * (u64)(npu_weight(w, type, i) - zero_point);
+}
+
 static void npu_sum(u32 *acc, const s32 *x, u32 n)
 {
 	u32 i;
@@ -233,6 +262,15 @@ static void npu_requant(s32 *dst, const u32 *acc, const struct npu_factor *facto
 
 	for (i = 0; i < n; i++, factor += step)
 		dst[i] = npu_limit(npu_rq32((s32)acc[i], *factor), limits);
+}
+
+static void npu_requant_wide(s32 *dst, const u64 *acc, const struct npu_factor *factor,
+			     u32 step, const struct npu_limits *limits, u32 n)
+{
+	u32 i;
+
+	for (i = 0; i < n; i++, factor += step)
+		dst[i] = npu_limit(npu_rq64((s64)acc[i], *factor), limits);
 }
 
 static s32 npu_scaled(s32 x, u32 left_shift, struct npu_factor f)
@@ -295,10 +333,13 @@ const struct npu_kernels npu_kernels_portable = {
 	.patch		= npu_patch,
 	.mac		= npu_mac,
 	.mac_channel	= npu_mac_channel,
+	.mac_wide	= npu_mac_wide,
+	.mac_channel_wide = npu_mac_channel_wide,
 	.sum		= npu_sum,
 	.total		= npu_total,
 	.maximum	= npu_max,
 	.requant	= npu_requant,
+	.requant_wide	= npu_requant_wide,
 	.eltwise	= npu_eltwise,
 	.pick		= npu_pick,
 	.lut		= npu_lut,

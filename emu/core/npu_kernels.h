@@ -45,10 +45,13 @@ struct npu_limits {
  * @mac: acc[l * ld + c] += sum of patch lane l times column c of @n weights,
  *       columns @pitch bytes apart; wraps
  * @mac_channel: acc[i] += x[i] * (w[i] - zero_point); wraps
+ * @mac_wide: acc[c] += sum of patch lane 0, the only one, times column c; in 64 bits
+ * @mac_channel_wide: acc[i] += x[i] * (w[i] - zero_point), in 64 bits
  * @sum: acc[i] += x[i]; wraps
  * @total: sum of x[i]; wraps
  * @maximum: acc[i] = max(acc[i], x[i])
  * @requant: dst[i] = limited RQ32 of acc[i] with factor[i * step]
+ * @requant_wide: the same with RQ64
  * @eltwise: dst[i] = a[i] op b[i] after the shift and the scales of their operands; not for
  *           MIN and MAX
  * @pick: dst[i] = min or max of a[i] and b[i]
@@ -63,11 +66,17 @@ struct npu_kernels {
 		    s64 pitch, u32 columns, u32 n);
 	void (*mac_channel)(u32 *acc, const s32 *x, const void *w, u32 type,
 			    s32 zero_point, u32 n);
+	void (*mac_wide)(u64 *acc, const u64 *patch, const void *w, u32 type, s64 pitch,
+			 u32 columns, u32 n);
+	void (*mac_channel_wide)(u64 *acc, const s32 *x, const void *w, u32 type,
+				 s32 zero_point, u32 n);
 	void (*sum)(u32 *acc, const s32 *x, u32 n);
 	u32 (*total)(const s32 *x, u32 n);
 	void (*maximum)(s32 *acc, const s32 *x, u32 n);
 	void (*requant)(s32 *dst, const u32 *acc, const struct npu_factor *factor,
 			u32 step, const struct npu_limits *limits, u32 n);
+	void (*requant_wide)(s32 *dst, const u64 *acc, const struct npu_factor *factor,
+			     u32 step, const struct npu_limits *limits, u32 n);
 	void (*eltwise)(s32 *dst, const s32 *a, const s32 *b, u32 op, u32 left_shift,
 			const struct npu_factor factor[3],
 			const struct npu_limits *limits, u32 n);
@@ -124,6 +133,22 @@ static inline s32 npu_rq32(s32 x, struct npu_factor f)
 	x = (s32)((u32)x << left);
 	return (s32)npu_shift_right(npu_high_mul(x, f.multiplier), right);
 }
+
+/**
+ * npu_rq64() - RQ64 of numerics.rst
+ * @x: accumulator
+ * @f: factor, whose shift is at most NPU_RQ64_SHIFT
+ */
+static inline s32 npu_rq64(s64 x, struct npu_factor f)
+{
+	s32 m = f.multiplier < 0x7fff0000 ? (f.multiplier + (1 << 15)) >> 16 : 0x7fff;
+	u32 right = (u32)(15 - f.shift);
+	u64 product = (u64)x * (u64)(s64)m + (1ull << (right - 1));
+
+	return (s32)(u32)(u64)((s64)product >> right);
+}
+
+#define NPU_RQ64_SHIFT	14
 
 /* Add the zero point in 64 bits, so that nothing wraps, and clamp. */
 static inline s32 npu_limit(s32 x, const struct npu_limits *l)

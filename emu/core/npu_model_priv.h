@@ -141,6 +141,7 @@ struct npu_quant {
 	u32 bias_type;
 	u32 count;
 	s32 weight_zero_point;
+	bool wide;		/* accumulators of 64 bits */
 	struct npu_limits limits;
 };
 
@@ -278,14 +279,42 @@ struct npu_requant_cmd {
 	struct npu_limits limits;
 };
 
+struct npu_softmax_cmd;
+
+/**
+ * struct npu_norm - a command that sees a whole row before it writes it
+ * @zero_point: the passes see elements less that of the input
+ * @max: first pass: is there one for the maximum of the row?
+ * @add: second pass: what the sum of the row gets for an element
+ * @finish: then, once: makes of the sum what @result needs
+ * @result: third pass: from an element
+ */
+struct npu_norm {
+	bool zero_point;
+	bool max;
+	s64 (*add)(const struct npu_softmax_cmd *c, s32 x);
+	void (*finish)(struct npu_softmax_cmd *c);
+	s32 (*result)(const struct npu_softmax_cmd *c, s32 x);
+};
+
 struct npu_softmax_cmd {
+	const struct npu_norm *norm;
 	struct npu_rows rows;
 	s32 diff_min;
-	u32 parts;		/* tiles of each of the three passes over a row; 0: whole rows */
+	struct npu_factor beta;
+	struct npu_factor reverse;
+	struct npu_limits limits;
+	u32 parts;		/* tiles of each of the passes over a row; 0: whole rows */
 	u32 part;		/* most elements of them */
 	s32 max;		/* what the passes hand on */
 	s64 sum;
-	s32 exp[256];		/* Q0.31 by distance from the maximum */
+	s32 log;		/* of the sum, Q5.26 */
+	s32 least;		/* of the distances that have a result */
+	struct npu_factor factor;	/* of the results */
+	union {
+		s32 exp[256];	/* Q0.31 by distance from the maximum */
+		s16 table[2][NPU_SOFTMAX16_ENTRIES];
+	};
 };
 
 struct npu_copy_cmd {
@@ -342,6 +371,9 @@ extern const struct npu_op npu_op_eltwise;
 extern const struct npu_op npu_op_requant;
 extern const struct npu_op npu_op_lut;
 extern const struct npu_op npu_op_softmax;
+extern const struct npu_op npu_op_log_softmax;
+extern const struct npu_op npu_op_softmax16;
+extern const struct npu_op npu_op_l2_norm;
 extern const struct npu_op npu_op_copy;
 extern const struct npu_op npu_op_pad;
 extern const struct npu_op npu_op_resize;
@@ -420,7 +452,9 @@ struct npu_scratch {
 	u8 stage[3][NPU_TILE_ELEMENTS * 8];
 	s32 wide[3][NPU_TILE_ELEMENTS];
 	u32 acc[NPU_LANES * NPU_COLUMNS];
+	u64 acc_wide[NPU_COLUMNS];
 	s32 bias[NPU_COLUMNS];
+	u64 bias_wide[NPU_COLUMNS];
 	struct npu_factor factor[NPU_COLUMNS];
 };
 

@@ -19,14 +19,15 @@ static bool npu_mac_types(const struct npu_operand *t, u32 rounding, bool wide)
 
 	if (wide && t[0].type == NPU_TYPE_S16)
 		weight |= NPU_BIT(S16);
+	if (rounding == NPU_ROUND_WIDE && t[0].type != NPU_TYPE_S16)
+		return false;
 	return npu_type_in(t[0].type, NPU_TYPES_QUANT) && npu_type_in(t[1].type, weight) &&
 	       t[2].type == out;
 }
 
 static bool npu_mac_mode(struct npu_core *core, u32 rounding)
 {
-	return !npu_check_layout(core) &&
-	       (rounding == NPU_ROUND_NONE || rounding == NPU_ROUND_DOUBLE);
+	return !npu_check_layout(core) && rounding <= NPU_ROUND_WIDE;
 }
 
 static enum npu_illegal npu_mac_quant(struct npu_core *core, const struct npu_requant *raw)
@@ -58,13 +59,14 @@ static void npu_mac_arrays(struct npu_core *core, const struct npu_requant *raw)
 	struct npu_command *cmd = &core->cmd;
 	const struct npu_quant *q = &cmd->mac.quant;
 	u64 channels = cmd->t[2].dim[cmd->t[2].rank - 1];
+	u32 bias = q->wide ? 8 : 4;
 
 	cmd->arrays = 2;
 	npu_array_load(&cmd->a[0], &raw->scale,
 		       q->rounding == NPU_ROUND_NONE ? 0 :
 		       min_t(u64, q->count, channels) * sizeof(struct npu_scale), 4);
 	npu_array_load(&cmd->a[1], &raw->bias,
-		       q->bias_type == NPU_TYPE_NONE ? 0 : channels * 4, 4);
+		       q->bias_type == NPU_TYPE_NONE ? 0 : channels * bias, bias);
 }
 
 /* Work between two runs of inputs. */
@@ -207,7 +209,7 @@ static void npu_mac_density(struct npu_core *core)
 		      m->in_stride[1] == run * core->cmd.t[0].esize;
 	if (run == 1 && m->in_dense)
 		m->in_stride[2] = core->cmd.t[0].esize;
-	m->w_dense = (run == 1 || m->w_stride[3] == 1) &&
+	m->w_dense = core->cmd.t[1].esize == 1 && (run == 1 || m->w_stride[3] == 1) &&
 		     (size[1] == 1 || m->w_stride[2] == run) &&
 		     (size[0] == 1 || m->w_stride[1] == run * size[1]);
 }
@@ -311,7 +313,7 @@ static enum npu_illegal npu_matmul_check(struct npu_core *core,
 		return NPU_ILLEGAL_RESERVED;
 	if (!npu_mac_mode(core, cmd->mac.quant.rounding))
 		return NPU_ILLEGAL_MODE;
-	if (!npu_mac_types(cmd->t, cmd->mac.quant.rounding, false))
+	if (!npu_mac_types(cmd->t, cmd->mac.quant.rounding, cmd->mac.quant.wide))
 		return NPU_ILLEGAL_TYPE;
 	if (npu_check_shapes(core) || !npu_matmul_shape(core))
 		return NPU_ILLEGAL_SHAPE;
@@ -386,13 +388,38 @@ static void npu_mac_locate(const struct npu_core *core, u64 tile, struct npu_mac
 	}
 }
 
+static int npu_mac_bias(struct npu_core *core, const struct npu_mac_tile *p)
+{
+	struct npu_scratch *s = &core->scratch;
+	const __le32 *bias = (const void *)s->stage[1];
+	const __le64 *bias_wide = (const void *)s->stage[1];
+	bool wide = core->cmd.mac.quant.wide;
+	u64 size = wide ? 8 : 4;
+	u32 i;
+
+	if (!core->cmd.a[1].size) {
+		memset(s->bias, 0, p->columns * sizeof(s->bias[0]));
+		memset(s->bias_wide, 0, p->columns * sizeof(s->bias_wide[0]));
+		return 0;
+	}
+	if (npu_read(core, NPU_PIN_TABLE, core->cmd.a[1].va + p->column * size, s->stage[1],
+		     p->columns * size))
+		return -1;
+	for (i = 0; i < p->columns; i++) {
+		if (wide)
+			s->bias_wide[i] = le64_to_cpu(bias_wide[i]);
+		else
+			s->bias[i] = (s32)le32_to_cpu(bias[i]);
+	}
+	return 0;
+}
+
 /* Scale and bias of the tile's channels, each fetched once. */
 static int npu_mac_params(struct npu_core *core, const struct npu_mac_tile *p)
 {
 	const struct npu_quant *q = &core->cmd.mac.quant;
 	struct npu_scratch *s = &core->scratch;
 	const struct npu_scale *scale = (const void *)s->stage[0];
-	const __le32 *bias = (const void *)s->stage[1];
 	u32 n = q->count == 1 ? 1 : p->columns;
 	u64 first = q->count == 1 ? 0 : p->column;
 	u32 i;
@@ -403,20 +430,12 @@ static int npu_mac_params(struct npu_core *core, const struct npu_mac_tile *p)
 			return -1;
 		for (i = 0; i < n; i++) {
 			s->factor[i] = npu_factor_load(&scale[i]);
-			if (!npu_factor_ok(s->factor[i]))
+			if (!npu_factor_ok(s->factor[i]) ||
+			    (q->wide && s->factor[i].shift > NPU_RQ64_SHIFT))
 				return npu_illegal(core, NPU_ILLEGAL_QUANT);
 		}
 	}
-	if (core->cmd.a[1].size) {
-		if (npu_read(core, NPU_PIN_TABLE, core->cmd.a[1].va + p->column * 4ull,
-			     s->stage[1], p->columns * 4ull))
-			return -1;
-		for (i = 0; i < p->columns; i++)
-			s->bias[i] = (s32)le32_to_cpu(bias[i]);
-	} else {
-		memset(s->bias, 0, p->columns * sizeof(s->bias[0]));
-	}
-	return 0;
+	return npu_mac_bias(core, p);
 }
 
 /* Bias, scale, clamp and store one pixel's accumulators. */
@@ -435,6 +454,14 @@ static int npu_mac_store(struct npu_core *core, const struct npu_mac_tile *p, u6
 		 (u64)m->out_stride[2] * p->column;
 	u32 i;
 
+	if (m->quant.wide) {
+		for (i = 0; i < p->columns; i++)
+			s->acc_wide[i] += s->bias_wide[i];
+		k->requant_wide(wide, s->acc_wide, s->factor, m->quant.count != 1, l, p->columns);
+		k->narrow(s->stage[2], wide, out->type, p->columns);
+		return npu_write_run(core, va, m->out_stride[2], out->esize, p->columns,
+				     s->stage[2]);
+	}
 	k->sum(acc, s->bias, p->columns);
 	if (m->quant.rounding == NPU_ROUND_NONE) {
 		for (i = 0; i < p->columns; i++)
@@ -537,15 +564,27 @@ static int npu_patch_gather(struct npu_core *core, const struct npu_mac_tile *p,
 	return 0;
 }
 
+/* @n terms from place @at of the patch on, for some columns. */
+static void npu_mac_run(struct npu_core *core, u32 column, u32 at, const void *w, s64 pitch,
+			u32 columns, u32 n)
+{
+	const struct npu_kernels *k = core->model->kernels;
+	struct npu_scratch *s = &core->scratch;
+	u32 type = core->cmd.t[1].type;
+
+	if (core->cmd.mac.quant.wide)
+		k->mac_wide(s->acc_wide + column, s->patch + at, w, type, pitch, columns, n);
+	else
+		k->mac(s->acc + column, NPU_COLUMNS, s->patch + at, w, type, pitch, columns, n);
+}
+
 /* Columns of contiguous weights, as many at a time as lie together in memory. */
 static int npu_mac_dense(struct npu_core *core, u64 va, u32 columns, u32 n)
 {
 	const struct npu_mac *m = &core->cmd.mac;
-	struct npu_scratch *s = &core->scratch;
 	u64 pitch = m->w_stride[0] > 0 ? (u64)m->w_stride[0] : 0;
 	/* Memory between columns is borrowed for nothing. */
 	u64 more = pitch <= NPU_BUS_WINDOW ? pitch : 0;
-	u32 type = core->cmd.t[1].type;
 	u32 c, done, run;
 	const u8 *w;
 	u64 got;
@@ -558,8 +597,7 @@ static int npu_mac_dense(struct npu_core *core, u64 va, u32 columns, u32 n)
 		if (got >= n) {
 			if (pitch)
 				run = (u32)min_t(u64, (got - n) / pitch + 1, columns - c);
-			core->model->kernels->mac(s->acc + c, NPU_COLUMNS, s->patch, w, type,
-						  (s64)pitch, run, n);
+			npu_mac_run(core, c, 0, w, (s64)pitch, run, n);
 			continue;
 		}
 		/* This one lies on two pages or more. */
@@ -567,8 +605,7 @@ static int npu_mac_dense(struct npu_core *core, u64 va, u32 columns, u32 n)
 			w = npu_pin(core, NPU_PIN_IN2, va + done, n - done, &got);
 			if (!w)
 				return -1;
-			core->model->kernels->mac(s->acc + c, NPU_COLUMNS, s->patch + done, w,
-						  type, 0, 1, (u32)got);
+			npu_mac_run(core, c, done, w, 0, 1, (u32)got);
 		}
 	}
 	return 0;
@@ -578,7 +615,6 @@ static int npu_mac_dense(struct npu_core *core, u64 va, u32 columns, u32 n)
 static int npu_mac_sparse(struct npu_core *core, u64 base, u32 columns, u32 from, u32 n)
 {
 	const struct npu_mac *m = &core->cmd.mac;
-	struct npu_scratch *s = &core->scratch;
 	struct npu_term t;
 	u32 c, at, run;
 	const void *w;
@@ -590,12 +626,11 @@ static int npu_mac_sparse(struct npu_core *core, u64 base, u32 columns, u32 from
 			run = min_t(u32, n - at, m->group_in - t.i);
 			va = base + (u64)m->w_stride[1] * t.ky + (u64)m->w_stride[2] * t.kx +
 			     (u64)m->w_stride[3] * t.i;
-			w = npu_read_run(core, NPU_PIN_IN2, va, m->w_stride[3], 1, run,
-					 s->stage[1]);
+			w = npu_read_run(core, NPU_PIN_IN2, va, m->w_stride[3],
+					 core->cmd.t[1].esize, run, core->scratch.stage[1]);
 			if (!w)
 				return -1;
-			core->model->kernels->mac(s->acc + c, NPU_COLUMNS, s->patch + at, w,
-						  core->cmd.t[1].type, 0, 1, run);
+			npu_mac_run(core, c, at, w, 0, 1, run);
 			npu_term_skip(m, &t, run);
 		}
 	}
@@ -608,11 +643,19 @@ static void npu_mac_zero_point(struct npu_core *core, u32 columns, u32 n)
 	u32 zero = (u32)core->cmd.mac.quant.weight_zero_point;
 	struct npu_scratch *s = &core->scratch;
 	u32 sum[NPU_LANES] = { 0 };
+	u64 sum_wide = 0;
 	u32 lane, c;
 
 	if (!zero)
 		return;
 	memset(s->stage[1], 1, n);
+	if (core->cmd.mac.quant.wide) {
+		core->model->kernels->mac_wide(&sum_wide, s->patch, s->stage[1], NPU_TYPE_U8, 0, 1,
+					       n);
+		for (c = 0; c < columns; c++)
+			s->acc_wide[c] -= (u64)(s64)(s32)zero * sum_wide;
+		return;
+	}
 	core->model->kernels->mac(sum, 1, s->patch, s->stage[1], NPU_TYPE_U8, 0, 1, n);
 	for (lane = 0; lane < NPU_LANES; lane++)
 		for (c = 0; c < columns; c++)
@@ -631,6 +674,8 @@ static int npu_mac_pixels(struct npu_core *core, const struct npu_mac_tile *p, u
 
 	for (lane = 0; p->slice.first && lane < NPU_LANES; lane++)
 		memset(s->acc + lane * NPU_COLUMNS, 0, p->columns * sizeof(s->acc[0]));
+	if (p->slice.first)
+		memset(s->acc_wide, 0, p->columns * sizeof(s->acc_wide[0]));
 	for (from = p->slice.from; from < p->slice.to; from += n) {
 		n = min_t(u32, p->slice.to - from, NPU_PATCH_TERMS);
 		for (lane = 0; lane < lanes; lane++)
@@ -671,7 +716,8 @@ static int npu_mac_tile(struct npu_core *core, u64 tile, struct npu_cost *cost)
 	if (p.slice.last && npu_mac_params(core, &p))
 		return -1;
 	for (i = 0; i < p.pixels; i += lanes) {
-		lanes = min_t(u32, p.pixels - i, core->model->kernels->lanes);
+		lanes = core->cmd.mac.quant.wide ? 1 : core->model->kernels->lanes;
+		lanes = min_t(u32, p.pixels - i, lanes);
 		if (npu_mac_pixels(core, &p, p.pixel + i, lanes))
 			return -1;
 	}
@@ -717,13 +763,16 @@ static int npu_depthwise_pixel(struct npu_core *core, const struct npu_mac_tile 
 	struct npu_scratch *s = &core->scratch;
 	s64 top = (s64)(pixel / m->out_dim[1]) * w->stride[0] - w->pad[0];
 	s64 left = (s64)(pixel % m->out_dim[1]) * w->stride[1] - w->pad[1];
+	const struct npu_kernels *k = core->model->kernels;
 	const void *weight;
 	const s32 *in;
 	u32 term, ky, kx;
 	s64 y, x;
 
-	if (p->slice.first)
+	if (p->slice.first) {
 		memset(s->acc, 0, p->columns * sizeof(s->acc[0]));
+		memset(s->acc_wide, 0, p->columns * sizeof(s->acc_wide[0]));
+	}
 	for (term = p->slice.from; term < p->slice.to; term++) {
 		ky = term / w->size[1];
 		kx = term % w->size[1];
@@ -742,8 +791,12 @@ static int npu_depthwise_pixel(struct npu_core *core, const struct npu_mac_tile 
 				      s->stage[1]);
 		if (!weight)
 			return -1;
-		core->model->kernels->mac_channel(s->acc, in, weight, core->cmd.t[1].type,
-						  m->quant.weight_zero_point, p->columns);
+		if (m->quant.wide)
+			k->mac_channel_wide(s->acc_wide, in, weight, core->cmd.t[1].type,
+					    m->quant.weight_zero_point, p->columns);
+		else
+			k->mac_channel(s->acc, in, weight, core->cmd.t[1].type,
+				       m->quant.weight_zero_point, p->columns);
 	}
 	return p->slice.last ? npu_mac_store(core, p, pixel, s->acc) : 0;
 }

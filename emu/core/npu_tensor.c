@@ -62,6 +62,7 @@ struct npu_factor npu_factor_load(const struct npu_scale *raw)
 void npu_quant_load(struct npu_quant *q, const struct npu_requant *raw)
 {
 	q->rounding = raw->rounding;
+	q->wide = q->rounding == NPU_ROUND_WIDE;
 	q->bias_type = raw->bias_type;
 	q->count = le32_to_cpu(raw->count);
 	q->limits.min = (s32)le32_to_cpu(raw->clamp_min);
@@ -277,9 +278,9 @@ enum npu_illegal npu_check_quant(const struct npu_quant *q, const struct npu_req
 				 const struct npu_operand *out)
 {
 	u32 channels = out->dim[out->rank - 1];
+	u32 bias = q->wide ? NPU_TYPE_S64 : NPU_TYPE_S32;
 
-	if (q->bias_type == NPU_TYPE_NONE ? !npu_ref_zero(&raw->bias) :
-					    q->bias_type != NPU_TYPE_S32)
+	if (q->bias_type == NPU_TYPE_NONE ? !npu_ref_zero(&raw->bias) : q->bias_type != bias)
 		return NPU_ILLEGAL_QUANT;
 	if (raw->axis != out->rank - 1)
 		return NPU_ILLEGAL_QUANT;

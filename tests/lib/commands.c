@@ -33,6 +33,9 @@ void *make_command(unsigned int which, size_t *size)
 		struct npu_cmd_requant requant;
 		struct npu_cmd_lut lut;
 		struct npu_cmd_softmax softmax;
+		struct npu_cmd_log_softmax log_softmax;
+		struct npu_cmd_softmax16 softmax16;
+		struct npu_cmd_l2_norm l2_norm;
 		struct npu_cmd_copy copy;
 		struct npu_cmd_pad pad;
 		struct npu_cmd_resize resize;
@@ -117,6 +120,35 @@ void *make_command(unsigned int which, size_t *size)
 			.out = tensor(NPU_TYPE_S8, 2, 3, 4, DIM(1, 8, 8, 4)),
 			.before = { 0, 1, 2, 0 }, .value = 3 };
 		*size = sizeof(u.pad);
+		break;
+	case 13:
+		u.log_softmax = (struct npu_cmd_log_softmax) {
+			{ .opcode = NPU_OP_LOG_SOFTMAX }, .in = image,
+			.out = tensor(NPU_TYPE_S8, 2, 127, 4, DIM(1, 6, 5, 4)),
+			.beta = { 1 << 30, 20 }, .reverse = { 1 << 30, (uint32_t)-20 },
+			.diff_min = (uint32_t)-200 };
+		*size = sizeof(u.log_softmax);
+		break;
+	case 14:
+		u.softmax16 = (struct npu_cmd_softmax16) { { .opcode = NPU_OP_SOFTMAX16 },
+			.in = tensor(NPU_TYPE_S16, 1, 0, 2, DIM(6, 10)),
+			.out = tensor(NPU_TYPE_S16, 2, 0, 2, DIM(6, 10)),
+			.beta = { 1 << 30, 3 } };
+		*size = sizeof(u.softmax16);
+		break;
+	case 15:
+		u.l2_norm = (struct npu_cmd_l2_norm) { { .opcode = NPU_OP_L2_NORM }, .in = image,
+			.out = tensor(NPU_TYPE_S8, 2, 0, 4, DIM(1, 6, 5, 4)) };
+		*size = sizeof(u.l2_norm);
+		break;
+	case 16:
+		u.matmul = (struct npu_cmd_matmul) { { .opcode = NPU_OP_MATMUL },
+			.a = tensor(NPU_TYPE_S16, 1, 0, 3, DIM(2, 3, 7)),
+			.b = tensor(NPU_TYPE_S16, 0, 0, 3, DIM(2, 5, 7)),
+			.out = tensor(NPU_TYPE_S16, 2, 0, 3, DIM(2, 3, 5)),
+			.requant = { .rounding = NPU_ROUND_WIDE, .bias_type = NPU_TYPE_S64,
+				     .axis = 2, .count = 1, CLAMP } };
+		*size = sizeof(u.matmul);
 		break;
 	default:
 		u.resize = (struct npu_cmd_resize) { { .opcode = NPU_OP_RESIZE }, .in = image,

@@ -5,9 +5,9 @@
 
 #include <npu.h>
 
-#define COMMANDS 14
+#define COMMANDS 18
 
-/* One good command of each opcode; reads bases 0 and 1, writes base 2. Good until the next call. */
+/* A good command of each opcode, and of what else is a kind of its own; reads bases 0 and 1, writes base 2. Good until the next call. */
 void *make_command(unsigned int which, size_t *size);
 
 #endif /* COMMANDS_H */

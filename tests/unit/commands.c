@@ -87,11 +87,30 @@ struct quant {
 	struct npu_requant raw;
 	s32 multiplier[4096];
 	s32 shift[4096];
-	s32 bias[4096];
+	int64_t bias[4096];
 };
 
+static void bias_make(struct program *p, struct quant *q, u32 channels)
+{
+	s32 narrow[4096];
+	u32 i;
+
+	q->raw.bias_type = q->ref.wide ? NPU_TYPE_S64 : NPU_TYPE_S32;
+	for (i = 0; i < channels; i++) {
+		q->bias[i] = test_range(-20000, 20000);
+		if (test_chance(5))
+			q->bias[i] = (s32)test_random();
+		if (q->ref.wide && test_chance(5))
+			q->bias[i] = (s64)test_random() >> test_range(0, 30);
+		narrow[i] = (s32)q->bias[i];
+	}
+	q->ref.bias = q->bias;
+	q->raw.bias = q->ref.wide ? program_array(p, q->bias, channels * 8, 8) :
+				    program_array(p, narrow, channels * 4, 4);
+}
+
 static void quant_make(struct program *p, struct quant *q, u32 rank, u32 channels, bool scaled,
-		       u32 out_type, u32 weight_type, u32 terms)
+		       bool wide, u32 out_type, u32 weight_type, u32 terms)
 {
 	struct npu_scale raw[4096];
 	u32 i;
@@ -103,8 +122,9 @@ static void quant_make(struct program *p, struct quant *q, u32 rank, u32 channel
 				   zero_point(weight_type) : 0;
 	q->raw.weight_zero_point = cpu_to_le32((u32)q->ref.weight_zero_point);
 	if (scaled) {
-		q->raw.rounding = NPU_ROUND_DOUBLE;
+		q->raw.rounding = wide ? NPU_ROUND_WIDE : NPU_ROUND_DOUBLE;
 		q->ref.scaled = true;
+		q->ref.wide = wide;
 		q->ref.count = test_chance(30) ? 1 : channels;
 		q->ref.multiplier = q->multiplier;
 		q->ref.shift = q->shift;
@@ -112,20 +132,14 @@ static void quant_make(struct program *p, struct quant *q, u32 rank, u32 channel
 			q->multiplier[i] = multiplier();
 			q->shift[i] = -(s32)test_range(0, 8) - (terms > 64 ? 4 : 0);
 			if (test_chance(3))
-				q->shift[i] = (s32)test_range(-31, 31);
+				q->shift[i] = (s32)test_range(-31, wide ? 14 : 31);
 			raw[i] = scale(q->multiplier[i], q->shift[i]);
 		}
 		q->raw.count = cpu_to_le32(q->ref.count);
-		q->raw.scale = program_array(p, raw, q->ref.count * sizeof(raw[0]));
+		q->raw.scale = program_array(p, raw, q->ref.count * sizeof(raw[0]), 4);
 	}
-	if (test_chance(70)) {
-		q->raw.bias_type = NPU_TYPE_S32;
-		for (i = 0; i < channels; i++)
-			q->bias[i] = (s32)(test_chance(5) ? (s64)test_random() :
-							    test_range(-20000, 20000));
-		q->ref.bias = q->bias;
-		q->raw.bias = program_array(p, q->bias, channels * 4);
-	}
+	if (test_chance(70))
+		bias_make(p, q, channels);
 }
 
 static void window_make(struct ref_window *w, struct npu_cmd_conv *c, const u32 *kernel,
@@ -162,7 +176,7 @@ static bool conv_case(u32 type, bool depthwise)
 	u32 weight_type = type == NPU_TYPE_U8 || test_chance(15) ? NPU_TYPE_U8 :
 			  type == NPU_TYPE_S16 && depthwise && test_chance(40) ? NPU_TYPE_S16 :
 			  NPU_TYPE_S8;
-	bool scaled = test_chance(85);
+	bool scaled = test_chance(85), wide = scaled && type == NPU_TYPE_S16 && test_chance(60);
 	u32 out_type = scaled ? type : NPU_TYPE_S32;
 	bool big = test_chance(4);
 	u32 groups = depthwise || test_chance(70) ? 1 : small(4);
@@ -182,7 +196,7 @@ static bool conv_case(u32 type, bool depthwise)
 	ti = program_tensor(&p, type, 4, in, zero_point(type), layout(), false);
 	tw = program_tensor(&p, weight_type, 4, w, 0, layout(), false);
 	to = program_tensor(&p, out_type, 4, out, zero_point(out_type), layout(), true);
-	quant_make(&p, &q, 4, out[3], scaled, out_type, weight_type,
+	quant_make(&p, &q, 4, out[3], scaled, wide, out_type, weight_type,
 		   kernel[0] * kernel[1] * (depthwise ? 1 : w[3]));
 	c.in = ti->raw;
 	c.weight = tw->raw;
@@ -216,8 +230,9 @@ static bool matmul_case(u32 n)
 		.cmd.size = cpu_to_le32(sizeof(c)),
 	};
 	u32 type = quant_types[n % 3];
-	u32 weight_type = type == NPU_TYPE_U8 || test_chance(15) ? NPU_TYPE_U8 : NPU_TYPE_S8;
-	bool scaled = test_chance(85);
+	bool scaled = test_chance(85), wide = scaled && type == NPU_TYPE_S16 && test_chance(60);
+	u32 weight_type = type == NPU_TYPE_U8 || test_chance(15) ? NPU_TYPE_U8 :
+			  wide && test_chance(60) ? NPU_TYPE_S16 : NPU_TYPE_S8;
 	u32 out_type = scaled ? type : NPU_TYPE_S32;
 	u32 rank = (u32)test_range(2, 6);
 	u32 rows = small(9), cols = small(test_chance(5) ? 1500 : 20);
@@ -238,7 +253,7 @@ static bool matmul_case(u32 n)
 	ta = program_tensor(&p, type, rank, a, zero_point(type), layout(), false);
 	tb = program_tensor(&p, weight_type, rank, b, 0, layout(), false);
 	to = program_tensor(&p, out_type, rank, out, zero_point(out_type), layout(), true);
-	quant_make(&p, &q, rank, cols, scaled, out_type, weight_type, terms);
+	quant_make(&p, &q, rank, cols, scaled, wide, out_type, weight_type, terms);
 	c.a = ta->raw;
 	c.b = tb->raw;
 	c.out = to->raw;
@@ -525,8 +540,8 @@ static bool lut_case(u32 n)
 		c.out.type = out->raw.type;
 		c.out.zero_point = out->raw.zero_point;
 	}
-	c.table = wide ? program_array(&p, wide_table, sizeof(wide_table)) :
-			 program_array(&p, table, sizeof(table));
+	c.table = wide ? program_array(&p, wide_table, sizeof(wide_table), 4) :
+			 program_array(&p, table, sizeof(table), 4);
 	for (i = 0; i < ref_elements(&in->ref); i++)
 		out->ref.v[i] = wide ? wide_table[in->ref.v[i] + 32768] :
 				table[in->ref.v[i] + (from == NPU_TYPE_S8 ? 128 : 0)];
@@ -612,6 +627,112 @@ static bool softmax_case(u32 n)
 	ref_softmax(&in->ref, &out->ref, m, shift, diff_min);
 	good = softmax_close(in, out, real) && !program_run(&p, &c, sizeof(c)) &&
 	       (in_place ? good_in_place(&p, in, out) : program_good(&p, out));
+	program_free(&p);
+	return good;
+}
+
+/*
+ * ---- LOG_SOFTMAX, SOFTMAX16, L2_NORM: close to what they stand for; tests/lib has the bits ----
+ */
+
+static bool norm_close(const struct program_tensor *in, const struct program_tensor *out,
+		       u32 opcode, double real)
+{
+	u64 depth = in->ref.rank ? in->ref.dim[in->ref.rank - 1] : 1;
+	u64 r, i, rows = ref_elements(&in->ref) / depth;
+	double sum, want, x, off;
+	s64 max;
+
+	for (r = 0; r < rows; r++) {
+		max = INT64_MIN;
+		for (i = 0; i < depth; i++)
+			max = in->ref.v[r * depth + i] > max ? in->ref.v[r * depth + i] : max;
+		for (i = 0, sum = 0; i < depth; i++) {
+			x = (double)(in->ref.v[r * depth + i] - in->ref.zero_point);
+			sum += opcode == NPU_OP_L2_NORM ? x * x :
+			       exp(real * (double)(in->ref.v[r * depth + i] - max));
+		}
+		for (i = 0; i < depth; i++) {
+			x = (double)(in->ref.v[r * depth + i] - max) * real;
+			if (opcode == NPU_OP_L2_NORM)
+				want = fmin(128 * (double)(in->ref.v[r * depth + i] -
+							   in->ref.zero_point) / sqrt(sum), 127);
+			else if (opcode == NPU_OP_LOG_SOFTMAX)
+				want = fmax(16 * (x - log(sum)), -255);
+			else
+				want = fmin(32768 * exp(x) / sum, 32767);
+			off = fabs((double)(out->ref.v[r * depth + i] - out->ref.zero_point) - want);
+			/* Between the entries of a table of 16 bits lies a straight line. */
+			if (sum > 0 && off > (opcode == NPU_OP_SOFTMAX16 ? 40 : 1.1)) {
+				printf("# 0x%x, scale %g: %g, not %g\n", opcode, real,
+				       (double)(out->ref.v[r * depth + i] - out->ref.zero_point),
+				       want);
+				return false;
+			}
+		}
+	}
+	return true;
+}
+
+static struct npu_ref norm_tables(struct program *p)
+{
+	s16 table[2][NPU_SOFTMAX16_ENTRIES];
+	u32 i;
+
+	for (i = 0; i < NPU_SOFTMAX16_ENTRIES; i++) {
+		table[0][i] = (s16)fmin(round(32767.5 * exp(10 * (i / 512.0 - 1))), 32767);
+		table[1][i] = (s16)fmin(round(32767.5 / (1 + i / 512.0)), 32767);
+	}
+	return program_array(p, table, sizeof(table), 2);
+}
+
+static bool norm_case(u32 n)
+{
+	static const u32 opcodes[] = { NPU_OP_LOG_SOFTMAX, NPU_OP_SOFTMAX16, NPU_OP_L2_NORM };
+	union {
+		struct npu_cmd cmd;
+		struct npu_cmd_log_softmax log;
+		struct npu_cmd_softmax16 soft;
+		struct npu_cmd_l2_norm norm;
+	} c = { .cmd.opcode = cpu_to_le16((u16)opcodes[n % 3]) };
+	u32 type = n % 3 == 1 ? NPU_TYPE_S16 : n % 3 == 0 && n % 2 ? NPU_TYPE_U8 : NPU_TYPE_S8;
+	u32 dim[6], rank = (u32)test_range(0, 4), size, i;
+	double real = pow(2, (double)test_range(-70, n % 3 ? 0 : 20) / 10);
+	struct program_tensor *in, *out;
+	s32 m, shift, diff_min;
+	struct program p;
+	bool good;
+
+	if (n % 3 == 1)
+		real /= 512;
+	for (i = 0; i < rank; i++)
+		dim[i] = small(6);
+	if (rank)
+		dim[rank - 1] = small(test_chance(10) ? 4000 : 30);
+	program_init(&p, space);
+	in = program_tensor(&p, type, rank, dim, zero_point(type), layout(), false);
+	out = program_tensor(&p, type, rank, dim,
+			     n % 3 ? 0 : type == NPU_TYPE_U8 ? 255 : 127, layout(), true);
+	c.norm.in = in->raw;
+	c.norm.out = out->raw;
+	softmax_scale(n % 3 == 1 ? real * 6553.5 / (1 << 26) : real, &m, &shift, &diff_min);
+	size = sizeof(c.norm);
+	if (n % 3 == 0) {
+		c.log.beta = scale(m, shift);
+		c.log.diff_min = cpu_to_le32((u32)diff_min);
+		softmax_scale((double)(1ll << (31 - shift)) / m / (1 << 26), &m, &shift, &diff_min);
+		c.log.reverse = scale(m, ilogb((double)(1ll << (31 - le32_to_cpu(c.log.beta.shift))) /
+					       le32_to_cpu(c.log.beta.multiplier)) + 1);
+		size = sizeof(c.log);
+	} else if (n % 3 == 1) {
+		c.soft.beta = scale(m, ilogb(real * 6553.5) + 1);
+		c.soft.tables = norm_tables(&p);
+		size = sizeof(c.soft);
+	}
+	c.cmd.size = cpu_to_le32(size);
+	good = !program_run(&p, &c, size);
+	program_read(&p, out);
+	good = good && norm_close(in, out, opcodes[n % 3], real);
 	program_free(&p);
 	return good;
 }
@@ -832,6 +953,7 @@ int main(void)
 	run("REQUANT", requant_case, cases, seed);
 	run("LUT", lut_case, cases, seed);
 	run("SOFTMAX", softmax_case, cases, seed);
+	run("LOG_SOFTMAX, SOFTMAX16, L2_NORM", norm_case, cases, seed);
 	run("COPY", copy_case, cases, seed);
 	run("PAD", pad_case, cases, seed);
 	run("RESIZE", resize_case, cases, seed);

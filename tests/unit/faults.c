@@ -26,6 +26,9 @@ static union {
 	struct npu_cmd_requant requant;
 	struct npu_cmd_lut lut;
 	struct npu_cmd_softmax softmax;
+	struct npu_cmd_log_softmax log_softmax;
+	struct npu_cmd_softmax16 softmax16;
+	struct npu_cmd_l2_norm l2_norm;
 	struct npu_cmd_copy copy;
 	struct npu_cmd_pad pad;
 	struct npu_cmd_resize resize;
@@ -162,6 +165,25 @@ static void make(u32 opcode)
 		c.softmax.out.zero_point = cpu_to_le32((u32)-128);
 		c.softmax.beta = unit();
 		break;
+	case NPU_OP_LOG_SOFTMAX:
+		size = sizeof(c.log_softmax);
+		c.log_softmax.in = tensor(byte, 0, 2, 4, 5, 0, 0);
+		c.log_softmax.out = tensor(byte, 2, 2, 4, 5, 0, 0);
+		c.log_softmax.out.zero_point = cpu_to_le32(127);
+		c.log_softmax.beta = unit();
+		break;
+	case NPU_OP_SOFTMAX16:
+		size = sizeof(c.softmax16);
+		c.softmax16.in = tensor(NPU_TYPE_S16, 0, 2, 4, 5, 0, 0);
+		c.softmax16.out = tensor(NPU_TYPE_S16, 2, 2, 4, 5, 0, 0);
+		c.softmax16.beta = unit();
+		c.softmax16.tables.base = 3;
+		break;
+	case NPU_OP_L2_NORM:
+		size = sizeof(c.l2_norm);
+		c.l2_norm.in = tensor(byte, 0, 2, 4, 5, 0, 0);
+		c.l2_norm.out = tensor(byte, 2, 2, 4, 5, 0, 0);
+		break;
 	case NPU_OP_COPY:
 		size = sizeof(c.copy);
 		c.copy.in = tensor(NPU_TYPE_S32, 0, 2, 4, 5, 0, 0);
@@ -258,7 +280,8 @@ struct change {
 	CHANGE(op, m, requant.reserved1, 1, RESERVED),		\
 	CHANGE(op, m, requant.scale.reserved[6], 1, RESERVED),	\
 	CHANGE(op, m, requant.bias.reserved[0], 1, RESERVED),	\
-	CHANGE(op, m, requant.rounding, NPU_ROUND_WIDE, MODE),	\
+	CHANGE(op, m, requant.rounding, 3, MODE),		\
+	CHANGE(op, m, requant.rounding, NPU_ROUND_WIDE, TYPE),	\
 	CHANGE(op, m, requant.rounding, 77, MODE),		\
 	CHANGE(op, m, requant.rounding, NPU_ROUND_NONE, TYPE),	\
 	CHANGE(op, m, requant.scale.offset, 2, SHAPE),		\
@@ -346,7 +369,7 @@ static const struct change changes[] = {
 	CHANGE(MATMUL, matmul, requant.count, 4, QUANT),
 	CHANGE(MATMUL, matmul, requant.axis, 1, QUANT),
 	CHANGE(MATMUL, matmul, requant.clamp_max, 128, QUANT),
-	CHANGE(MATMUL, matmul, requant.rounding, 2, MODE),
+	CHANGE(MATMUL, matmul, b.type, NPU_TYPE_S16, TYPE),
 	CHANGE(MATMUL, matmul, a.type, NPU_TYPE_BOOL, TYPE),
 	CHANGE(MATMUL, matmul, b.type, NPU_TYPE_S16, TYPE),
 	CHANGE(MATMUL, matmul, a.dim[0], 1, SHAPE),
@@ -444,6 +467,39 @@ static const struct change changes[] = {
 	CHANGE(SOFTMAX, softmax, beta.shift, 32, QUANT),
 	CHANGE(SOFTMAX, softmax, diff_min, 1, QUANT),
 	CHANGE(SOFTMAX, softmax, in.base, 2, NONE),
+	CHANGES_HEADER(LOG_SOFTMAX, log_softmax),
+	CHANGES_TENSOR(LOG_SOFTMAX, log_softmax, in),
+	CHANGES_TENSOR(LOG_SOFTMAX, log_softmax, out),
+	CHANGE(LOG_SOFTMAX, log_softmax, reserved, 1, RESERVED),
+	CHANGE(LOG_SOFTMAX, log_softmax, in.type, NPU_TYPE_S16, TYPE),
+	CHANGE(LOG_SOFTMAX, log_softmax, out.type, NPU_TYPE_U8, TYPE),
+	CHANGE(LOG_SOFTMAX, log_softmax, out.dim[1], 4, SHAPE),
+	CHANGE(LOG_SOFTMAX, log_softmax, out.zero_point, -128, QUANT),
+	CHANGE(LOG_SOFTMAX, log_softmax, beta.shift, -1, QUANT),
+	CHANGE(LOG_SOFTMAX, log_softmax, beta.shift, 32, QUANT),
+	CHANGE(LOG_SOFTMAX, log_softmax, reverse.shift, 1, QUANT),
+	CHANGE(LOG_SOFTMAX, log_softmax, reverse.shift, -32, QUANT),
+	CHANGE(LOG_SOFTMAX, log_softmax, diff_min, 1, QUANT),
+	CHANGE(LOG_SOFTMAX, log_softmax, in.base, 2, NONE),
+	CHANGES_HEADER(SOFTMAX16, softmax16),
+	CHANGES_TENSOR(SOFTMAX16, softmax16, in),
+	CHANGES_TENSOR(SOFTMAX16, softmax16, out),
+	CHANGE(SOFTMAX16, softmax16, tables.reserved[1], 1, RESERVED),
+	CHANGE(SOFTMAX16, softmax16, in.type, NPU_TYPE_S8, TYPE),
+	CHANGE(SOFTMAX16, softmax16, out.dim[0], 3, SHAPE),
+	CHANGE(SOFTMAX16, softmax16, tables.offset, 1, SHAPE),
+	CHANGE(SOFTMAX16, softmax16, beta.shift, 32, QUANT),
+	CHANGE(SOFTMAX16, softmax16, in.zero_point, 1, QUANT),
+	CHANGE(SOFTMAX16, softmax16, tables.base, 9, BASE),
+	CHANGE(SOFTMAX16, softmax16, tables.base, 2, OVERLAP),
+	CHANGE(SOFTMAX16, softmax16, in.base, 2, NONE),
+	CHANGES_HEADER(L2_NORM, l2_norm),
+	CHANGES_TENSOR(L2_NORM, l2_norm, in),
+	CHANGES_TENSOR(L2_NORM, l2_norm, out),
+	CHANGE(L2_NORM, l2_norm, in.type, NPU_TYPE_U8, TYPE),
+	CHANGE(L2_NORM, l2_norm, out.dim[1], 4, SHAPE),
+	CHANGE(L2_NORM, l2_norm, out.zero_point, 1, QUANT),
+	CHANGE(L2_NORM, l2_norm, in.base, 2, NONE),
 	CHANGES_HEADER(COPY, copy),
 	CHANGES_TENSOR(COPY, copy, in),
 	CHANGES_TENSOR(COPY, copy, out),
@@ -486,7 +542,8 @@ static void test_illegal(void)
 	static const u16 opcodes[] = {
 		NPU_OP_NOP, NPU_OP_TIMESTAMP, NPU_OP_CONV2D, NPU_OP_DEPTHWISE, NPU_OP_MATMUL,
 		NPU_OP_POOL, NPU_OP_REDUCE, NPU_OP_ELTWISE, NPU_OP_REQUANT, NPU_OP_LUT,
-		NPU_OP_SOFTMAX, NPU_OP_COPY, NPU_OP_PAD, NPU_OP_RESIZE,
+		NPU_OP_SOFTMAX, NPU_OP_LOG_SOFTMAX, NPU_OP_SOFTMAX16, NPU_OP_L2_NORM,
+		NPU_OP_COPY, NPU_OP_PAD, NPU_OP_RESIZE,
 	};
 	const struct change *x;
 	u64 offset = sizeof(header) + sizeof(struct npu_cmd_nop);

@@ -68,7 +68,8 @@ static void test_registers(void)
 static const u16 opcodes[] = {
 	NPU_OP_NOP, NPU_OP_TIMESTAMP, NPU_OP_CONV2D, NPU_OP_DEPTHWISE, NPU_OP_MATMUL,
 	NPU_OP_POOL, NPU_OP_REDUCE, NPU_OP_ELTWISE, NPU_OP_REQUANT, NPU_OP_LUT,
-	NPU_OP_SOFTMAX, NPU_OP_COPY, NPU_OP_PAD, NPU_OP_RESIZE,
+	NPU_OP_SOFTMAX, NPU_OP_LOG_SOFTMAX, NPU_OP_SOFTMAX16, NPU_OP_L2_NORM, NPU_OP_COPY,
+	NPU_OP_PAD, NPU_OP_RESIZE,
 };
 
 static const u32 sizes[] = {
@@ -76,7 +77,8 @@ static const u32 sizes[] = {
 	sizeof(struct npu_cmd_conv), sizeof(struct npu_cmd_matmul), sizeof(struct npu_cmd_pool),
 	sizeof(struct npu_cmd_reduce), sizeof(struct npu_cmd_eltwise),
 	sizeof(struct npu_cmd_requant), sizeof(struct npu_cmd_lut), sizeof(struct npu_cmd_softmax),
-	sizeof(struct npu_cmd_copy), sizeof(struct npu_cmd_pad), sizeof(struct npu_cmd_resize),
+	sizeof(struct npu_cmd_log_softmax), sizeof(struct npu_cmd_softmax16),
+	sizeof(struct npu_cmd_l2_norm), sizeof(struct npu_cmd_copy), sizeof(struct npu_cmd_pad), sizeof(struct npu_cmd_resize),
 };
 
 static void random_tensor(struct npu_tensor *t, u32 rank, u32 base)
@@ -126,7 +128,7 @@ static void repair_clamp(__le32 *clamp)
 static void repair_requant(struct npu_requant *q, u32 channels)
 {
 	memset(q, 0, sizeof(*q));
-	q->rounding = NPU_ROUND_DOUBLE;
+	q->rounding = test_chance(80) ? NPU_ROUND_DOUBLE : NPU_ROUND_WIDE;
 	q->axis = 3;
 	q->count = cpu_to_le32(test_chance(50) ? 1 : channels);
 	q->bias_type = test_chance(50) ? NPU_TYPE_S32 : NPU_TYPE_NONE;
@@ -179,6 +181,16 @@ static void repair(u8 *at, u32 opcode, u32 tensors, u32 size)
 	case NPU_OP_SOFTMAX:
 		t[1].zero_point = cpu_to_le32((u32)-128);
 		break;
+	case NPU_OP_LOG_SOFTMAX:
+		t[1].zero_point = cpu_to_le32(127);
+		break;
+	case NPU_OP_SOFTMAX16:
+		t[0].type = t[1].type = NPU_TYPE_S16;
+		for (i = 0; i < 2; i++)
+			t[i].offset &= cpu_to_le64(~1ull);
+		for (i = 0; i < 8; i++)
+			t[i / 4].stride[i % 4] = cpu_to_le64(2 * le64_to_cpu(t[i / 4].stride[i % 4]));
+		break;
 	case NPU_OP_RESIZE:
 		for (i = 0; i < 2; i++)
 			((struct npu_cmd_resize *)at)->axis[i].den = cpu_to_le32(1);
@@ -217,6 +229,7 @@ static u32 random_stream(u8 *stream, u32 room)
 	struct npu_stream_header header = {
 		.magic = cpu_to_le32(NPU_ISA_MAGIC),
 		.major = NPU_ISA_MAJOR,
+		.minor = NPU_ISA_MINOR,
 	};
 	u32 size = sizeof(header);
 	u32 n = (u32)test_range(1, 6);

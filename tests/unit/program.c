@@ -192,9 +192,9 @@ struct program_tensor *program_tensor(struct program *p, u32 type, u32 rank, con
 	return t;
 }
 
-struct npu_ref program_array(struct program *p, const void *data, u64 size)
+struct npu_ref program_array(struct program *p, const void *data, u64 size, u64 align)
 {
-	u64 skew = (u64)test_range(0, 1023) * 4;
+	u64 skew = (u64)test_range(0, 1023) * align;
 	u64 va = host_alloc(p->s, skew + size, HOST_R);
 	u32 n = p->bases++;
 
@@ -244,6 +244,16 @@ bool program_good(struct program *p, struct program_tensor *t)
 	}
 	free(now);
 	return good;
+}
+
+void program_read(struct program *p, struct program_tensor *t)
+{
+	u64 start = program_start(p, t);
+	u64 i;
+
+	host_read(p->s, t->va, t->image, t->size);
+	for (i = 0; i < ref_elements(&t->ref); i++)
+		t->ref.v[i] = program_load(t, t->image + program_place(t, start, i));
 }
 
 void program_free(struct program *p)

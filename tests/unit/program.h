@@ -47,12 +47,14 @@ void program_init(struct program *p, struct host_space *s);
 /* Adds a tensor with random contents; @output: written by the command. */
 struct program_tensor *program_tensor(struct program *p, u32 type, u32 rank, const u32 *dim,
 				      s32 zero_point, enum program_layout layout, bool output);
-/* Adds an array and returns where it is. */
-struct npu_ref program_array(struct program *p, const void *data, u64 size);
+/* Adds an array, aligned to @align and often no more, and returns where it is. */
+struct npu_ref program_array(struct program *p, const void *data, u64 size, u64 align);
 /* Runs one command with a stream header in front; 0 or -1. */
 int program_run(struct program *p, const void *cmd, u32 size);
 /* Is the output what @t.ref says, with not a byte changed beside it? */
 bool program_good(struct program *p, struct program_tensor *t);
+/* Its values as they are now, into @t.ref. */
+void program_read(struct program *p, struct program_tensor *t);
 void program_free(struct program *p);
 
 #endif /* _PROGRAM_H_ */

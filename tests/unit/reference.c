@@ -37,6 +37,16 @@ int64_t ref_rq32(int64_t x, int64_t multiplier, int64_t shift)
 	return divide_pow2(multiply_high(x, multiplier), shift < 0 ? -shift : 0);
 }
 
+/* Once rounded, towards plus infinity at a tie, by 16 bits of the multiplier. */
+static int64_t rq64(int64_t x, int64_t multiplier, int64_t shift)
+{
+	wide m = multiplier >= 0x7fff0000 ? 0x7fff : (multiplier + (1 << 15)) >> 16;
+	wide unit = (wide)1 << (15 - shift);
+	wide product = (wide)(int64_t)(uint64_t)(x * m) + unit / 2;
+
+	return wrap32((int64_t)(product >= 0 ? product / unit : -((unit - 1 - product) / unit)));
+}
+
 uint64_t ref_elements(const struct ref_tensor *t)
 {
 	uint64_t n = 1;
@@ -57,7 +67,11 @@ static int64_t finish(int64_t acc, uint32_t channel, int64_t zero_point,
 {
 	uint32_t i = q->count == 1 ? 0 : channel;
 
-	acc = wrap32(acc + (q->bias ? q->bias[channel] : 0));
+	acc = (int64_t)((uint64_t)acc + (uint64_t)(q->bias ? q->bias[channel] : 0));
+	if (q->wide)
+		return clamp(rq64(acc, q->multiplier[i], q->shift[i]) + zero_point, q->min,
+			     q->max);
+	acc = wrap32(acc);
 	if (q->scaled)
 		acc = ref_rq32(acc, q->multiplier[i], q->shift[i]) + zero_point;
 	return clamp(acc, q->min, q->max);

@@ -18,10 +18,11 @@ struct ref_tensor {
 
 struct ref_quant {
 	bool scaled;
+	bool wide;		/* with 64 bits */
 	uint32_t count;
 	const int32_t *multiplier;
 	const int32_t *shift;
-	const int32_t *bias;	/* NULL: none */
+	const int64_t *bias;	/* NULL: none */
 	int64_t weight_zero_point;
 	int64_t min;
 	int64_t max;

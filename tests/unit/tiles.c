@@ -18,6 +18,9 @@ union command {
 	struct npu_cmd_reduce reduce;
 	struct npu_cmd_eltwise eltwise;
 	struct npu_cmd_softmax softmax;
+	struct npu_cmd_log_softmax log_softmax;
+	struct npu_cmd_softmax16 softmax16;
+	struct npu_cmd_l2_norm l2_norm;
 	struct npu_cmd_copy copy;
 	struct npu_cmd_pad pad;
 	struct npu_cmd_resize resize;
@@ -158,6 +161,25 @@ static void softmax_far(union command *c)
 	c->softmax.beta.multiplier = cpu_to_le32(1 << 30);
 	c->softmax.beta.shift = cpu_to_le32(20);
 	c->softmax.diff_min = cpu_to_le32((u32)-255);
+}
+
+static void log_softmax_far(union command *c)
+{
+	softmax_far(c);
+	c->cmd.opcode = cpu_to_le16(NPU_OP_LOG_SOFTMAX);
+	c->cmd.size = cpu_to_le32(sizeof(c->log_softmax));
+	c->log_softmax.out.zero_point = cpu_to_le32(255);
+	c->log_softmax.reverse = (struct npu_scale){ 0 };
+	c->log_softmax.diff_min = cpu_to_le32((u32)-255);
+}
+
+static void l2_norm_far(union command *c)
+{
+	softmax_far(c);
+	c->cmd.opcode = cpu_to_le16(NPU_OP_L2_NORM);
+	c->cmd.size = cpu_to_le32(sizeof(c->l2_norm));
+	c->l2_norm.in.type = NPU_TYPE_S8;
+	c->l2_norm.out.type = NPU_TYPE_S8;
 }
 
 static const u32 many[] = { 100000, 2 };
@@ -410,6 +432,8 @@ int main(void)
 		{ "far pool", pool_far },
 		{ "far reduce", reduce_far },
 		{ "far softmax", softmax_far },
+		{ "far log_softmax", log_softmax_far },
+		{ "far l2_norm", l2_norm_far },
 		{ "far copy", copy_far },
 		{ "far eltwise", eltwise_far },
 		{ "far pad", pad_far },

@@ -21,7 +21,7 @@ extern "C" {
 
 #define NPU_ISA_MAGIC		0x5355504e	/* "NPUS" */
 #define NPU_ISA_MAJOR		1
-#define NPU_ISA_MINOR		1
+#define NPU_ISA_MINOR		2
 
 #define NPU_ISA_ALIGN		8	/* of streams, commands and base tables */
 #define NPU_ISA_MAX_BASES	32
@@ -93,6 +93,10 @@ enum npu_opcode {
 	NPU_OP_REQUANT		= 0x38,
 	NPU_OP_LUT		= 0x40,
 	NPU_OP_SOFTMAX		= 0x50,
+	/* Since 1.2: */
+	NPU_OP_LOG_SOFTMAX	= 0x51,
+	NPU_OP_SOFTMAX16	= 0x52,
+	NPU_OP_L2_NORM		= 0x53,
 	NPU_OP_COPY		= 0x60,
 	NPU_OP_PAD		= 0x61,
 	NPU_OP_RESIZE		= 0x62,
@@ -178,13 +182,13 @@ struct npu_scale {
 enum npu_rounding {
 	NPU_ROUND_NONE		= 0,	/* no scaling: the accumulator itself, type S32 */
 	NPU_ROUND_DOUBLE	= 1,	/* RQ32 of numerics.rst: two roundings, as gemmlowp */
-	NPU_ROUND_WIDE		= 2,	/* reserved: RQ64, for 64-bit accumulators */
+	NPU_ROUND_WIDE		= 2,	/* RQ64, of 64-bit accumulators (since 1.2) */
 };
 
 /**
  * struct npu_requant - how accumulators become results
  * @rounding: enum npu_rounding
- * @bias_type: NPU_TYPE_NONE or NPU_TYPE_S32
+ * @bias_type: NPU_TYPE_NONE or NPU_TYPE_S32; with NPU_ROUND_WIDE NONE or NPU_TYPE_S64
  * @axis: output dimension that @scale (when @count is not 1) and @bias run along;
  *        the last one for every command so far
  * @reserved0: zero
@@ -247,7 +251,7 @@ struct npu_cmd_timestamp {
  * @cmd: header
  * @in: [N, H, W, I], U8, S8 or S16
  * @weight: S8 or U8; CONV2D [O, KH, KW, I / groups], DEPTHWISE [1, KH, KW, O], which may be
- *          S16 if @in is (since 1.1)
+ *          S16 if @in is (since 1.1); NPU_ROUND_WIDE is for S16 only
  * @out: [N, OH, OW, O], type of @in, or S32 with NPU_ROUND_NONE
  * @requant: scale and bias along O
  * @stride: rows, columns; 1 or more
@@ -273,7 +277,8 @@ struct npu_cmd_conv {
  * struct npu_cmd_matmul - NPU_OP_MATMUL
  * @cmd: header
  * @a: [..., M, K], U8, S8 or S16; rank 2 to 6
- * @b: [..., N, K], S8 or U8 (its strides make the transpose); same rank
+ * @b: [..., N, K], S8 or U8 (its strides make the transpose), same rank; with
+ *     NPU_ROUND_WIDE also S16
  * @out: [..., M, N], type of @a, or S32 with NPU_ROUND_NONE; same rank
  * @requant: scale and bias along N; weight_zero_point belongs to @b
  *
@@ -434,6 +439,57 @@ struct npu_cmd_softmax {
 	struct npu_scale beta;
 	__le32 diff_min;
 	__le32 reserved;
+};
+
+/**
+ * struct npu_cmd_log_softmax - NPU_OP_LOG_SOFTMAX along the last dimension, in place allowed
+ * @cmd: header
+ * @in: U8 or S8
+ * @out: same type and sizes; scale 1/16, zero point 255 (U8) or 127 (S8)
+ * @beta: input scale in Q5.26
+ * @reverse: 1 / @beta; its shift is 0 or less
+ * @diff_min: signed; differences to the maximum below it count as zero
+ * @reserved: zero
+ */
+struct npu_cmd_log_softmax {
+	struct npu_cmd cmd;
+	struct npu_tensor in;
+	struct npu_tensor out;
+	struct npu_scale beta;
+	struct npu_scale reverse;
+	__le32 diff_min;
+	__le32 reserved;
+};
+
+#define NPU_SOFTMAX16_ENTRIES	513	/* of each of the two tables */
+
+/**
+ * struct npu_cmd_softmax16 - NPU_OP_SOFTMAX16 along the last dimension, in place allowed
+ * @cmd: header
+ * @in: S16
+ * @out: S16, same sizes; scale 1/32768
+ * @beta: input scale * beta * 65535 / 10
+ * @tables: S16, in units of 2^-15: exp(10 * (i / 512 - 1)), then 1 / (1 + i / 512), for i from
+ *          0 to 512
+ */
+struct npu_cmd_softmax16 {
+	struct npu_cmd cmd;
+	struct npu_tensor in;
+	struct npu_tensor out;
+	struct npu_scale beta;
+	struct npu_ref tables;
+};
+
+/**
+ * struct npu_cmd_l2_norm - NPU_OP_L2_NORM along the last dimension, in place allowed
+ * @cmd: header
+ * @in: S8
+ * @out: S8, same sizes; scale 1/128, zero point 0
+ */
+struct npu_cmd_l2_norm {
+	struct npu_cmd cmd;
+	struct npu_tensor in;
+	struct npu_tensor out;
 };
 
 /**

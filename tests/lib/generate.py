@@ -651,7 +651,10 @@ def make_concatenation(g):
                       r.choice([zero_point, None]))
         if kind < 0.3:          # not an input of the graph
             z = g.input(part)
-            g.m.op("RELU", [z], [x])
+            if g.type == "uint8":
+                g.m.add(z, z, x)
+            else:
+                g.m.op("RELU", [z], [x])
         else:
             g.m.inputs.append(x)
         xs.append(x)

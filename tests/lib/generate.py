@@ -1050,7 +1050,7 @@ def lstm(g, x, cells, time_major=False, **more):
     _, shape, scale, _ = g.types[x]
     batch, n = shape[time_major], shape[2]
     wide = g.type == "int16"
-    hidden_scale = 2 ** r.uniform(-7.5, -6.5) / g.unit
+    hidden_scale = g.rounded(2 ** r.uniform(-7.5, -6.5) / g.unit)
     hidden_zp = 0 if wide else r.choice([0, 0, r.randint(-9, 9), g.zero_point()])
     weights = [[], []]
     biases = []

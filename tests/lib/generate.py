@@ -4,9 +4,9 @@
 
     generate.py DIRECTORY [COUNT [SEED]]
 
-NAME.tflite and NAME.in (raw inputs of some runs); bad_NAME.bad and
-bad_NAME.want: a model to be refused, and what the message must have. Plain
-Python."""
+NAME.tflite and NAME.in (raw inputs of some runs), tflite_NAME for the numerics
+of TensorFlow Lite; bad_NAME.bad and bad_NAME.want: a model to be refused, and
+what the message must have. Plain Python."""
 
 import math
 import os
@@ -30,14 +30,19 @@ OTHER_TYPES = {
               "add", "mul", "softmax", "reshape", "concatenation", "network"],
 }
 
+# Kinds and types that are made for the numerics of TensorFlow Lite as well.
+TFLITE = [("conv_2d", "int16"), ("depthwise_conv_2d", "int16"), ("fully_connected", "int16"),
+          ("transpose_conv", "int16"), ("logistic", "int8"), ("tanh", "int8"),
+          ("network", "int8"), ("network", "int16")]
+
 
 class Graph:
     """A model under construction, with random quantisation."""
 
-    def __init__(self, rng, type="int8"):
+    def __init__(self, rng, type="int8", numerics="tflm"):
         self.r = rng
         self.m = tflite.Model()
-        self.type = type
+        self.type, self.numerics = type, numerics
         self.types = {}
         self.count = 0
         self.runs = RUNS
@@ -100,8 +105,11 @@ class Graph:
         return self.m.tensor("w%d" % self.count, shape, type, scales, zero_point, axis=axis,
                              data=values), scales
 
-    def bias(self, n, scale, narrow=True):
-        """@scale: of the input and the weights; @narrow: int32 is possible."""
+    def bias(self, n, scale, share=0.8, narrow=True):
+        """In that share of all cases; of input and weights; @narrow: int32 is possible."""
+        # Without one the numerics make a difference.
+        if self.r.random() >= (share if self.numerics == "tflm" else 0.3):
+            return None
         self.count += 1
         most, type = [100, 10000, 2 ** 31 - 1], "int32"
         if self.type == "int16" and (not narrow or self.r.random() < 0.6):
@@ -175,7 +183,7 @@ def conv(g, x, depthwise=False):
         shape, axis, terms = [o] + k + [c // groups], 0, k[0] * k[1] * c // groups
     per_channel = g.type != "uint8" and r.random() < 0.8
     weights, scales = g.weights(shape, o if per_channel else None, axis)
-    bias = g.bias(o, [scale * s for s in scales]) if r.random() < 0.8 else None
+    bias = g.bias(o, [scale * s for s in scales])
     y = g.act([n, oh, ow, o], g.sum_scale(scale * scales[0], terms, -4, 2))
     if depthwise:
         g.m.depthwise_conv_2d(x, weights, bias, y, padding, stride, g.fused(), dilation,
@@ -208,7 +216,7 @@ def transpose_conv(g, x):
     size = [(d - 1) * s + m + r.randrange(s) for d, s, m in zip([h, w], stride, least)]
     o = r.choice([1, 2, 3, 5, 8, 16])
     weights, scales = g.weights([o] + k + [c], o if r.random() < 0.6 else None)
-    bias = g.bias(o, [scale * s for s in scales], narrow=False) if r.random() < 0.6 else None
+    bias = g.bias(o, [scale * s for s in scales], 0.6, narrow=False)
     terms = -(-k[0] // stride[0]) * -(-k[1] // stride[1]) * c
     y = g.act([n] + size + [o], g.sum_scale(scale * scales[0], terms, 0, 3))
     g.m.transpose_conv(g.constant([n] + size + [o]), weights, x, bias, y, padding, stride)
@@ -229,7 +237,7 @@ def fully_connected(g, x):
     per_channel = g.type != "uint8" and r.random() < 0.4
     weights, scales = g.weights([n, size], n if per_channel else None)
     y = g.act([shape[0], n], g.sum_scale(scale * scales[0], size, -4, 2))
-    bias = g.bias(n, [scale * s for s in scales]) if r.random() < 0.8 else None
+    bias = g.bias(n, [scale * s for s in scales])
     g.m.fully_connected(x, weights, bias, y, g.fused())
     return y
 
@@ -643,7 +651,10 @@ def make_concatenation(g):
                       r.choice([zero_point, None]))
         if kind < 0.3:          # not an input of the graph
             z = g.input(part)
-            g.m.op("RELU", [z], [x])
+            if g.type == "uint8":
+                g.m.add(z, z, x)
+            else:
+                g.m.op("RELU", [z], [x])
         else:
             g.m.inputs.append(x)
         xs.append(x)
@@ -1039,7 +1050,7 @@ def lstm(g, x, cells, time_major=False, **more):
     _, shape, scale, _ = g.types[x]
     batch, n = shape[time_major], shape[2]
     wide = g.type == "int16"
-    hidden_scale = 2 ** r.uniform(-7.5, -6.5) / g.unit
+    hidden_scale = g.rounded(2 ** r.uniform(-7.5, -6.5) / g.unit)
     hidden_zp = 0 if wide else r.choice([0, 0, r.randint(-9, 9), g.zero_point()])
     weights = [[], []]
     biases = []
@@ -1750,12 +1761,14 @@ def main():
     count = int(sys.argv[2]) if len(sys.argv) > 2 else 12
     seed = int(sys.argv[3]) if len(sys.argv) > 3 else 1
     os.makedirs(where, exist_ok=True)
-    kinds = [(k[5:], "int8") for k in globals() if k.startswith("make_")]
-    kinds += [(kind, type) for type, names in OTHER_TYPES.items() for kind in names]
-    for kind, type in sorted(kinds):
-        name = kind if type == "int8" else kind + "_" + type
+    kinds = [(k[5:], "int8", "tflm") for k in globals() if k.startswith("make_")]
+    kinds += [(kind, type, "tflm") for type, names in OTHER_TYPES.items() for kind in names]
+    kinds += [(kind, type, "tflite") for kind, type in TFLITE]
+    for kind, type, numerics in sorted(kinds):
+        name = ("tflite_" if numerics == "tflite" else "") + kind + \
+            ("_" + type if type != "int8" else "")
         for i in range(count):
-            g = Graph(random.Random("%s %d %d" % (name, seed, i)), type)
+            g = Graph(random.Random("%s %d %d" % (name, seed, i)), type, numerics)
             g.m.outputs.append(globals()["make_" + kind](g))
             path = os.path.join(where, "%s_%02d" % (name, i))
             g.m.save(path + ".tflite")

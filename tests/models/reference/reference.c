@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 /*
- * npu-reference MODEL INPUTS > OUTPUTS
+ * npu-reference [-n tflm|tflite] MODEL INPUTS > OUTPUTS
  *
  * Runs a quantised TensorFlow Lite model as slowly and plainly as possible: an
  * oracle to compare the NPU with, bit by bit. It follows the reference kernels
- * of TensorFlow Lite Micro (gemmlowp double rounding) and shares no code with
- * libnpu or the device model. INPUTS holds the raw input tensors of one run
- * after another, OUTPUTS the output tensors. Variables and variable tensors keep
- * their values from run to run.
+ * of TensorFlow Lite Micro (gemmlowp double rounding), or of TensorFlow Lite
+ * with -n tflite, and shares no code with libnpu or the device model. INPUTS
+ * holds the raw input tensors of one run after another, OUTPUTS the output
+ * tensors. Variables and variable tensors keep their values from run to run.
  *
  * Every tensor is an array of int64_t (or float); dimensions are looked up
  * with index arithmetic spelled out. Models are trusted, but every index into
@@ -20,6 +20,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+
+/* TensorFlow Lite's numerics where those of TensorFlow Lite Micro are others */
+static bool tflite;
 
 static void __attribute__((noreturn, format(printf, 1, 2))) die(const char *fmt, ...)
 {
@@ -381,7 +385,7 @@ static struct weighted weighted(const struct tensor *in, const struct tensor *w,
 	struct weighted s = { .in = in, .w = w, .bias = bias, .out = out };
 
 	s.float_product = in->type == UINT8;
-	s.wide = in->type == INT16 && (!bias || bias->type == INT64);
+	s.wide = in->type == INT16 && (bias ? bias->type == INT64 : !tflite);
 	activation_range(out, activation, &s.low, &s.high);
 	if (bias && (!out->rank || (int64_t)bias->count != out->dim[out->rank - 1]))
 		die("a bias has %zu elements", bias->count);
@@ -421,6 +425,9 @@ static void conv(struct op *op, bool depthwise)
 	int64_t n, y, x, o, i, j, c;
 	struct weighted s = weighted(in, w, op->in[2], out, activation);
 
+	/* There is no kernel with sums of 32 bits. */
+	if (depthwise && !s.bias)
+		s.wide = in->type == INT16;
 	top = padding_before(padding, in->dim[1], out->dim[1], (kh - 1) * dil_h + 1, stride_h);
 	left = padding_before(padding, in->dim[2], out->dim[2], (kw - 1) * dil_w + 1, stride_w);
 
@@ -1106,20 +1113,51 @@ static void sigmoid16(struct op *op, int16_t (*function)(int32_t), int most)
 		out->q[i] = function((int32_t)((in->q[i] * multiplier + half) >> shift));
 }
 
-static void elu(struct op *op)
+/* ---- Functions of 8 bits that are computed in float32 ---- */
+
+static float logistic_f(float x)
+{
+	return 1.0f / (1.0f + expf(-x));
+}
+
+static float elu_f(float x)
+{
+	return x < 0 ? expf(x) - 1.0f : x;
+}
+
+static void by_float(struct op *op, float (*function)(float))
 {
 	struct tensor *in = op->in[0], *out = op->out[0];
 	float inverse = 1.0f / out->scale[0];
 	size_t i;
 
 	for (i = 0; i < out->count; i++) {
-		float x = in->scale[0] * (float)(in->q[i] - in->zero_point[0]);
-		float y = x < 0 ? expf(x) - 1.0f : x;
+		float y = function(in->scale[0] * (float)(in->q[i] - in->zero_point[0]));
 		double q = (double)roundf(y * inverse) + (double)out->zero_point[0];
 		double low = (double)lowest(out->type), high = (double)highest(out->type);
 
 		out->q[i] = (int64_t)(q > low ? q < high ? q : high : low);
 	}
+}
+
+static void logistic(struct op *op)
+{
+	if (op->in[0]->type == INT16)
+		sigmoid16(op, logistic16, 0);
+	else if (tflite)
+		by_float(op, logistic_f);
+	else
+		sigmoid(op, logistic_q, 8);
+}
+
+static void hyperbolic_tangent(struct op *op)
+{
+	if (op->in[0]->type == INT16)
+		sigmoid16(op, tanh16, 1);
+	else if (tflite)
+		by_float(op, tanhf);
+	else
+		sigmoid(op, tanh_q, 7);
 }
 
 /* ---- 16-bit arithmetic of HARD_SWISH ---- */
@@ -1956,8 +1994,6 @@ static void lstm(struct op *op)
 
 static void run_op(int64_t code, struct op *op)
 {
-	bool sixteen = op->in[0]->type == INT16;
-
 	switch (code) {
 	case 0:
 		return add(op, 1);
@@ -1978,7 +2014,7 @@ static void run_op(int64_t code, struct op *op)
 	case 11:
 		return l2_normalization(op);
 	case 14:
-		return sixteen ? sigmoid16(op, logistic16, 0) : sigmoid(op, logistic_q, 8);
+		return logistic(op);
 	case 17:
 		return pool(op, true);
 	case 18:
@@ -1996,13 +2032,13 @@ static void run_op(int64_t code, struct op *op)
 	case 23:
 		return resize_bilinear(op);
 	case 25:
-		return sixteen ? softmax16(op) : softmax(op);
+		return op->in[0]->type == INT16 ? softmax16(op) : softmax(op);
 	case 26:
 		return space_to_depth(op);
 	case 27:
 		return svdf(op);
 	case 28:
-		return sixteen ? sigmoid16(op, tanh16, 1) : sigmoid(op, tanh_q, 7);
+		return hyperbolic_tangent(op);
 	case 34:
 	case 60:
 		return pad(op);
@@ -2055,7 +2091,7 @@ static void run_op(int64_t code, struct op *op)
 	case 102:
 		return split(op, op->in[0], op->in[2]);
 	case 111:
-		return elu(op);
+		return by_float(op, elu_f);
 	case 114:
 		return quantize(op);
 	case 117:
@@ -2275,10 +2311,17 @@ int main(int argc, char **argv)
 {
 	size_t root, size, at = 0, i;
 	uint8_t *images;
+	int option;
 
-	if (argc != 3)
-		die("usage: npu-reference MODEL INPUTS > OUTPUTS");
-	file = load(argv[1], &file_size);
+	while ((option = getopt(argc, argv, "n:")) != -1) {
+		tflite = option == 'n' && !strcmp(optarg, "tflite");
+		if (!tflite && (option != 'n' || strcmp(optarg, "tflm")))
+			optind = argc;
+	}
+	if (argc - optind != 2)
+		die("usage: npu-reference [-n tflm|tflite] MODEL INPUTS > OUTPUTS");
+	argv += optind;
+	file = load(argv[0], &file_size);
 	root = get_u32(0);
 	ngraphs = length(child(root, 2));
 	if (!ngraphs)
@@ -2287,7 +2330,7 @@ int main(int argc, char **argv)
 	for (i = 0; i < ngraphs; i++)
 		read_graph(&graphs[i], table_in(child(root, 2), i), child(root, 4));
 
-	images = load(argv[2], &size);
+	images = load(argv[1], &size);
 	while (at < size) {
 		at += read_inputs(&graphs[0], images + at, size - at);
 		run_graph(&graphs[0], child(root, 1));

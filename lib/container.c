@@ -194,8 +194,7 @@ static int write_file(const char *path, const void *data, uint64_t size, struct 
 		ret = npu_fail(err, -errno, "%s: %s", path, strerror(errno));
 	if (fclose(f) && !ret)
 		ret = npu_fail(err, -errno, "%s: %s", path, strerror(errno));
-	if (ret)
-		remove(path);
+	/* What is there then has no valid checksum. */
 	return ret;
 }
 

@@ -219,12 +219,16 @@ static bool get_scales(struct op *op, const struct act *in, const struct value *
 	return op_constant(op, table, rq->count * sizeof(*table), &rq->scale);
 }
 
-/* int16 has accumulators of 64 bits, but with a bias of 32. */
+/*
+ * int16 has accumulators of 64 bits, but with a bias of 32. Without any, TensorFlow Lite has 32
+ * as well, except for DEPTHWISE_CONV_2D.
+ */
 void get_rounding(const struct op *op, const struct act *in, unsigned int bias,
 		  struct npu_requant *rq)
 {
 	const struct value *v = op_input(op, bias);
-	bool wide = v ? v->type == NPU_TYPE_S64 : op->c->numerics == NPU_NUMERICS_TFLM;
+	bool wide = v ? v->type == NPU_TYPE_S64 : op->c->numerics == NPU_NUMERICS_TFLM ||
+						  op->tfl.builtin == TFL_DEPTHWISE_CONV_2D;
 
 	rq->rounding = in->v->type == NPU_TYPE_S16 && wide ? NPU_ROUND_WIDE : NPU_ROUND_DOUBLE;
 }

@@ -84,7 +84,7 @@ static void print_base(struct context *c, unsigned int base)
 		json_string("kind", what);
 		json_number("size", "%" PRIu64, size);
 		if (info) {
-			json_string("name", info->name);
+			json_string("name", tensor_name(info));
 			json_string("type", npu_type_name(info->type));
 			json_string("device_type", npu_type_name(info->device_type));
 			json_open("shape", '[');
@@ -99,7 +99,7 @@ static void print_base(struct context *c, unsigned int base)
 	}
 	printf("; base %-2u %-9s %10" PRIu64 " bytes", base, what, size);
 	if (info) {
-		printf("  %s %s[", info->name, npu_type_name(info->device_type));
+		printf("  %s %s[", tensor_name(info), npu_type_name(info->device_type));
 		for (i = 0; i < info->rank; i++)
 			printf("%s%u", i ? "," : "", info->dim[i]);
 		printf("] scale %.9g zero point %d", info->scale, info->zero_point);

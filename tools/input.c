@@ -208,7 +208,7 @@ int read_input(const char *path, const struct npu_tensor_info *info, void *data)
 	else
 		ret = fail(EXIT_INPUT,
 			   "%s: no PGM or PPM image, and as raw %s values of '%s' it must have %llu bytes, not %zu",
-			   path, npu_type_name(info->type), info->name,
+			   path, npu_type_name(info->type), tensor_name(info),
 			   (unsigned long long)info->size, size);
 	free(file);
 	return ret;

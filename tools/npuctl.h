@@ -81,6 +81,12 @@ struct options {
 	int nargs;
 };
 
+/** tensor_name() - for people: that of the signature, if there is one */
+static inline const char *tensor_name(const struct npu_tensor_info *info)
+{
+	return info->key ? info->key : info->name;
+}
+
 /** fail() - "npuctl: text" to stderr, "error" in JSON; returns @code */
 int fail(enum exit_code code, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 

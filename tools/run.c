@@ -184,7 +184,7 @@ static int check_output(struct runner *r, unsigned int i)
 		at++;
 	if (at < info->size)
 		return fail(EXIT_RUN, "'%s' differs from the device model at byte %zu of %zu",
-			    info->name, at, (size_t)info->size);
+			    tensor_name(info), at, (size_t)info->size);
 	r->checked++;
 	return EXIT_OK;
 }
@@ -243,9 +243,9 @@ static int run_files(struct runner *r, char **files)
 			break;
 		if (r->opt->json) {
 			json_open(NULL, '{');
-			json_string("name", info->name);
+			json_string("name", tensor_name(info));
 		} else if (r->program->noutputs > 1) {
-			printf(" %s\n", info->name);
+			printf(" %s\n", tensor_name(info));
 		}
 		print_top(r, info);
 		if (r->opt->json)

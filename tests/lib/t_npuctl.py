@@ -9,6 +9,9 @@ import os
 import subprocess
 import sys
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../models"))
+from tflite import Model  # noqa: E402
+
 npuctl, models = sys.argv[1:]
 digits = os.path.join(models, "digits.tflite")
 count = failed = 0
@@ -121,7 +124,8 @@ for name in sorted(os.listdir(models)):
     base, suffix = os.path.splitext(os.path.join(models, name))
     if suffix != ".tflite":
         continue
-    p = run("--raw", out, "--batch", base + ".in", "sim", base + ".tflite")
+    whose = "tflite" if name.startswith("tflite_") else "tflm"
+    p = run("--raw", out, "--batch", base + ".in", "--numerics", whose, "sim", base + ".tflite")
     if p.returncode == 2 and b"one input and one output" in p.stderr:
         continue
     sims += 1
@@ -136,6 +140,91 @@ for name in sorted(os.listdir(models)):
         print(f"# {name}: {p.stderr.decode().strip() or 'differs'}")
 os.unlink(out)
 ok(sims > 100 and not sim_bad, f"sim: {sims - sim_bad} of {sims} models equal the reference")
+
+# Saved programs, whole and damaged.
+program = os.path.join(models, "digits.npu")
+heldout = os.path.join(models, "digits.in")
+
+
+def raw(*args):
+    """Raw outputs of the held-out digits."""
+    p = run("--raw", "-", "--batch", heldout, "sim", *args)
+    return p.stdout[:5400] if p.returncode == 0 else p.stderr
+
+
+with open(os.path.join(models, "digits.out"), "rb") as f:
+    want = f.read()
+found = run_json(0, "compile", digits, "-o", program)
+ok(found.get("operators") == 9 and found.get("arena") == 3072, "a model is compiled into a file")
+ok(raw(program) == want, "which gives the same results")
+ok(run("dis", program).stdout == run("dis", digits).stdout, "and is the same program")
+run_json(5, "--profile", "dis", program)
+run_json(5, "--numerics", "tflite", "dis", program)
+run_json(5, "--batch-size", "2", "dis", program)
+run_json(0, "--profile", "compile", digits, "-o", program)
+run_json(0, "--profile", "dis", program)
+run_json(5, "dis", program)
+run_json(2, "compile", digits)
+run_json(2, "compile", "-o", program)
+run_json(1, "compile", digits, "-o", "/nonexistent/program")
+run_json(1, "compile", digits, "-o", "/dev/full")
+run_json(5, "compile", "/dev/null", "-o", program)
+os.unlink(program)
+
+# Batches, and what has none.
+ok(raw("--batch-size", "5", digits) == want, "five images per run give the same results")
+run_json(2, "--batch-size", "0", "dis", digits)
+run_json(2, "--batch-size", "4294967296", "dis", digits)
+run_json(5, "--batch-size", "2147483647", "dis", digits)
+run_json(2, "--numerics", "best", "dis", digits)
+
+
+def save(m):
+    path = os.path.join(models, "made.model")
+    m.save(path)
+    return path
+
+
+def open_batch(shape, signature):
+    m = Model()
+    m.inputs.append(m.tensor("x", shape, "int8", 0.1, 0, signature=signature))
+    m.outputs.append(m.tensor("y", shape, "int8", 0.1, 0, signature=signature))
+    m.op("RELU", m.inputs, m.outputs)
+    return save(m)
+
+
+def size_of(*args):
+    return run_json(0, "dis", *args).get("bases", [{}] * 3)[2].get("size")
+
+
+path = open_batch([1, 3], [-1, 3])
+ok(size_of(path) == 3 and size_of("--batch-size", "4", path) == 12, "a batch that is left open")
+run_json(5, "--batch-size", "4", "dis", open_batch([2, 3], None))
+run_json(5, "dis", open_batch([1, 1], [1, -1]))
+
+# Two signatures of two graphs.
+m = Model()
+m.inputs.append(m.tensor("a", [1, 3], "int8", 0.1, 0))
+m.outputs.append(m.tensor("b", [1, 3], "int8", 0.1, 0))
+m.op("RELU", m.inputs, m.outputs)
+m.signature("serve", {"image": 0}, {"score": 1})
+g = m.subgraph("other")
+g.inputs.append(g.tensor("c", [1, 5], "int8", 0.1, 0))
+g.outputs.append(g.tensor("d", [1, 5], "int8", 0.1, 0))
+g.op("TANH", g.inputs, [g.tensor("e", [1, 5], "int8", 1 / 128, 0)])
+g.op("RELU", [2], g.outputs)
+g.signature("learn", {"picture": 0}, {"value": 1})
+path = save(m)
+
+
+def names(*args):
+    return [b.get("name") for b in run_json(0, *args, "dis", path).get("bases", [])[2:4]]
+
+
+ok(names() == ["image", "score"] and names("--signature", "serve") == ["image", "score"] and
+   names("--signature", "learn") == ["picture", "value"], "inputs and outputs of two signatures")
+run_json(5, "--signature", "none", "dis", path)
+os.unlink(path)
 
 image = os.path.join(models, "digit.in")
 with open(os.path.join(models, "digits.in"), "rb") as f:

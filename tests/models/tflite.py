@@ -131,6 +131,7 @@ class Model:
         self.buffers = main.buffers if main else [Table()]
         self.codes = main.codes if main else []
         self.graphs = main.graphs if main else []
+        self.signatures = main.signatures if main else []
         self.graphs.append(self)
         self.tensors, self.operators = [], []
         self.inputs, self.outputs = [], []
@@ -139,8 +140,9 @@ class Model:
         return Model(name=name, main=self)
 
     def tensor(self, name, shape, type="int8", scale=None, zero_point=None, axis=0, data=None,
-               variable=False):
-        """scale and zero_point are numbers or lists; data is a list of values."""
+               variable=False, signature=None):
+        """scale and zero_point are numbers or lists; data is a list of values; signature
+        is the shape with -1 for what is not fixed."""
         code, fmt, _ = TYPES[type]
         buffer = 0
         if data is not None:
@@ -157,7 +159,8 @@ class Model:
                            6: ("i", axis) if axis else None})
         self.tensors.append(Table({0: Vector("i", list(shape)), 1: ("b", code),
                                    2: ("I", buffer), 3: name, 4: quant,
-                                   5: ("?", True) if variable else None}))
+                                   5: ("?", True) if variable else None,
+                                   7: Vector("i", signature) if signature else None}))
         return len(self.tensors) - 1
 
     def op(self, name, inputs, outputs, tag=0, options=None, custom=None, intermediates=None):
@@ -335,6 +338,13 @@ class Model:
     def assign_variable(self, handle, x):
         self.op("ASSIGN_VARIABLE", [handle, x], [], 113, Table())
 
+    def signature(self, key, inputs, outputs):
+        """Names of the graph's tensors, as name -> tensor."""
+        def maps(names):
+            return [Table({0: name, 1: ("I", at)}) for name, at in names.items()]
+        self.signatures.append(Table({0: maps(inputs), 1: maps(outputs), 2: key,
+                                      4: ("I", self.graphs.index(self))}))
+
     def serialise(self):
         codes = [Table({0: ("b", min(code, 127)), 1: custom, 2: ("i", 1), 3: ("i", code)})
                  for code, custom in self.codes]
@@ -342,7 +352,7 @@ class Model:
                          2: Vector("i", graph.outputs), 3: graph.operators, 4: graph.name})
                   for graph in self.graphs]
         return finish(Table({0: ("I", 3), 1: codes, 2: graphs, 3: self.description,
-                             4: self.buffers}))
+                             4: self.buffers, 7: self.signatures or None}))
 
     def save(self, path):
         with open(path, "wb") as f:

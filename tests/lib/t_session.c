@@ -9,11 +9,16 @@
  * has variables, NETWORK.in and .out are its inputs and outputs over some runs. Needs a
  * device, so "make check" does not run it; the VM does.
  */
+#define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/udmabuf.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -493,6 +498,97 @@ static void test_session(struct npu_model *model)
 	npu_bo_destroy(out);
 }
 
+/* Memory of the caller's as a dma-buf, or an error. */
+static int make_dmabuf(size_t size, void **map)
+{
+	struct udmabuf_create create = { .flags = UDMABUF_FLAGS_CLOEXEC, .size = size };
+	int maker = open("/dev/udmabuf", O_RDWR | O_CLOEXEC), fd = -1;
+
+	if (maker < 0)
+		return -1;
+	create.memfd = (uint32_t)memfd_create("images", MFD_ALLOW_SEALING | MFD_CLOEXEC);
+	if (!ftruncate((int)create.memfd, (off_t)size) &&
+	    !fcntl((int)create.memfd, F_ADD_SEALS, F_SEAL_SHRINK)) {
+		*map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, (int)create.memfd, 0);
+		fd = ioctl(maker, UDMABUF_CREATE, &create);
+	}
+	close((int)create.memfd);
+	close(maker);
+	return fd;
+}
+
+/* No image is copied: sessions in flight read them, and write classes, where another driver's memory is. */
+static void test_import(struct npu_model *model)
+{
+	enum { N = 6 };
+	struct npu_session *session[N] = { NULL };
+	struct npu_bo *bo = NULL;
+	struct npu_error err;
+	void *map = NULL;
+	int fd = make_dmabuf(16384, &map), i, good = 0;
+
+	if (fd < 0) {
+		note("no udmabuf");
+		return;
+	}
+	if (!ok(!npu_bo_import(dev, fd, &bo), "memory of another driver is imported"))
+		return;
+	for (i = 0; i < N; i++) {
+		memcpy((char *)map + 64 * i, images[i], 64);
+		good += !npu_session_create(model, DRM_NPU_PRIORITY_NORMAL, &session[i], &err) &&
+			!npu_session_bind(session[i], 2, bo, 64 * (uint64_t)i, &err) &&
+			!npu_session_bind(session[i], 3, bo, 8192 + 64 * (uint64_t)i, &err) &&
+			!npu_session_submit(session[i], NULL, 0, NULL, &err);
+	}
+	for (i = 0; i < N; i++)
+		good += !npu_session_wait(session[i], npu_deadline(60 * SECOND), &err) &&
+			!memcmp((char *)map + 8192 + 64 * i, want[i], 10);
+	ok(good == 2 * N, "%d sessions in flight use it in place", N);
+	for (i = 0; i < N; i++)
+		npu_session_destroy(session[i]);
+	npu_bo_destroy(bo);
+	munmap(map, 16384);
+	close(fd);
+}
+
+/* Some images per run, of a program from a file, beside another model. */
+static void test_batch(const char *path, struct npu_model *one)
+{
+	const struct npu_compile_options options = { .batch = 6, .macs_max_order = 20 };
+	const char *saved = "/tmp/digits.npu";
+	struct npu_session *session[2] = { NULL };
+	struct npu_program *program = NULL;
+	struct npu_model *model = NULL;
+	struct npu_error err;
+	int i, good = 0;
+	char got[60];
+
+	ok(!npu_program_load(path, &options, &program, &err) &&
+	   !npu_program_save(program, saved, &err), "a program of 6 images per run is saved");
+	npu_program_destroy(program);
+	ok(!npu_model_load(dev, saved, NULL, &model, &err) &&
+	   npu_model_get_info(model)->inputs[0].size == 6 * 64, "and loaded");
+	ok(!npu_session_create(model, DRM_NPU_PRIORITY_NORMAL, &session[0], &err) &&
+	   !npu_session_create(one, DRM_NPU_PRIORITY_NORMAL, &session[1], &err),
+	   "sessions of two models");
+	for (i = 0; i < IMAGES; i += 6) {
+		good += !npu_session_write(session[0], 0, images[i], 6 * 64, &err) &&
+			!npu_session_write(session[1], 0, images[i], 64, &err) &&
+			!npu_session_submit(session[0], NULL, 0, NULL, &err) &&
+			!npu_session_submit(session[1], NULL, 0, NULL, &err) &&
+			!npu_session_wait(session[0], npu_deadline(60 * SECOND), &err) &&
+			!npu_session_read(session[0], 0, got, 60, &err) &&
+			!memcmp(got, want[i], 60) &&
+			!npu_session_wait(session[1], npu_deadline(60 * SECOND), &err) &&
+			!npu_session_read(session[1], 0, got, 10, &err) && !memcmp(got, want[i], 10);
+	}
+	ok(good == IMAGES / 6, "%d of %d runs of both are right", good, IMAGES / 6);
+	for (i = 0; i < 2; i++)
+		npu_session_destroy(session[i]);
+	npu_model_destroy(model);
+	remove(saved);
+}
+
 static void test_profile(const char *path)
 {
 	struct npu_session *session = NULL;
@@ -615,6 +711,8 @@ int main(int argc, char **argv)
 	test_session(model);
 	test_threads(model);
 	test_async(model);
+	test_import(model);
+	test_batch(path, model);
 	test_profile(path);
 	if (argc > 3)
 		test_state(argv[3]);

@@ -134,15 +134,15 @@ void op_scratch(struct op *op, enum npu_type type, unsigned int rank, const uint
 		struct npu_tensor *tensor)
 {
 	struct compile *c = op->c;
-	uint64_t size = npu_type_size(type), at = c->program->bases[NPU_BASE_ARENA].size;
+	uint64_t size = npu_type_size(type), at = op->scratch_at;
 	unsigned int i;
 
 	for (i = 0; i < rank; i++)
 		size *= dim[i];
 	npu_tensor_init(tensor, type, NPU_BASE_ARENA, (int64_t)(at + op->scratch), 0, rank, dim);
 	op->scratch += align_up(size, NPU_CONST_ALIGN);
-	if (op->scratch > c->scratch)
-		c->scratch = op->scratch;
+	if (at + op->scratch > c->arena)
+		c->arena = at + op->scratch;
 }
 
 void op_tensor(const struct op *op, const struct value *value, struct npu_tensor *tensor)
@@ -538,14 +538,14 @@ static bool finish_op(struct compile *c, const char *name, const struct fb_vecto
 	const char *data = npu_stream_data(c->program->stream, &size);
 
 	info->output = copy_name(output);
-	if (!info->output)
+	info->name = strdup(name);
+	c->program->info.nops++;
+	if (!info->output || !info->name)
 		return compile_fail(c, -ENOMEM, "out of memory");
-	info->name = name;
 	info->index = index;
 	info->offset = offset;
 	for (; offset < size; offset += ((const struct npu_cmd *)(data + offset))->size)
 		info->commands++;
-	c->program->info.nops++;
 	return emit_timestamp(c);
 }
 
@@ -620,6 +620,20 @@ static bool describe_io(struct compile *c, uint32_t i)
 	       compile_fail(c, -EBADMSG, "'%s' is not quantised", info->name);
 }
 
+/* Where what a program consists of can be read. */
+void program_describe(struct npu_program *p)
+{
+	struct npu_program_info *info = &p->info;
+
+	info->stream = npu_stream_data(p->stream, &info->stream_size);
+	info->constants = p->constants;
+	info->state = p->state;
+	info->bases = p->bases;
+	info->inputs = p->io;
+	info->outputs = p->io + info->ninputs;
+	info->ops = p->ops;
+}
+
 /* Describe the program; the device will agree: run its checks over all of it. */
 static bool finish_program(struct compile *c)
 {
@@ -636,20 +650,15 @@ static bool finish_program(struct compile *c)
 	if (has_state(c)) {
 		p->bases[info->nbases].flags = NPU_BASE_WRITE;
 		info->state_base = info->nbases++;
-		info->state = p->state;
 	}
-	p->bases[NPU_BASE_ARENA].size += c->scratch;
+	if (p->bases[NPU_BASE_ARENA].size < c->arena)
+		p->bases[NPU_BASE_ARENA].size = c->arena;
 	if (info->flags & NPU_COMPILE_PROFILE)
 		p->bases[info->nbases++] = (struct npu_base) {
 			.size = (info->nops + 1) * sizeof(struct npu_timestamp),
 			.flags = NPU_BASE_WRITE,
 		};
-	info->stream = npu_stream_data(p->stream, &info->stream_size);
-	info->constants = p->constants;
-	info->bases = p->bases;
-	info->inputs = p->io;
-	info->outputs = p->io + info->ninputs;
-	info->ops = p->ops;
+	program_describe(p);
 	c->error = npu_stream_check(info->stream, info->stream_size, p->bases, info->nbases, NULL,
 				    c->err);
 	return !c->error;
@@ -689,6 +698,8 @@ NPU_API int npu_program_compile(const void *file, size_t size,
 	    options->macs_max_order > 63 || options->bytes_max_order > 63 ||
 	    options->numerics > NPU_NUMERICS_TFLITE || options->batch > INT32_MAX)
 		return npu_fail(err, -EINVAL, "unknown compile options");
+	if (container_is(file, size))
+		return container_load(file, size, options, program, c.err);
 	npu_check_init(&c.limits, NULL, c.err);
 	c.limits.macs = 1ull << (options->macs_max_order ? options->macs_max_order :
 				 DEFAULT_MACS_ORDER);
@@ -760,8 +771,10 @@ NPU_API void npu_program_destroy(struct npu_program *program)
 		free((char *)program->io[i].name);
 		free((char *)program->io[i].key);
 	}
-	for (i = 0; program->ops && i < program->info.nops; i++)
+	for (i = 0; program->ops && i < program->info.nops; i++) {
+		free((char *)program->ops[i].name);
 		free((char *)program->ops[i].output);
+	}
 	npu_stream_destroy(program->stream);
 	free(program->io);
 	free(program->ops);

@@ -41,6 +41,8 @@ struct npu_program {
 	uint8_t *constants;	/* base 0, with room for @constants_room bytes */
 	uint64_t constants_room;
 	uint8_t *state;		/* of the first run */
+	uint64_t arena_values;	/* bytes of the arena, scratch aside */
+	uint64_t arena_least;	/* what of them is needed at one time */
 	struct npu_tensor_info *io;	/* inputs, then outputs; the names are its own */
 	struct npu_op_info *ops;	/* operators; the outputs' names are its own */
 };
@@ -79,7 +81,7 @@ struct compile {
 	/* per buffer of the file 1 + its place in the constants, 0 = none */
 	uint64_t *buffer_at;
 	uint32_t *device_io;	/* per input and output the value that the device sees */
-	uint64_t scratch;	/* bytes behind the arena's values that some operator needs */
+	uint64_t arena;		/* bytes that values and scratch need */
 	uint64_t tables;	/* bytes of constants that do not depend on the file */
 	struct resource *resources;
 	uint32_t nresources;
@@ -112,7 +114,8 @@ struct op {
 	const struct op_rules *rules;
 	uint32_t index;	/* in the graph */
 	bool edge;	/* QUANTIZE or DEQUANTIZE that the CPU does */
-	uint64_t scratch;	/* bytes in use */
+	uint64_t scratch_at;	/* where its own memory begins */
+	uint64_t scratch;	/* bytes of that in use */
 };
 
 /* For "%.*s". */
@@ -135,6 +138,13 @@ void op_scratch(struct op *op, enum npu_type type, unsigned int rank, const uint
 		struct npu_tensor *tensor);
 
 unsigned int state_base(const struct compile *c);
+
+void program_describe(struct npu_program *program);
+
+/* container.c */
+bool container_is(const void *file, size_t size);
+int container_load(const void *file, size_t size, const struct npu_compile_options *options,
+		   struct npu_program **program, struct npu_error *err);
 
 /* resource.c */
 bool resource_read(struct op *op);

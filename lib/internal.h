@@ -112,6 +112,10 @@ int npu_syncs_fill(struct npu_device *dev, struct drm_npu_sync *syncs,
 int npu_fence_create(struct npu_device *dev, struct npu_fence **fence);
 struct npu_fence *npu_fence_get(struct npu_fence *fence);
 
+/* ---- stream.c ---- */
+
+int npu_stream_adopt(const void *data, uint32_t size, struct npu_stream **stream);
+
 /* ---- check.c: what commands consist of ---- */
 
 #define NPU_MAX_OPERANDS	3

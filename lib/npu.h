@@ -750,19 +750,32 @@ struct npu_program_info {
 };
 
 /**
- * npu_program_compile() - compile a TensorFlow Lite file
+ * npu_program_compile() - compile a TensorFlow Lite file, or take a saved program
  * @file: its content; not needed afterwards; may be hostile
  * @size: bytes
  * @options: NULL = default
  * @program: out: immutable
  * @err: out: names operator, tensor and what to do
  *
- * The result depends on the arguments alone.
+ * The result depends on the arguments alone. Of a saved program (npu_program_save()) @options
+ * must have the flags that it was compiled with, and no others of a model.
  * Return: 0; -EBADMSG: no valid file; -EOPNOTSUPP: valid, but something is
  * not supported; -EINVAL: options; -ENOMEM.
  */
 int npu_program_compile(const void *file, size_t size, const struct npu_compile_options *options,
 			struct npu_program **program, struct npu_error *err);
+
+/**
+ * npu_program_save() - write a program to a file
+ * @program: program
+ * @path: of the file, which is replaced
+ * @err: out: text
+ *
+ * The file has a version and a checksum; npu_program_load() and npu_model_load() take it in place of a
+ * model, at the cost of reading it.
+ * Return: 0; -ENOMEM; errno of open(2) and write(2), after which there is no file.
+ */
+int npu_program_save(const struct npu_program *program, const char *path, struct npu_error *err);
 
 /**
  * npu_program_load() - compile a TensorFlow Lite file from a path
@@ -837,13 +850,14 @@ int npu_program_profile(const struct npu_program_info *info, const void *data,
  * npu_model_load() - read, compile and upload a TensorFlow Lite file
  * @dev: device
  * @path: of the file
- * @flags: NPU_COMPILE_*
+ * @options: as npu_program_compile(); limits that are 0 are the device's; NULL = default
  * @model: out: immutable, shared by its sessions
  * @err: out: text
  *
  * Return: errors of npu_program_load(), npu_bo_create() and npu_vm_map().
  */
-int npu_model_load(struct npu_device *dev, const char *path, uint32_t flags,
+int npu_model_load(struct npu_device *dev, const char *path,
+		   const struct npu_compile_options *options,
 		   struct npu_model **model, struct npu_error *err);
 
 /**

@@ -1,19 +1,72 @@
 // SPDX-License-Identifier: MIT
 /*
- * Where intermediate results lie in the arena: large ones first, each at the
- * lowest place that no other one occupies while both are needed.
+ * Where intermediate results lie in the arena: one after the other, each at the lowest
+ * place that no other one occupies while both are needed. Which one comes first decides how well
+ * that goes, so several orders are tried, until the arena has the size of what is
+ * needed at one time. In a chain of operators, where that is two neighbours, results lie at
+ * its two ends in turn.
  */
 #include "compile.h"
+
+static uint64_t room(const struct value *v)
+{
+	return align_up(v->bytes, NPU_CONST_ALIGN);
+}
+
+static uint64_t end_of(const struct value *v)
+{
+	return v->offset + room(v);
+}
+
+static uint64_t lifetime(const struct value *v)
+{
+	return v->last - v->first + 1ull;
+}
+
+static int compare(uint64_t x, uint64_t y)
+{
+	return (x > y) - (x < y);
+}
+
+/* The first one first; then the first in the file. */
+static int by_time(const struct value *x, const struct value *y)
+{
+	int ret = compare(x->first, y->first);
+
+	return ret ? ret : (x > y) - (x < y);
+}
 
 static int larger_first(const void *a, const void *b)
 {
 	const struct value *x = *(struct value * const *)a, *y = *(struct value * const *)b;
+	int ret = compare(room(y), room(x));
 
-	if (x->bytes != y->bytes)
-		return x->bytes < y->bytes ? 1 : -1;
-	if (x->first != y->first)
-		return x->first < y->first ? -1 : 1;
-	return (x > y) - (x < y);
+	return ret ? ret : by_time(x, y);
+}
+
+static int longer_first(const void *a, const void *b)
+{
+	const struct value *x = *(struct value * const *)a, *y = *(struct value * const *)b;
+	int ret = compare(lifetime(y), lifetime(x));
+
+	return ret ? ret : larger_first(a, b);
+}
+
+static int earlier_first(const void *a, const void *b)
+{
+	const struct value *x = *(struct value * const *)a, *y = *(struct value * const *)b;
+	int ret = compare(x->first, y->first);
+
+	return ret ? ret : larger_first(a, b);
+}
+
+/* Size times lifetime, as far as that can be compared. */
+static int heavier_first(const void *a, const void *b)
+{
+	const struct value *x = *(struct value * const *)a, *y = *(struct value * const *)b;
+	int ret = compare(room(y) * lifetime(y), room(x) * lifetime(x));
+
+	return ret ? ret : by_time(x, y);
 }
 
 static bool lifetimes_meet(const struct value *x, const struct value *y)
@@ -24,7 +77,7 @@ static bool lifetimes_meet(const struct value *x, const struct value *y)
 /* @placed is sorted by offset; @n entries. */
 static uint64_t find_place(struct value **placed, unsigned int n, const struct value *value)
 {
-	uint64_t size = align_up(value->bytes, NPU_CONST_ALIGN), offset = 0, end;
+	uint64_t size = room(value), offset = 0, end;
 	unsigned int i;
 
 	for (i = 0; i < n; i++) {
@@ -32,43 +85,157 @@ static uint64_t find_place(struct value **placed, unsigned int n, const struct v
 			continue;
 		if (placed[i]->offset >= offset && placed[i]->offset - offset >= size)
 			break;
-		end = placed[i]->offset + align_up(placed[i]->bytes, NPU_CONST_ALIGN);
+		end = end_of(placed[i]);
 		if (end > offset)
 			offset = end;
 	}
 	return offset;
 }
 
+/* The highest place below @top, or else the lowest. */
+static uint64_t find_high_place(struct value **placed, unsigned int n, const struct value *value,
+				uint64_t top)
+{
+	uint64_t size = room(value);
+	unsigned int i;
+
+	for (i = n; i-- && size <= top;) {
+		/* Those seen so far begin at @top or above; one that begins lower may end higher. */
+		if (lifetimes_meet(placed[i], value) && end_of(placed[i]) > top - size &&
+		    placed[i]->offset < top)
+			top = placed[i]->offset;
+	}
+	return size <= top ? top - size : find_place(placed, n, value);
+}
+
+/* Returns the size of the arena. @top: every other one as high as possible below it, 0 = none. */
+static uint64_t place_all(struct value **todo, struct value **placed, unsigned int n, uint64_t top)
+{
+	uint64_t size = 0;
+	unsigned int i, at;
+
+	for (i = 0; i < n; i++) {
+		todo[i]->offset = top && i % 2 ? find_high_place(placed, i, todo[i], top) :
+						 find_place(placed, i, todo[i]);
+		for (at = i; at && placed[at - 1]->offset > todo[i]->offset; at--)
+			placed[at] = placed[at - 1];
+		placed[at] = todo[i];
+		if (end_of(todo[i]) > size)
+			size = end_of(todo[i]);
+	}
+	return size;
+}
+
+/* What is needed at one time, at the most: no arena is smaller. */
+static uint64_t least_size(struct value **todo, unsigned int n, uint32_t ops, uint64_t *change)
+{
+	uint64_t live = 0, most = 0;
+	unsigned int i;
+
+	for (i = 0; i < n; i++) {
+		change[todo[i]->first] += room(todo[i]);
+		change[todo[i]->last + 1] -= room(todo[i]);
+	}
+	for (i = 0; i <= ops; i++) {
+		live += change[i];
+		if (live > most)
+			most = live;
+	}
+	return most;
+}
+
+static int higher_first(const void *a, const void *b)
+{
+	return compare(end_of(*(struct value * const *)b), end_of(*(struct value * const *)a));
+}
+
+/* The first operator from @op on that has no place yet; entries point on, at last to itself. */
+static uint64_t next_open(uint64_t *next, uint64_t op)
+{
+	while (next[op] != op) {
+		next[op] = next[next[op]];
+		op = next[op];
+	}
+	return op;
+}
+
+/* Behind what an operator needs, its own memory begins. @next has an entry per operator and one more. */
+static void place_scratch(struct compile *c, struct value **todo, unsigned int n, uint64_t *next)
+{
+	uint32_t ops = c->model.operators.count, i;
+	uint64_t op;
+
+	for (i = 0; i <= ops; i++)
+		next[i] = i;
+	qsort(todo, n, sizeof(*todo), higher_first);
+	for (i = 0; i < n; i++) {
+		for (op = next_open(next, todo[i]->first); op < ops && op <= todo[i]->last;
+		     op = next_open(next, op)) {
+			c->ops[op].scratch_at = end_of(todo[i]);
+			next[op] = op + 1;
+		}
+	}
+}
+
+static unsigned int collect(struct compile *c, struct value **todo)
+{
+	unsigned int n = 0, i;
+	struct value *v;
+
+	for (i = 0; i < c->model.tensors.count; i++) {
+		v = &c->values[i];
+		if (v->available && v->alias == i && !v->placed && !v->constant &&
+		    v->type != NPU_TYPE_F32 && v->bytes)
+			todo[n++] = v;
+	}
+	return n;
+}
+
+/* More values than this are placed once only: it takes the square of their number. */
+#define MANY_VALUES	4096
+
 bool plan_arena(struct compile *c)
 {
-	unsigned int count = c->model.tensors.count, n = 0, i, at;
-	struct value **todo, **placed, *value;
-	__le64 *size = &c->program->bases[NPU_BASE_ARENA].size;
-	uint64_t end;
+	static const struct {
+		int (*first)(const void *a, const void *b);
+		bool both_ends;
+	} orders[] = {
+		{ larger_first, false }, { heavier_first, false }, { longer_first, false },
+		{ earlier_first, false }, { earlier_first, true },
+	};
+	unsigned int count = c->model.tensors.count, n, i, best = 0;
+	uint32_t ops = c->model.operators.count;
+	struct value **todo = calloc(2ul * count + 1, sizeof(*todo));
+	uint64_t *change = calloc(ops + 2ul, sizeof(*change)), size, least, smallest = UINT64_MAX;
 
-	todo = calloc(2ul * count + 1, sizeof(*todo));
-	if (!todo)
+	if (!todo || !change) {
+		free(todo);
+		free(change);
 		return false;
-	placed = todo + count;
-	for (i = 0; i < count; i++) {
-		value = &c->values[i];
-		if (value->available && value->alias == i && !value->placed && !value->constant &&
-		    value->type != NPU_TYPE_F32 && value->bytes)
-			todo[n++] = value;
 	}
-	qsort(todo, n, sizeof(*todo), larger_first);
+	n = collect(c, todo);
+	least = least_size(todo, n, ops, change);
+	for (i = 0; i < (n > MANY_VALUES ? 1 : ARRAY_SIZE(orders)) && smallest > least; i++) {
+		qsort(todo, n, sizeof(*todo), orders[i].first);
+		size = place_all(todo, todo + count, n, orders[i].both_ends ? least : 0);
+		if (size < smallest) {
+			smallest = size;
+			best = i;
+		}
+	}
+	if (best + 1 < i) {
+		qsort(todo, n, sizeof(*todo), orders[best].first);
+		place_all(todo, todo + count, n, orders[best].both_ends ? least : 0);
+	}
 	for (i = 0; i < n; i++) {
-		value = todo[i];
-		value->base = NPU_BASE_ARENA;
-		value->offset = find_place(placed, i, value);
-		value->placed = true;
-		for (at = i; at && placed[at - 1]->offset > value->offset; at--)
-			placed[at] = placed[at - 1];
-		placed[at] = value;
-		end = value->offset + align_up(value->bytes, NPU_CONST_ALIGN);
-		if (end > *size)
-			*size = end;
+		todo[i]->base = NPU_BASE_ARENA;
+		todo[i]->placed = true;
 	}
+	place_scratch(c, todo, n, change);
+	c->program->bases[NPU_BASE_ARENA].size = n ? smallest : 0;
+	c->program->arena_values = n ? smallest : 0;
+	c->program->arena_least = least;
 	free(todo);
+	free(change);
 	return true;
 }

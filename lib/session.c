@@ -111,17 +111,21 @@ NPU_API int npu_model_create(struct npu_device *dev, struct npu_program *program
 	return 0;
 }
 
-NPU_API int npu_model_load(struct npu_device *dev, const char *path, uint32_t flags,
-			   struct npu_model **model, struct npu_error *err)
+NPU_API int npu_model_load(struct npu_device *dev, const char *path,
+			   const struct npu_compile_options *options, struct npu_model **model,
+			   struct npu_error *err)
 {
-	struct npu_compile_options options = {
-		.flags = flags,
-		.macs_max_order = dev->info.macs_max_order,
-		.bytes_max_order = dev->info.bytes_max_order,
-	};
+	struct npu_compile_options own = { 0 };
 	struct npu_program *program;
-	int ret = npu_program_load(path, &options, &program, err);
+	int ret;
 
+	if (options)
+		own = *options;
+	if (!own.macs_max_order)
+		own.macs_max_order = dev->info.macs_max_order;
+	if (!own.bytes_max_order)
+		own.bytes_max_order = dev->info.bytes_max_order;
+	ret = npu_program_load(path, &own, &program, err);
 	return ret ? ret : npu_model_create(dev, program, model, err);
 }
 

@@ -33,6 +33,26 @@ NPU_API int npu_stream_create(const struct drm_npu_device_info *limits, struct n
 	return 0;
 }
 
+/* A copy of a stream that was checked. */
+int npu_stream_adopt(const void *data, uint32_t size, struct npu_stream **out)
+{
+	struct npu_stream *stream = calloc(1, sizeof(*stream));
+
+	if (!stream)
+		return -ENOMEM;
+	stream->data = malloc(size);
+	if (!stream->data) {
+		free(stream);
+		return -ENOMEM;
+	}
+	memcpy(stream->data, data, size);
+	npu_check_init(&stream->check, NULL, NULL);
+	stream->size = size;
+	stream->room = size;
+	*out = stream;
+	return 0;
+}
+
 NPU_API void npu_stream_destroy(struct npu_stream *stream)
 {
 	if (!stream)

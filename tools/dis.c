@@ -131,9 +131,7 @@ static int dis_stream(const struct options *opt)
 
 int cmd_dis(const struct options *opt)
 {
-	struct npu_compile_options options = {
-		.flags = opt->profile ? NPU_COMPILE_PROFILE : 0,
-	};
+	const struct npu_compile_options options = compile_options(opt);
 	struct context c = { .use_json = opt->json };
 	struct npu_program *program;
 	struct npu_error err;

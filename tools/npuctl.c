@@ -24,6 +24,8 @@ static void usage(FILE *out)
 	      "npuctl [OPTION...] sim MODEL INPUT...\n"
 	      "npuctl [OPTION...] sim --batch FILE MODEL\n"
 	      "	the same on the device model, in this process: needs no device\n"
+	      "npuctl [OPTION...] compile MODEL -o FILE\n"
+	      "	compile a model once, into a file that run, sim and dis take in its place\n"
 	      "npuctl [OPTION...] dis FILE\n"
 	      "	compile a model and show its commands; needs no device\n"
 	      "npuctl [OPTION...] coredump [FILE]\n"
@@ -50,6 +52,7 @@ static void usage(FILE *out)
 	      "run, sim:\n"
 	      "  -r, --repeat N        run each input N times, show times\n"
 	      "  -p, --profile         counters of each operator, of the last run\n"
+	      "  -c, --check           run: compare all outputs with those of the device model\n"
 	      "  -t, --top N           show the N best classes (default 3)\n"
 	      "  -l, --labels FILE     names of the classes, one per line\n"
 	      "  -o, --raw FILE        write raw outputs, one after another; - is stdout\n"
@@ -57,6 +60,13 @@ static void usage(FILE *out)
 	      "  -e, --expect FILE     with --batch: right classes, one per line; shows accuracy\n"
 	      "      --priority LEVEL  run: low, normal, high or realtime\n"
 	      "      --trace FILE      sim: record what the device model does\n"
+	      "compile, run, sim, dis:\n"
+	      "      --numerics WHOSE  results as tflm or tflite has them (default tflm)\n"
+	      "      --batch-size N    inputs per run, of a model that leaves that open or has 1\n"
+	      "      --signature KEY   which signature of the model (default: the first subgraph)\n"
+	      "compile:\n"
+	      "  -o, --output FILE     where to\n"
+	      "  -p, --profile         with the time stamps of a profile\n"
 	      "trace:\n"
 	      "      --only KIND,...   lines of these kinds; see npuctl(1)\n"
 	      "      --slot N          lines that tell of this slot\n"
@@ -160,6 +170,22 @@ static bool parse_priority(const char *text, enum drm_npu_priority *priority)
 	return false;
 }
 
+static bool parse_numerics(const char *text, uint32_t *numerics)
+{
+	*numerics = strcmp(text, "tflite") ? NPU_NUMERICS_TFLM : NPU_NUMERICS_TFLITE;
+	return *numerics || !strcmp(text, "tflm");
+}
+
+struct npu_compile_options compile_options(const struct options *opt)
+{
+	return (struct npu_compile_options) {
+		.flags = opt->profile ? NPU_COMPILE_PROFILE : 0,
+		.numerics = opt->numerics,
+		.batch = (uint32_t)opt->batch_size,
+		.signature = opt->signature,
+	};
+}
+
 static int run_command(int argc, char **argv, struct options *opt)
 {
 	static const struct option longs[] = {
@@ -172,6 +198,11 @@ static int run_command(int argc, char **argv, struct options *opt)
 		{ "top", required_argument, NULL, 't' },
 		{ "labels", required_argument, NULL, 'l' },
 		{ "raw", required_argument, NULL, 'o' },
+		{ "output", required_argument, NULL, 'o' },
+		{ "check", no_argument, NULL, 'c' },
+		{ "numerics", required_argument, NULL, 'N' },
+		{ "batch-size", required_argument, NULL, 'B' },
+		{ "signature", required_argument, NULL, 'G' },
 		{ "batch", required_argument, NULL, 'b' },
 		{ "expect", required_argument, NULL, 'e' },
 		{ "priority", required_argument, NULL, 'P' },
@@ -192,13 +223,13 @@ static int run_command(int argc, char **argv, struct options *opt)
 		int (*run)(const struct options *opt);
 	} commands[] = {
 		{ "list", cmd_list }, { "info", cmd_info }, { "top", cmd_top },
-		{ "run", cmd_run }, { "dis", cmd_dis }, { "coredump", cmd_coredump },
+		{ "run", cmd_run }, { "dis", cmd_dis }, { "compile", cmd_compile }, { "coredump", cmd_coredump },
 		{ "emu", cmd_emu }, { "sim", cmd_sim }, { "trace", cmd_trace },
 	};
 	unsigned int i;
 	int c;
 
-	while ((c = getopt_long(argc, argv, "d:jhr:pt:l:o:b:e:s1i:", longs, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "d:jhr:pct:l:o:b:e:s1i:", longs, NULL)) != -1) {
 		switch (c) {
 		case 'd':
 			opt->device = optarg;
@@ -221,6 +252,22 @@ static int run_command(int argc, char **argv, struct options *opt)
 		case 'p':
 			opt->profile = true;
 			break;
+		case 'c':
+			opt->check = true;
+			break;
+		case 'N':
+			if (!parse_numerics(optarg, &opt->numerics))
+				return fail(EXIT_USAGE, "--numerics: '%s' is not tflm or tflite",
+					    optarg);
+			break;
+		case 'B':
+			if (!parse_number(optarg, &opt->batch_size) ||
+			    opt->batch_size > INT32_MAX)
+				return fail(EXIT_USAGE, "--batch-size: '%s' is no number", optarg);
+			break;
+		case 'G':
+			opt->signature = optarg;
+			break;
 		case 't':
 			if (!parse_number(optarg, &opt->top))
 				return fail(EXIT_USAGE, "--top: '%s' is no number", optarg);
@@ -230,6 +277,7 @@ static int run_command(int argc, char **argv, struct options *opt)
 			break;
 		case 'o':
 			opt->raw = optarg;
+			opt->output = optarg;
 			break;
 		case 'b':
 			opt->batch = optarg;

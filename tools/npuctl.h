@@ -26,6 +26,11 @@ enum exit_code {
  * @device: --device, NULL = default
  * @json: --json
  * @profile: --profile
+ * @check: --check
+ * @output: --output
+ * @numerics: --numerics
+ * @batch_size: --batch-size, 0 = as the model has it
+ * @signature: --signature, or NULL
  * @stream: --stream
  * @repeat: --repeat
  * @top: --top
@@ -50,6 +55,11 @@ struct options {
 	const char *device;
 	bool json;
 	bool profile;
+	bool check;
+	const char *output;
+	uint32_t numerics;
+	unsigned long batch_size;
+	const char *signature;
 	bool stream;
 	unsigned long repeat;
 	unsigned long top;
@@ -92,6 +102,7 @@ int cmd_list(const struct options *opt);
 int cmd_info(const struct options *opt);
 int cmd_top(const struct options *opt);
 int cmd_run(const struct options *opt);
+int cmd_compile(const struct options *opt);
 int cmd_dis(const struct options *opt);
 int cmd_coredump(const struct options *opt);
 int cmd_emu(const struct options *opt);
@@ -126,6 +137,11 @@ struct machine_ops {
 
 /** run_on() - run a model as the command line says; returns an exit code */
 int run_on(const struct machine_ops *on, const struct options *opt);
+
+extern const struct machine_ops sim_machine;
+
+/** compile_options() - what the command line says of how to compile */
+struct npu_compile_options compile_options(const struct options *opt);
 
 /*
  * ---- json.c: writes one object to stdout ----

@@ -11,12 +11,15 @@
  * @opt: command line
  * @on: what it runs on
  * @machine: of @on
+ * @model: with --check, the device model
  * @program: the model
  * @in: values of an input, as large as the largest
  * @out: values of an output, as large as the largest
+ * @want: the same, of @model
  * @raw: file for outputs, or NULL
  * @labels: names of classes, or NULL
  * @nlabels: entries of @labels
+ * @checked: outputs that --check has found equal
  * @runs: how many were timed
  * @ns_sum: of their times
  * @ns_min: shortest
@@ -26,12 +29,15 @@ struct runner {
 	const struct options *opt;
 	const struct machine_ops *on;
 	void *machine;
+	void *model;
 	const struct npu_program_info *program;
 	void *in;
 	void *out;
+	void *want;
 	FILE *raw;
 	char **labels;
 	size_t nlabels;
+	uint64_t checked;
 	uint64_t runs;
 	int64_t ns_sum;
 	int64_t ns_min;
@@ -148,6 +154,38 @@ static int run_once(struct runner *r)
 		r->ns_max = ns;
 	r->ns_sum += ns;
 	r->runs++;
+	ret = r->model ? sim_machine.run(r->model, &err) : 0;
+	return ret ? fail(EXIT_RUN, "the device model: %s", err.text) : EXIT_OK;
+}
+
+static int write_input(struct runner *r, unsigned int i, const void *data)
+{
+	size_t size = r->program->inputs[i].size;
+	struct npu_error err;
+	int ret = r->on->write(r->machine, i, data, size, &err);
+
+	if (!ret && r->model)
+		ret = sim_machine.write(r->model, i, data, size, &err);
+	return ret ? run_failed(ret, &err) : EXIT_OK;
+}
+
+/* --check: is output @i, which is in r->out, that of the device model? */
+static int check_output(struct runner *r, unsigned int i)
+{
+	const struct npu_tensor_info *info = &r->program->outputs[i];
+	struct npu_error err;
+	size_t at = 0;
+
+	if (!r->model)
+		return EXIT_OK;
+	if (sim_machine.read(r->model, i, r->want, info->size, &err))
+		return fail(EXIT_RUN, "the device model: %s", err.text);
+	while (at < info->size && ((char *)r->out)[at] == ((char *)r->want)[at])
+		at++;
+	if (at < info->size)
+		return fail(EXIT_RUN, "'%s' differs from the device model at byte %zu of %zu",
+			    info->name, at, (size_t)info->size);
+	r->checked++;
 	return EXIT_OK;
 }
 
@@ -165,14 +203,16 @@ static int take_output(struct runner *r, unsigned int i)
 	struct npu_error err;
 	int ret = r->on->read(r->machine, i, r->out, info->size, &err);
 
-	return ret ? run_failed(ret, &err) : write_raw(r, info->size);
+	if (ret)
+		return run_failed(ret, &err);
+	ret = check_output(r, i);
+	return ret ? ret : write_raw(r, info->size);
 }
 
 /* One run on as many files as the model has inputs. */
 static int run_files(struct runner *r, char **files)
 {
 	const struct npu_tensor_info *info;
-	struct npu_error err;
 	unsigned long n;
 	unsigned int i;
 	int ret = EXIT_OK;
@@ -180,11 +220,10 @@ static int run_files(struct runner *r, char **files)
 	for (i = 0; i < r->program->ninputs; i++) {
 		info = &r->program->inputs[i];
 		ret = read_input(files[i], info, r->in);
+		if (!ret)
+			ret = write_input(r, i, r->in);
 		if (ret)
 			return ret;
-		ret = r->on->write(r->machine, i, r->in, info->size, &err);
-		if (ret)
-			return run_failed(ret, &err);
 	}
 	for (n = 0; n < r->opt->repeat && !ret; n++)
 		ret = run_once(r);
@@ -255,16 +294,15 @@ static int run_images(struct runner *r, const char *images, size_t count, char *
 	const struct npu_tensor_info *in = &r->program->inputs[0];
 	const struct npu_tensor_info *out = &r->program->outputs[0];
 	size_t i, right = 0;
-	struct npu_error err;
 	unsigned long n;
 	char *end;
 	long want;
 	int ret;
 
 	for (i = 0; i < count; i++) {
-		ret = r->on->write(r->machine, 0, images + i * in->size, in->size, &err);
+		ret = write_input(r, 0, images + i * in->size);
 		if (ret)
-			return run_failed(ret, &err);
+			return ret;
 		for (n = 0, ret = EXIT_OK; n < r->opt->repeat && !ret; n++)
 			ret = run_once(r);
 		if (!ret)
@@ -348,6 +386,14 @@ static void print_times(struct runner *r)
 	}
 }
 
+static void print_checked(struct runner *r)
+{
+	if (r->opt->json)
+		json_number("checked", "%" PRIu64, r->checked);
+	else
+		printf("%" PRIu64 " outputs are those of the device model\n", r->checked);
+}
+
 static void print_op(struct runner *r, const char *index, const char *name, const char *output,
 		     const struct npu_timestamp *t, uint64_t total)
 {
@@ -419,6 +465,8 @@ static int prepare(struct runner *r)
 	int ret;
 
 	ret = r->on->open(opt, &r->machine, &r->program);
+	if (!ret && opt->check)
+		ret = sim_machine.open(opt, &r->model, &r->program);
 	if (ret)
 		return ret;
 	for (i = 0; i < r->program->ninputs; i++)
@@ -429,7 +477,8 @@ static int prepare(struct runner *r)
 			out = r->program->outputs[i].size;
 	r->in = calloc(1, in);
 	r->out = calloc(1, out);
-	if (!r->in || !r->out)
+	r->want = calloc(1, out);
+	if (!r->in || !r->out || !r->want)
 		return fail(EXIT_RUN, "out of memory");
 	if (opt->labels) {
 		r->labels = read_lines(opt->labels, &r->nlabels);
@@ -448,11 +497,14 @@ static void release(struct runner *r)
 {
 	if (r->machine)
 		r->on->close(r->machine);
+	if (r->model)
+		sim_machine.close(r->model);
 	if (r->labels)
 		free(r->labels[0]);
 	free(r->labels);
 	free(r->in);
 	free(r->out);
+	free(r->want);
 }
 
 int run_on(const struct machine_ops *on, const struct options *opt)
@@ -481,6 +533,8 @@ int run_on(const struct machine_ops *on, const struct options *opt)
 			print_times(&r);
 		if (!ret && opt->profile)
 			ret = print_profile(&r);
+		if (!ret && opt->check)
+			print_checked(&r);
 	}
 	if (r.raw && r.raw != stdout && fclose(r.raw) && !ret)
 		ret = fail(EXIT_RUN, "%s: %s", opt->raw, strerror(errno));
@@ -508,14 +562,14 @@ static void device_close(void *machine)
 
 static int device_prepare(struct device *d, const struct options *opt)
 {
+	const struct npu_compile_options options = compile_options(opt);
 	struct npu_error err;
 	int ret;
 
 	ret = open_device(opt, &d->dev);
 	if (ret)
 		return ret;
-	ret = npu_model_load(d->dev, opt->args[0], opt->profile ? NPU_COMPILE_PROFILE : 0,
-			     &d->model, &err);
+	ret = npu_model_load(d->dev, opt->args[0], &options, &d->model, &err);
 	if (ret)
 		return fail(EXIT_MODEL, "%s: %s", opt->args[0], err.text);
 	ret = npu_session_create(d->model, opt->priority, &d->session, &err);

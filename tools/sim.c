@@ -51,13 +51,11 @@ static void sim_close(void *machine)
 static int sim_compile(struct sim *sim, const struct options *opt)
 {
 	static const struct npu_model_config size = NPU_MODEL_CONFIG_DEFAULT;
-	const struct npu_compile_options options = {
-		.flags = opt->profile ? NPU_COMPILE_PROFILE : 0,
-		.macs_max_order = size.macs_max_order,
-		.bytes_max_order = size.bytes_max_order,
-	};
+	struct npu_compile_options options = compile_options(opt);
 	struct npu_error err;
 
+	options.macs_max_order = size.macs_max_order;
+	options.bytes_max_order = size.bytes_max_order;
 	if (npu_program_load(opt->args[0], &options, &sim->program, &err))
 		return fail(EXIT_MODEL, "%s: %s", opt->args[0], err.text);
 	sim->info = npu_program_get_info(sim->program);
@@ -105,7 +103,8 @@ static int sim_prepare(struct sim *sim, const struct options *opt)
 {
 	int ret;
 
-	if (opt->device || opt->priority != DRM_NPU_PRIORITY_NORMAL)
+	/* With --check, it is beside a device that has these. */
+	if (!opt->check && (opt->device || opt->priority != DRM_NPU_PRIORITY_NORMAL))
 		return fail(EXIT_USAGE, "sim has neither --device nor --priority");
 	ret = sim_compile(sim, opt);
 	if (ret)
@@ -208,18 +207,20 @@ static int sim_profile(void *machine, struct npu_timestamp *ops, unsigned int ma
 	return npu_program_profile(sim->info, sim->stage, ops, max);
 }
 
+const struct machine_ops sim_machine = {
+	.name = "sim",
+	.open = sim_open,
+	.close = sim_close,
+	.where = sim_where,
+	.write = sim_write,
+	.run = sim_run,
+	.read = sim_read,
+	.profile = sim_profile,
+};
+
 int cmd_sim(const struct options *opt)
 {
-	static const struct machine_ops sim = {
-		.name = "sim",
-		.open = sim_open,
-		.close = sim_close,
-		.where = sim_where,
-		.write = sim_write,
-		.run = sim_run,
-		.read = sim_read,
-		.profile = sim_profile,
-	};
-
-	return run_on(&sim, opt);
+	if (opt->check)
+		return fail(EXIT_USAGE, "sim is what --check compares with");
+	return run_on(&sim_machine, opt);
 }

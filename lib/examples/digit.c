@@ -15,7 +15,7 @@ int main(int argc, char **argv)
 
 	if (file && fread(image, 1, sizeof(image), file) == sizeof(image) &&
 	    !npu_device_open(NULL, &dev, &err) &&
-	    !npu_model_load(dev, argv[1], 0, &model, &err) &&
+	    !npu_model_load(dev, argv[1], NULL, &model, &err) &&
 	    !npu_session_create(model, DRM_NPU_PRIORITY_NORMAL, &session, &err) &&
 	    !npu_session_write(session, 0, image, sizeof(image), &err) &&
 	    !npu_session_run(session, &err) &&

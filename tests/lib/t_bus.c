@@ -187,13 +187,14 @@ static void spread(void *cmd)
 {
 	struct npu_cmd_matmul *matmul = cmd;
 	struct npu_cmd_conv *conv = cmd;
+	u64 size = matmul->b.type == NPU_TYPE_S16 ? 2 : 1;
 
 	if (conv->cmd.opcode == NPU_OP_CONV2D)
 		conv->weight.offset = HOST_PAGE - 3;
 	if (matmul->cmd.opcode == NPU_OP_MATMUL) {
-		matmul->b.offset = HOST_PAGE - 3;
-		matmul->b.stride[1] = 1;
-		matmul->b.stride[2] = 5;
+		matmul->b.offset = HOST_PAGE - 3 * size;
+		matmul->b.stride[1] = size;
+		matmul->b.stride[2] = 5 * size;
 	}
 }
 

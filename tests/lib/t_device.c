@@ -40,31 +40,41 @@ static void *load(const char *base, const char *suffix, size_t *size)
 /* Device values of float32 inputs, and back: what libnpu does at the edges. */
 static void to_device(const struct npu_tensor_info *info, const char *from, char *to)
 {
+	bool wide = info->device_type == NPU_TYPE_S16, u8 = info->device_type == NPU_TYPE_U8;
+	double low = wide ? INT16_MIN : u8 ? 0 : INT8_MIN, high = wide ? INT16_MAX : u8 ? 255 : INT8_MAX;
 	const float *f = (const float *)from;
 	uint64_t i;
+	int16_t v;
 
 	if (info->type != NPU_TYPE_F32) {
 		memcpy(to, from, info->size);
 		return;
 	}
-	for (i = 0; i < info->device_size; i++) {
+	for (i = 0; i < info->device_size >> wide; i++) {
 		double q = (double)__builtin_roundf(f[i] / info->scale) + info->zero_point;
 
-		to[i] = (char)(q < -128 ? -128 : q > 127 ? 127 : q);
+		v = (int16_t)(q < low ? low : q > high ? high : q);
+		memcpy(to + (i << wide), &v, 1u << wide);
 	}
 }
 
 static void from_device(const struct npu_tensor_info *info, const char *from, char *to)
 {
+	bool wide = info->device_type == NPU_TYPE_S16, u8 = info->device_type == NPU_TYPE_U8;
 	float *f = (float *)to;
 	uint64_t i;
+	int16_t v;
 
 	if (info->type != NPU_TYPE_F32) {
 		memcpy(to, from, info->size);
 		return;
 	}
-	for (i = 0; i < info->device_size; i++)
-		f[i] = (float)((double)info->scale * ((signed char)from[i] - info->zero_point));
+	for (i = 0; i < info->device_size >> wide; i++) {
+		v = u8 ? (unsigned char)from[i] : (signed char)from[i];
+		if (wide)
+			memcpy(&v, from + 2 * i, sizeof(v));
+		f[i] = (float)((double)info->scale * (v - info->zero_point));
+	}
 }
 
 struct machine {
@@ -173,9 +183,9 @@ static void test_model(const char *base, const char *how,
 }
 
 /* Limits so low that a lower one does not compile. */
-static struct npu_compile_options smallest(const char *base)
+static struct npu_compile_options smallest(const char *base, uint32_t numerics)
 {
-	struct npu_compile_options options = { 0 }, best = { 0 };
+	struct npu_compile_options options = { .numerics = numerics }, best = options;
 	struct npu_program *program;
 	unsigned int order;
 	size_t size;
@@ -195,15 +205,21 @@ static struct npu_compile_options smallest(const char *base)
 
 int main(int argc, char **argv)
 {
-	static const struct npu_compile_options profile = { .flags = NPU_COMPILE_PROFILE };
-	struct npu_compile_options split;
+	struct npu_compile_options options, split;
+	const char *name;
 	int i;
 
 	for (i = 1; i < argc; i++) {
-		test_model(argv[i], "as it is", NULL);
-		test_model(argv[i], "with time stamps", &profile);
-		split = smallest(argv[i]);
+		name = strrchr(argv[i], '/');
+		options = (struct npu_compile_options) { 0 };
+		/* Results of the reference with -n tflite. */
+		if (!strncmp(name ? name + 1 : argv[i], "tflite_", 7))
+			options.numerics = NPU_NUMERICS_TFLITE;
+		test_model(argv[i], "as it is", &options);
+		split = smallest(argv[i], options.numerics);
 		test_model(argv[i], "in small commands", &split);
+		options.flags = NPU_COMPILE_PROFILE;
+		test_model(argv[i], "with time stamps", &options);
 	}
 	return tap_done();
 }

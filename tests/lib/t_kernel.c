@@ -13,6 +13,8 @@
 #include "kernel.h"
 #include "tap.h"
 
+static const struct npu_compile_options profile = { .flags = NPU_COMPILE_PROFILE };
+
 /* ---- Tests ---- */
 
 static struct npu_device *dev;
@@ -333,7 +335,7 @@ static void test_devices(const char *path)
 	npu_queue_submit(queue, &job, 1, NULL, 0, &fence);
 	npu_queue_destroy(queue);
 	npu_queue_create(vm, DRM_NPU_PRIORITY_NORMAL, 0, &queue);
-	npu_model_load(dev, path, 0, &model, &err);
+	npu_model_load(dev, path, NULL, &model, &err);
 	npu_session_create(model, DRM_NPU_PRIORITY_NORMAL, &session, &err);
 	calls = kernel.binds + kernel.submits + kernel.creates;
 	ok(npu_vm_map(vm, bo, 0, 0, 0, &va) == -EINVAL, "a buffer of another device is not mapped");
@@ -365,7 +367,7 @@ static void test_results(const char *path)
 	char out[10];
 
 	kernel.status = 1;
-	if (!ok(!npu_model_load(dev, path, NPU_COMPILE_PROFILE, &model, &err) &&
+	if (!ok(!npu_model_load(dev, path, &profile, &model, &err) &&
 		!npu_session_create(model, DRM_NPU_PRIORITY_NORMAL, &session, &err), "a session"))
 		return;
 	ok(npu_session_read(session, 0, out, 10, &err) == -ENODATA, "no run: %s", err.text);

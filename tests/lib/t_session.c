@@ -21,6 +21,8 @@
 
 #include "tap.h"
 
+static const struct npu_compile_options profile = { .flags = NPU_COMPILE_PROFILE };
+
 #define IMAGES	540
 #define SECOND	1000000000ll
 
@@ -501,7 +503,7 @@ static void test_profile(const char *path)
 	uint64_t macs = 0;
 	int n, i;
 
-	ok(!npu_model_load(dev, path, NPU_COMPILE_PROFILE, &model, &err) &&
+	ok(!npu_model_load(dev, path, &profile, &model, &err) &&
 	   !npu_session_create(model, DRM_NPU_PRIORITY_NORMAL, &session, &err) &&
 	   !npu_session_write(session, 0, images[0], 64, &err) && !npu_session_run(session, &err) &&
 	   !npu_session_read(session, 0, got, 10, &err) && !memcmp(got, want[0], 10),
@@ -551,7 +553,7 @@ static void test_state(const char *network)
 	if (f)
 		fclose(f);
 	snprintf(path, sizeof(path), "%s.tflite", network);
-	if (!ok(!npu_model_load(dev, path, 0, &model, &err), "a network with variables is loaded"))
+	if (!ok(!npu_model_load(dev, path, NULL, &model, &err), "a network with variables is loaded"))
 		return;
 	info = npu_model_get_info(model);
 	in_size = info->inputs[0].size;
@@ -609,14 +611,14 @@ int main(int argc, char **argv)
 	test_buffers();
 	test_addresses();
 	test_queues();
-	ok(!npu_model_load(dev, path, 0, &model, &err), "a model is loaded");
+	ok(!npu_model_load(dev, path, NULL, &model, &err), "a model is loaded");
 	test_session(model);
 	test_threads(model);
 	test_async(model);
 	test_profile(path);
 	if (argc > 3)
 		test_state(argv[3]);
-	ok(npu_model_load(dev, "/dev/null", 0, &model, &err) < 0, "not a model: %s", err.text);
+	ok(npu_model_load(dev, "/dev/null", NULL, &model, &err) < 0, "not a model: %s", err.text);
 	npu_device_close(dev);	/* before its model, which is allowed */
 	npu_model_destroy(model);
 	return tap_done();

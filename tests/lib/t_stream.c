@@ -95,7 +95,7 @@ static void test_fields(void)
 	BAD(requant.reserved1 = 1, RESERVED, "reserved");
 	BAD(requant.scale.reserved[3] = 1, RESERVED, "reserved");
 	BAD(in.layout = 1, MODE, "in.layout");
-	BAD(requant.rounding = 2, MODE, "rounding");
+	BAD(requant.rounding = 3, MODE, "rounding");
 	BAD(in.type = NPU_TYPE_F32, TYPE, "in.type");
 	BAD(in.type = 200, TYPE, "in.type");
 	BAD(out.type = NPU_TYPE_U8, TYPE, "out.type");

@@ -16,6 +16,8 @@
 #include "kernel.h"
 #include "tap.h"
 
+static const struct npu_compile_options profile = { .flags = NPU_COMPILE_PROFILE };
+
 static const char *models, *node;
 
 static const char *model_path(const char *name)
@@ -318,7 +320,7 @@ static int whole_life(const char *path, struct npu_error *err)
 
 	ret = npu_device_open(node, &dev, err);
 	if (!ret)
-		ret = npu_model_load(dev, path, NPU_COMPILE_PROFILE, &model, err);
+		ret = npu_model_load(dev, path, &profile, &model, err);
 	if (!ret)
 		ret = npu_session_create(model, DRM_NPU_PRIORITY_NORMAL, &session, err);
 	if (!ret)
@@ -400,8 +402,8 @@ static void test_session(void)
 	bool good = true;
 
 	kernel.status = 1;
-	ok(npu_model_load(dev, model_path("no-such-model"), 0, &model, &err) == -ENOENT, "%s", err.text);
-	if (!ok(!npu_model_load(dev, model_path("float_00.tflite"), 0, &model, &err) &&
+	ok(npu_model_load(dev, model_path("no-such-model"), NULL, &model, &err) == -ENOENT, "%s", err.text);
+	if (!ok(!npu_model_load(dev, model_path("float_00.tflite"), NULL, &model, &err) &&
 		!npu_session_create(model, DRM_NPU_PRIORITY_NORMAL, &session, &err), "a float model"))
 		return;
 	info = npu_model_get_info(model);

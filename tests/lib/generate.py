@@ -428,8 +428,8 @@ def make_elu(g):
 def make_hard_swish(g):
     x = g.input(random_shape(g, 0, 2, 4) + [g.r.choice([1, 50, 256])],
                 scale=g.scale(g.r.choice([0.002, 0.03, 0.03, 0.05, 0.4])))
-    y = g.act(g.types[x][1], g.types[x][2] * 2 ** g.r.choice([g.r.uniform(-2, 2),
-                                                            g.r.uniform(-6, 5)]))
+    y = g.act(g.types[x][1],
+              g.types[x][2] * 2 ** g.r.choice([g.r.uniform(-2, 2), g.r.uniform(-6, 5)]))
     g.m.hard_swish(x, y)
     return y
 
@@ -1722,7 +1722,7 @@ def bad_models(r):
 
     for name, make in sorted(locals().items()):
         if callable(make) and name not in ("image", "index_input", "strided", "transposed",
-                                          "largest", "r"):
+                                           "largest", "r"):
             g = Graph(random.Random(name))
             want = make(g)
             g.m.outputs.append(len(g.m.tensors) - 1)

@@ -638,10 +638,10 @@ static void squared_difference(struct op *op)
 	for (i = 0; i < out->count; i++) {
 		int32_t x = (int32_t)((a->q[broadcast(a, out, i)] - a->zero_point[0]) * unit);
 		int32_t y = (int32_t)((b->q[broadcast(b, out, i)] - b->zero_point[0]) * unit);
-		int32_t d = multiply(x, fa.multiplier, fa.shift) -
+		int64_t d = (int64_t)multiply(x, fa.multiplier, fa.shift) -
 			    multiply(y, fb.multiplier, fb.shift);
 
-		out->q[i] = clamp((int64_t)multiply(d * d, fo.multiplier, fo.shift) +
+		out->q[i] = clamp((int64_t)multiply(wrap(d * d), fo.multiplier, fo.shift) +
 				  out->zero_point[0], lowest(out->type), highest(out->type));
 	}
 }
@@ -799,8 +799,7 @@ static int32_t one_minus_over_one_plus(int32_t a)
 /* The exponentials of a row, relative to its maximum: as 8-bit SOFTMAX and LOG_SOFTMAX begin */
 struct exponentials {
 	struct factor f;
-	int64_t max, diff_min;
-	int32_t sum;		/* Q12.19 */
+	int64_t max, diff_min, sum;	/* sum: Q12.19 */
 };
 
 static struct factor exponent_factor(const struct tensor *in, float beta)
@@ -830,6 +829,8 @@ static struct exponentials exponentials(const struct tensor *in, const int64_t *
 		if (row[i] - e.max >= e.diff_min)
 			e.sum += rounding_divide_by_pot(exp_on_negative_values(
 				exponent(&e, row[i] - e.max), 5), 12);
+	if (e.sum <= 0 || e.sum > INT32_MAX)
+		die("the exponentials of a row are %lld", (long long)e.sum);
 	return e;
 }
 
@@ -902,9 +903,10 @@ static void log_softmax(struct op *op)
 
 	for (row = 0; row < in->count; row += depth) {
 		struct exponentials e = exponentials(in, &in->q[row], depth, f);
-		int32_t sum = log_of(e.sum);
+		int32_t sum = log_of((int32_t)e.sum);
 		/* Less than this does not fit Q5.26. */
-		int64_t least = multiply(INT32_MIN + sum, reverse.multiplier, reverse.shift);
+		int64_t least = multiply(wrap((int64_t)INT32_MIN + sum), reverse.multiplier,
+					 reverse.shift);
 
 		if (least < e.diff_min - 1)
 			least = e.diff_min - 1;
@@ -912,7 +914,8 @@ static void log_softmax(struct op *op)
 			int64_t diff = in->q[row + i] - e.max, y = lowest(out->type);
 
 			if (diff > least)
-				y = rounding_divide_by_pot(exponent(&e, diff) - sum, 22) + 127;
+				y = rounding_divide_by_pot(wrap((int64_t)exponent(&e, diff) - sum),
+							   22) + 127;
 			out->q[row + i] = clamp(y, lowest(out->type), highest(out->type));
 		}
 	}
@@ -1104,7 +1107,7 @@ static void sigmoid16(struct op *op, int16_t (*function)(int32_t), int most)
 	} else {
 		for (; real <= 32767.0 / 2 && shift <= 30; shift++)
 			real *= 2;
-		if (!(real < 65536))
+		if (!(real >= 0 && real < 65536))
 			die("scale %g is too coarse", (double)in->scale[0]);
 		multiplier = (int64_t)real;
 		half = shift ? 1ll << (shift - 1) : 0;

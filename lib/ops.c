@@ -585,7 +585,10 @@ static bool emit_binary(struct op *op)
 	broadcast(op, b.v, out.v, &cmd.b);
 	op_tensor(op, out.v, &cmd.out);
 	if (kind == NPU_ELTWISE_MUL) {
-		quant_scale((double)a.scale * (double)b.scale / (double)out.scale, &cmd.scale_out);
+		/* In double, or all in float32. */
+		quant_scale(op->c->numerics == NPU_NUMERICS_TFLITE ?
+			    (double)(a.scale * b.scale / out.scale) :
+			    (double)a.scale * (double)b.scale / (double)out.scale, &cmd.scale_out);
 		return op_emit(op, &cmd, NPU_OP_ELTWISE);
 	}
 	twice_max = 2 * (double)(a.scale > b.scale ? a.scale : b.scale);
@@ -706,7 +709,8 @@ static bool emit_relu(struct op *op)
 	if (!get_acts(op, &in, &out) || !want_same_shape(op, in.v, out.v) ||
 	    !get_activation(op, activation, &out, &cmd.clamp_min, &cmd.clamp_max))
 		return false;
-	quant_scale((double)in.scale / (double)out.scale, &cmd.scale);
+	/* The quotient in float32. */
+	quant_scale((double)(in.scale / out.scale), &cmd.scale);
 	op_tensor(op, in.v, &cmd.in);
 	op_tensor(op, out.v, &cmd.out);
 	return op_emit(op, &cmd, NPU_OP_REQUANT);

@@ -74,9 +74,13 @@ static bool emit_softmax16(struct op *op, float beta)
 {
 	struct npu_cmd_softmax16 cmd = { 0 };
 	struct act in, out;
+	double real;
 
-	if (!get_rows(op, &in, &out, 1.0f / 32768, 0) ||
-	    !get_factor(op, (double)(in.scale * beta) / (10.0 / 65535.0), &cmd.beta) ||
+	if (!get_rows(op, &in, &out, 1.0f / 32768, 0))
+		return false;
+	real = op->c->numerics == NPU_NUMERICS_TFLITE ? (double)(in.scale * beta) :
+							(double)in.scale * (double)beta;
+	if (!get_factor(op, real / (10.0 / 65535.0), &cmd.beta) ||
 	    !get_softmax_tables(op, &cmd.tables))
 		return false;
 	op_tensor(op, in.v, &cmd.in);

@@ -33,7 +33,7 @@ OTHER_TYPES = {
 # Kinds and types that are made for the numerics of TensorFlow Lite as well.
 TFLITE = [("conv_2d", "int16"), ("depthwise_conv_2d", "int16"), ("fully_connected", "int16"),
           ("transpose_conv", "int16"), ("logistic", "int8"), ("tanh", "int8"),
-          ("network", "int8"), ("network", "int16")]
+          ("mul", "int8"), ("mul", "int16"), ("network", "int8"), ("network", "int16")]
 
 
 class Graph:

@@ -596,9 +596,10 @@ static void add(struct op *op, int sign)
 static void mul(struct op *op)
 {
 	struct tensor *a = op->in[0], *b = op->in[1], *out = op->out[0];
-	/* All in float32. */
-	float real = a->scale[0] * b->scale[0];
-	struct factor f = quantize_multiplier((double)(real / out->scale[0]));
+	/* TensorFlow Lite computes it all in float32, Micro all in double. */
+	float single = a->scale[0] * b->scale[0];
+	double real = (double)a->scale[0] * (double)b->scale[0] / (double)out->scale[0];
+	struct factor f = quantize_multiplier(tflite ? (double)(single / out->scale[0]) : real);
 	int64_t low, high;
 	size_t i;
 

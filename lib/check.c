@@ -129,8 +129,8 @@ static unsigned int get_arrays(const struct npu_cmd_desc *desc, const void *cmd,
 			sizeof(struct npu_scale) * (rq->count < channels ? rq->count : channels),
 			4 };
 	if (rq->bias_type != NPU_TYPE_NONE)
-		array[n++] = (struct array) { "requant.bias", &rq->bias, channels * npu_bias_size(rq),
-					      npu_bias_size(rq) };
+		array[n++] = (struct array) { "requant.bias", &rq->bias,
+			channels * npu_bias_size(rq), npu_bias_size(rq) };
 	return n;
 }
 

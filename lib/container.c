@@ -293,6 +293,7 @@ static bool read_bases(struct reader *r)
 	bool state = head->state_base, profile = head->flags & NPU_COMPILE_PROFILE;
 	struct npu_base *bases = r->program->bases;
 	const void *data;
+	uint64_t stamps;
 
 	if (head->nbases != n + state + profile || head->nbases > NPU_ISA_MAX_BASES ||
 	    (state && head->state_base != n))
@@ -308,7 +309,8 @@ static bool read_bases(struct reader *r)
 		    bases[i].flags != (write ? NPU_BASE_WRITE : 0))
 			return damaged(r, "a base");
 	}
-	return !profile || bases[n + state].size == (head->nops + 1ull) * sizeof(struct npu_timestamp) ||
+	stamps = (head->nops + 1ull) * sizeof(struct npu_timestamp);
+	return !profile || bases[n + state].size == stamps ||
 	       damaged(r, "the base of time stamps");
 }
 
@@ -327,6 +329,11 @@ static char *read_name(struct reader *r, uint32_t at)
 	return name;
 }
 
+static bool is_quantised(unsigned int type)
+{
+	return type == NPU_TYPE_S8 || type == NPU_TYPE_U8 || type == NPU_TYPE_S16;
+}
+
 static bool read_tensor(struct reader *r, const struct container_tensor *t, uint32_t i)
 {
 	struct npu_tensor_info *info = &r->program->io[i];
@@ -337,9 +344,7 @@ static bool read_tensor(struct reader *r, const struct container_tensor *t, uint
 	if (!width || t->rank > NPU_ISA_MAX_RANK || t->reserved || t->reserved1 ||
 	    !(t->scale >= 0 && t->scale < 3e38f))
 		return damaged(r, "a tensor");
-	if (is_float ? !(t->scale > 0) || (t->device_type != NPU_TYPE_S8 &&
-			t->device_type != NPU_TYPE_U8 && t->device_type != NPU_TYPE_S16) :
-		       t->type != t->device_type)
+	if (is_float ? !(t->scale > 0) || !is_quantised(t->device_type) : t->type != t->device_type)
 		return damaged(r, "the type of a tensor");
 	for (d = 0; d < NPU_ISA_MAX_RANK; d++) {
 		if (d < t->rank ? !t->dim[d] : t->dim[d])

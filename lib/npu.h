@@ -771,8 +771,8 @@ int npu_program_compile(const void *file, size_t size, const struct npu_compile_
  * @path: of the file, which is replaced
  * @err: out: text
  *
- * The file has a version and a checksum; npu_program_load() and npu_model_load() take it in place of a
- * model, at the cost of reading it.
+ * The file has a version and a checksum; npu_program_load() and npu_model_load() take it
+ * in place of a model.
  * Return: 0; -ENOMEM; errno of open(2) and write(2), after which the file is no program.
  */
 int npu_program_save(const struct npu_program *program, const char *path, struct npu_error *err);

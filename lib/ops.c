@@ -109,7 +109,8 @@ bool get_acts(const struct op *op, struct act *in, struct act *out)
 /* Two inputs and the output. */
 static bool get_three_acts(const struct op *op, struct act *a, struct act *b, struct act *out)
 {
-	return get_acts(op, a, out) && get_act(op, op_input(op, 1), b) && want_same_type(op, b, out);
+	return get_acts(op, a, out) && get_act(op, op_input(op, 1), b) &&
+	       want_same_type(op, b, out);
 }
 
 void full_range(enum npu_type type, __le32 *clamp_min, __le32 *clamp_max)
@@ -182,7 +183,8 @@ static bool get_scales(struct op *op, const struct act *in, const struct value *
 		       const struct act *out, unsigned int axis, struct npu_requant *rq,
 		       struct npu_scale *table)
 {
-	bool fc = op->tfl.builtin == TFL_FULLY_CONNECTED, u8 = in->v->type == NPU_TYPE_U8;
+	bool fc = op->tfl.builtin == TFL_FULLY_CONNECTED;
+	bool old = in->v->type == NPU_TYPE_U8;
 	int32_t most = rq->rounding == NPU_ROUND_WIDE ? WIDE_SHIFT : 31;
 	int32_t zp, first_zp = 0;
 	double factor;
@@ -200,11 +202,11 @@ static bool get_scales(struct op *op, const struct act *in, const struct value *
 			return false;
 		if (!i)
 			first_zp = zp;
-		if (zp != first_zp || (zp && !fc && !u8))
+		if (zp != first_zp || (zp && !fc && !old))
 			return op_fail(op, UNSUPPORTED,
 				       "tensor '%.*s' has zero point %d; int8 weights have 0",
 				       NAME(weight), zp);
-		if ((fc || u8) && rq->count == 1)
+		if ((fc || old) && rq->count == 1)
 			factor = (double)(in->scale * scale) / (double)out->scale;
 		else
 			factor = (double)in->scale * (double)scale / (double)out->scale;
@@ -394,7 +396,8 @@ static bool emit_transpose_conv(struct op *op)
 	unsigned int i;
 
 	if (!get_act(op, op_input(op, 2), &in) || !get_act(op, op_output(op), &out) ||
-	    !want_same_type(op, &in, &out) || !want_weight(op, &in, weight) || !want_rank(op, in.v, 4) || !want_rank(op, weight, 4) ||
+	    !want_same_type(op, &in, &out) || !want_weight(op, &in, weight) ||
+	    !want_rank(op, in.v, 4) || !want_rank(op, weight, 4) ||
 	    !want_rank(op, out.v, 4) || !want_dim(op, out.v, 0, in.v->dim[0]) ||
 	    !want_dim(op, out.v, 3, weight->dim[0]) || !want_dim(op, weight, 3, in.v->dim[3]))
 		return false;
@@ -864,21 +867,23 @@ static bool emit_reduce_max(struct op *op)
 /* More inputs, or outputs, than files have. */
 #define MANY	256
 
+#define ANY	(I8 | U8 | I16)
+
 static const struct op_rules rules[] = {
-	{ TFL_ADD, 2, 2, 1, TFL_ADD_OPTIONS, I8 | U8 | I16, emit_binary },
+	{ TFL_ADD, 2, 2, 1, TFL_ADD_OPTIONS, ANY, emit_binary },
 	{ TFL_ARG_MAX, 2, 2, 1, 0, I8 | U8, emit_arg_max },
 	{ TFL_ASSIGN_VARIABLE, 2, 2, 0, 0, 0, emit_assign_variable },
-	{ TFL_AVERAGE_POOL_2D, 1, 1, 1, TFL_POOL_2D_OPTIONS, I8 | U8 | I16, emit_pool },
+	{ TFL_AVERAGE_POOL_2D, 1, 1, 1, TFL_POOL_2D_OPTIONS, ANY, emit_pool },
 	{ TFL_BATCH_MATMUL, 2, 2, 1, TFL_BATCH_MATMUL_OPTIONS, I8 | I16, emit_batch_matmul },
 	{ TFL_CALL_ONCE, 0, 0, 0, TFL_CALL_ONCE_OPTIONS, 0, emit_nothing },
 	{ TFL_CONCATENATION, 1, MANY, 1, TFL_CONCATENATION_OPTIONS, 0, emit_concatenation },
-	{ TFL_CONV_2D, 2, 3, 1, TFL_CONV_2D_OPTIONS, I8 | U8 | I16, emit_conv },
-	{ TFL_DEPTHWISE_CONV_2D, 2, 3, 1, TFL_DEPTHWISE_CONV_2D_OPTIONS, I8 | U8 | I16, emit_conv },
+	{ TFL_CONV_2D, 2, 3, 1, TFL_CONV_2D_OPTIONS, ANY, emit_conv },
+	{ TFL_DEPTHWISE_CONV_2D, 2, 3, 1, TFL_DEPTHWISE_CONV_2D_OPTIONS, ANY, emit_conv },
 	{ TFL_DEPTH_TO_SPACE, 1, 1, 1, TFL_DEPTH_TO_SPACE_OPTIONS, 0, emit_depth_to_space },
 	{ TFL_DEQUANTIZE, 1, 1, 1, 0, 0, emit_quantize },
 	{ TFL_ELU, 1, 1, 1, 0, I8, emit_elu },
 	{ TFL_EXPAND_DIMS, 2, 2, 1, 0, 0, emit_alias },
-	{ TFL_FULLY_CONNECTED, 2, 3, 1, TFL_FULLY_CONNECTED_OPTIONS, I8 | U8 | I16, emit_fully_connected },
+	{ TFL_FULLY_CONNECTED, 2, 3, 1, TFL_FULLY_CONNECTED_OPTIONS, ANY, emit_fully_connected },
 	{ TFL_GATHER, 2, 2, 1, TFL_GATHER_OPTIONS, 0, emit_gather },
 	{ TFL_HARD_SWISH, 1, 1, 1, 0, I8, emit_hard_swish },
 	{ TFL_L2_NORMALIZATION, 1, 1, 1, TFL_L2_NORM_OPTIONS, I8, emit_l2_norm },
@@ -886,11 +891,11 @@ static const struct op_rules rules[] = {
 	{ TFL_LOGISTIC, 1, 1, 1, 0, I8 | I16, emit_logistic },
 	{ TFL_LOG_SOFTMAX, 1, 1, 1, 0, I8, emit_log_softmax },
 	{ TFL_MAXIMUM, 2, 2, 1, 0, I8 | I16, emit_pick },
-	{ TFL_MAX_POOL_2D, 1, 1, 1, TFL_POOL_2D_OPTIONS, I8 | U8 | I16, emit_pool },
+	{ TFL_MAX_POOL_2D, 1, 1, 1, TFL_POOL_2D_OPTIONS, ANY, emit_pool },
 	{ TFL_MEAN, 2, 2, 1, TFL_REDUCER_OPTIONS, I8 | I16, emit_mean },
 	{ TFL_MINIMUM, 2, 2, 1, 0, I8 | I16, emit_pick },
 	{ TFL_MIRROR_PAD, 2, 2, 1, TFL_MIRROR_PAD_OPTIONS, 0, emit_mirror_pad },
-	{ TFL_MUL, 2, 2, 1, TFL_MUL_OPTIONS, I8 | U8 | I16, emit_binary },
+	{ TFL_MUL, 2, 2, 1, TFL_MUL_OPTIONS, ANY, emit_binary },
 	{ TFL_PACK, 1, MANY, 1, TFL_PACK_OPTIONS, 0, emit_pack },
 	{ TFL_PAD, 2, 2, 1, 0, 0, emit_pad },
 	{ TFL_PADV2, 3, 3, 1, 0, 0, emit_pad },
@@ -898,15 +903,16 @@ static const struct op_rules rules[] = {
 	{ TFL_QUANTIZE, 1, 1, 1, 0, 0, emit_quantize },
 	{ TFL_READ_VARIABLE, 1, 1, 1, 0, 0, emit_read_variable },
 	{ TFL_REDUCE_MAX, 2, 2, 1, TFL_REDUCER_OPTIONS, I8 | I16, emit_reduce_max },
-	{ TFL_RELU, 1, 1, 1, 0, I8 | U8 | I16, emit_relu },
-	{ TFL_RELU6, 1, 1, 1, 0, I8 | U8 | I16, emit_relu },
-	{ TFL_RELU_N1_TO_1, 1, 1, 1, 0, I8 | U8 | I16, emit_relu },
+	{ TFL_RELU, 1, 1, 1, 0, ANY, emit_relu },
+	{ TFL_RELU6, 1, 1, 1, 0, ANY, emit_relu },
+	{ TFL_RELU_N1_TO_1, 1, 1, 1, 0, ANY, emit_relu },
 	{ TFL_RESHAPE, 1, 2, 1, 0, 0, emit_alias },
 	{ TFL_RESIZE_BILINEAR, 2, 2, 1, TFL_RESIZE_BILINEAR_OPTIONS, 0, emit_resize_bilinear },
-	{ TFL_RESIZE_NEAREST_NEIGHBOR, 2, 2, 1, TFL_RESIZE_NEAREST_OPTIONS, 0, emit_resize_nearest },
+	{ TFL_RESIZE_NEAREST_NEIGHBOR, 2, 2, 1, TFL_RESIZE_NEAREST_OPTIONS, 0,
+	  emit_resize_nearest },
 	{ TFL_RSQRT, 1, 1, 1, 0, I8, emit_rsqrt },
 	{ TFL_SLICE, 3, 3, 1, 0, 0, emit_slice },
-	{ TFL_SOFTMAX, 1, 1, 1, TFL_SOFTMAX_OPTIONS, I8 | U8 | I16, emit_softmax },
+	{ TFL_SOFTMAX, 1, 1, 1, TFL_SOFTMAX_OPTIONS, ANY, emit_softmax },
 	{ TFL_SPACE_TO_DEPTH, 1, 1, 1, TFL_SPACE_TO_DEPTH_OPTIONS, 0, emit_space_to_depth },
 	{ TFL_SPLIT, 2, 2, MANY, 0, 0, emit_split },
 	{ TFL_SPLIT_V, 3, 3, MANY, 0, 0, emit_split_v },

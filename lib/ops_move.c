@@ -87,7 +87,7 @@ bool emit_copy(struct op *op, const struct npu_tensor *in, const struct npu_tens
 
 /* @in becomes part @to of @out; uint8 may be quantised otherwise. */
 static bool emit_joined(struct op *op, struct value *in, struct value *out,
-		      const struct npu_tensor *to)
+			const struct npu_tensor *to)
 {
 	struct act a = { .v = in }, b = { .v = out };
 	struct npu_tensor from;

@@ -140,7 +140,7 @@ static bool get_curve_scale(const struct op *op, const struct act *in, bool is_t
 	int exponent = (int)whole + 12;
 
 	*shift = 0;
-	if (fabsf(log - whole) < 1e-3f && (!exponent || (is_tanh && exponent == 1))) {
+	if (fabsf(log - whole) < 0.001f && (!exponent || (is_tanh && exponent == 1))) {
 		*multiplier = 3 << exponent;
 		return true;
 	}
@@ -178,7 +178,10 @@ bool get_wide_table(struct op *op, bool tanh, int32_t multiplier, unsigned int s
 	c->tables += 65536 * sizeof(*table);
 	for (x = INT16_MIN; x <= INT16_MAX; x++) {
 		d = ((int64_t)x * multiplier + round) >> shift;
-		table[x - INT16_MIN] = tanh ? fixed_tanh16(d) : fixed_logistic16(d);
+		if (tanh)
+			table[x - INT16_MIN] = fixed_tanh16(d);
+		else
+			table[x - INT16_MIN] = fixed_logistic16(d);
 	}
 	good = op_constant(op, table, 65536 * sizeof(*table), ref);
 	if (good)

@@ -100,7 +100,7 @@ static uint64_t find_high_place(struct value **placed, unsigned int n, const str
 	unsigned int i;
 
 	for (i = n; i-- && size <= top;) {
-		/* Those seen so far begin at @top or above; one that begins lower may end higher. */
+		/* Those seen so far begin at @top or above; a lower one may end higher. */
 		if (lifetimes_meet(placed[i], value) && end_of(placed[i]) > top - size &&
 		    placed[i]->offset < top)
 			top = placed[i]->offset;
@@ -159,7 +159,7 @@ static uint64_t next_open(uint64_t *next, uint64_t op)
 	return op;
 }
 
-/* Behind what an operator needs, its own memory begins. @next has an entry per operator and one more. */
+/* Behind what an operator needs, its own memory begins; @next has one entry more than there are. */
 static void place_scratch(struct compile *c, struct value **todo, unsigned int n, uint64_t *next)
 {
 	uint32_t ops = c->model.operators.count, i;

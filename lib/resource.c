@@ -127,7 +127,8 @@ static bool read_once(struct op *op)
 	if (++op->c->ncall_once > MAX_CALL_ONCE)
 		return op_fail(op, UNSUPPORTED, "more than %u of them", MAX_CALL_ONCE);
 	model.fb.error = 0;
-	op->c->error = tfl_subgraph(&model, (uint32_t)fb_i32(&op->tfl.options, CALL_ONCE_SUBGRAPH, 0));
+	i = (uint32_t)fb_i32(&op->tfl.options, CALL_ONCE_SUBGRAPH, 0);
+	op->c->error = tfl_subgraph(&model, i);
 	if (op->c->error)
 		return false;
 	handles = calloc(model.tensors.count + 1ul, sizeof(*handles));

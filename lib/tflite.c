@@ -22,6 +22,7 @@ enum { OP_CODE, OP_INPUTS, OP_OUTPUTS, OP_OPTIONS_TAG, OP_OPTIONS };
 enum { BUFFER_DATA, BUFFER_OFFSET, BUFFER_SIZE };
 
 #define SCHEMA_VERSION	3
+#define MAX_SIGNATURES	256
 
 static const char * const builtin_names[] = {
 	"ADD", "AVERAGE_POOL_2D", "CONCATENATION", "CONV_2D", "DEPTHWISE_CONV_2D",
@@ -95,10 +96,12 @@ int tfl_subgraph(struct tfl_model *model, uint32_t index)
 /* Without a name, the first signature of the first subgraph counts, if there is one. */
 static int choose_signature(struct tfl_model *model, const char *name)
 {
-	uint32_t i, index = 0, n = model->signatures.count < 256 ? model->signatures.count : 256;
+	uint32_t i, index = 0, n = model->signatures.count;
 	struct fb_table signature;
 	struct fb_vector key;
 
+	if (n > MAX_SIGNATURES)
+		return npu_fail(model->fb.err, -EOPNOTSUPP, "%u signatures are too many", n);
 	for (i = 0; i < n; i++) {
 		signature = fb_element(&model->signatures, i);
 		key = fb_string(&signature, SIGNATURE_KEY);
@@ -118,12 +121,13 @@ static int choose_signature(struct tfl_model *model, const char *name)
 
 struct fb_vector tfl_alias(struct tfl_model *model, bool output, uint32_t tensor)
 {
-	const struct fb_vector *maps = output ? &model->signature_outputs : &model->signature_inputs;
+	const struct fb_vector *maps = output ? &model->signature_outputs :
+						&model->signature_inputs;
 	struct fb_vector none = { .fb = &model->fb };
 	struct fb_table map;
 	uint32_t i;
 
-	for (i = 0; i < maps->count && i < 256; i++) {
+	for (i = 0; i < maps->count && i < MAX_SIGNATURES; i++) {
 		map = fb_element(maps, i);
 		if ((uint32_t)fb_i32(&map, MAP_TENSOR, 0) == tensor)
 			return fb_string(&map, MAP_NAME);

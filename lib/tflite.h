@@ -174,7 +174,7 @@ struct tfl_tensor {
 	struct fb_vector name;	/* not terminated */
 	int type;	/* as in the schema */
 	struct fb_vector shape;	/* int32 */
-	struct fb_vector signature;	/* int32: the same, with -1 for what is not fixed; or absent */
+	struct fb_vector signature;	/* the same, with -1 for what is not fixed; or absent */
 	uint32_t buffer;
 	struct fb_vector data;	/* of a constant */
 	struct fb_vector scale;	/* float32 */

@@ -20,9 +20,10 @@ static void describe(const struct options *opt, const struct npu_program_info *i
 		json_number("arena", "%" PRIu64, arena);
 		json_number("state", "%" PRIu64, state);
 	} else {
-		printf("%s: %u operators, %u bytes of commands, %" PRIu64 " of constants; needs %" PRIu64
-		       " of memory%s\n", opt->output, info->nops, info->stream_size, constants,
-		       arena + state, state ? ", variables included" : "");
+		printf("%s: %u operators, %u bytes of commands, %" PRIu64 " of constants",
+		       opt->output, info->nops, info->stream_size, constants);
+		printf("; needs %" PRIu64 " of memory%s\n", arena + state,
+		       state ? ", variables included" : "");
 	}
 }
 

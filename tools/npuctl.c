@@ -223,8 +223,9 @@ static int run_command(int argc, char **argv, struct options *opt)
 		int (*run)(const struct options *opt);
 	} commands[] = {
 		{ "list", cmd_list }, { "info", cmd_info }, { "top", cmd_top },
-		{ "run", cmd_run }, { "dis", cmd_dis }, { "compile", cmd_compile }, { "coredump", cmd_coredump },
-		{ "emu", cmd_emu }, { "sim", cmd_sim }, { "trace", cmd_trace },
+		{ "run", cmd_run }, { "compile", cmd_compile }, { "dis", cmd_dis },
+		{ "coredump", cmd_coredump }, { "emu", cmd_emu }, { "sim", cmd_sim },
+		{ "trace", cmd_trace },
 	};
 	unsigned int i;
 	int c;

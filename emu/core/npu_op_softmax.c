@@ -78,9 +78,9 @@ static s32 npu_log(s32 a)
 	s32 ra = npu_shift_left_sat(npu_high_mul(npu_shift_left_sat(a, (u32)bits_a - 1),
 						 root_half), 1);
 	s32 rb = npu_shift_left_sat(a, (u32)bits_b);
-	s32 r = ra < rb ? ra : rb;
-	s32 power_a = (12 - bits_a) * (1 << 25) + quarter;
-	s32 power_b = (12 - bits_b) * (1 << 25) - quarter;
+	s32 r = min_t(s32, ra, rb);
+	s32 power = max_t(s32, (12 - bits_a) * (1 << 25) + quarter,
+			  (12 - bits_b) * (1 << 25) - quarter);
 	s64 half = (s64)r + root4_half;
 	s32 p = (s32)((half + (half >= 0 ? 1 : -1)) / 2);
 	s32 q = (s32)(((u32)r - (u32)root4_half) * 2);
@@ -90,7 +90,7 @@ static s32 npu_log(s32 a)
 
 	den = npu_add(npu_high_mul(p, den), npu_high_mul(638450708, q));
 	num = npu_high_mul((s32)npu_shift_right(num, 6), npu_reciprocal(den));
-	return npu_shift_left_sat(npu_add(npu_high_mul(max_t(s32, power_a, power_b), log2), num), 1);
+	return npu_shift_left_sat(npu_add(npu_high_mul(power, log2), num), 1);
 }
 
 /* 1 / sqrt(x) as a factor. */

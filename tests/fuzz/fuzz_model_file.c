@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "container.h"
 #include "machine.h"
 
 #define STEPS		64
@@ -72,10 +73,14 @@ static void compile(const u8 *data, size_t size, const struct npu_compile_option
 	const struct npu_program_info *info;
 	struct npu_program *program = NULL;
 	struct npu_error err = { 0 };
+	bool container = size >= 4 && !memcmp(data, "NPUP", 4);
 	int ret = npu_program_compile(data, size, options, &program, &err);
 
 	if (ret && (program || !err.text[0]))
 		machine_die("refused without a reason");
+	/* A saved program may have been compiled with time stamps. */
+	if (ret == -EINVAL && container)
+		return;
 	if (ret && ret != -EBADMSG && ret != -EOPNOTSUPP && ret != -ENOMEM) {
 		fprintf(stderr, "%d: %s\n", ret, err.text);
 		machine_die("refused with a strange error");
@@ -97,7 +102,15 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 		.flags = NPU_COMPILE_PROFILE, .macs_max_order = 11, .bytes_max_order = 12,
 	};
 
-	compile(data, size, NULL);
-	compile(data, size, &split);
+	u8 *copy = malloc(size + 1);
+
+	/* Nothing is behind the checksum of a saved program that it could not reach. */
+	memcpy(copy, data, size);
+	mend_checksum(copy, size);
+	compile(copy, size, NULL);
+	/* It has no other options than those that it was compiled with. */
+	if (size < 4 || memcmp(copy, "NPUP", 4))
+		compile(copy, size, &split);
+	free(copy);
 	return 0;
 }

@@ -20,9 +20,10 @@ setarch -R true 2>/dev/null && fixed=(setarch -R)
 
 make_seeds() {
 	mkdir -p "$out"/seeds.{model,stream,file}
-	"$out/seeds" "$out/seeds.stream" "$out/seeds.model"
 	python3 "$TOP/tests/lib/generate.py" "$out/seeds.file" 1 1
 	cp "$TOP/tests/models/digits/digits.tflite" "$out/seeds.file"
+	"$out/seeds" "$out"/seeds.{stream,model,file} \
+		"$out"/seeds.file/{digits,svdf_00,variables_00,float_00}.tflite
 	rm -f "$out"/seeds.file/*.in
 }
 

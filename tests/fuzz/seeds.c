@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: MIT
-/* Writes the seeds that are not files yet: seeds STREAM-FOLDER MODEL-FOLDER */
+/*
+ * Writes the seeds that are not files yet:
+ *
+ *	seeds STREAM-FOLDER MODEL-FOLDER FILE-FOLDER MODEL...
+ */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -54,11 +58,32 @@ static void models(const char *folder)
 	}
 }
 
+/* Of each model, a saved program. */
+static void programs(const char *folder, char **paths)
+{
+	struct npu_program *program;
+	struct npu_error err;
+	char path[512];
+	u32 i;
+
+	for (i = 0; paths[i]; i++) {
+		snprintf(path, sizeof(path), "%s/program-%02u", folder, i);
+		program = NULL;
+		if (npu_program_load(paths[i], NULL, &program, &err) ||
+		    npu_program_save(program, path, &err)) {
+			fprintf(stderr, "%s\n", err.text);
+			exit(1);
+		}
+		npu_program_destroy(program);
+	}
+}
+
 int main(int argc, char **argv)
 {
-	if (argc != 3)
+	if (argc < 4)
 		return 2;
 	streams(argv[1]);
 	models(argv[2]);
+	programs(argv[3], argv + 4);
 	return 0;
 }

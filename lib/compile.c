@@ -240,9 +240,14 @@ static bool use_value(struct op *op, int32_t index)
 	v = named_value(op->c, index);
 	if (!v)
 		return false;
-	if (v->tfl.sparse || (v->tfl.variable && !op_takes_state(op->rules)))
-		return op_fail(op, -EOPNOTSUPP, "tensor %d is %s, which is not supported", index,
-			       v->tfl.sparse ? "sparse" : "a variable");
+	if (v->tfl.sparse)
+		return op_fail(op, -EOPNOTSUPP,
+			       "tensor '%.*s' is sparse; convert without EXPERIMENTAL_SPARSITY",
+			       NAME(v));
+	if (v->tfl.variable && !op_takes_state(op->rules))
+		return op_fail(op, -EOPNOTSUPP,
+			       "tensor '%.*s' is a variable, which only SVDF and LSTM take",
+			       NAME(v));
 	v->state = v->tfl.variable;
 	if (v->state && v->type != NPU_TYPE_S8 && v->type != NPU_TYPE_S16)
 		return op_fail(op, -EOPNOTSUPP, "variable %d is %s, supported are int8 and int16",
@@ -314,6 +319,11 @@ static bool find_edge(struct op *op)
 	return true;
 }
 
+static bool is_control_flow(int builtin)
+{
+	return builtin == TFL_IF || builtin == TFL_WHILE || builtin == TFL_CALL;
+}
+
 static bool read_op(struct compile *c, uint32_t i)
 {
 	struct op *op = &c->ops[i];
@@ -326,7 +336,8 @@ static bool read_op(struct compile *c, uint32_t i)
 		return false;
 	op->rules = op_rules(op->tfl.builtin);
 	if (!op->rules)
-		return op_fail(op, -EOPNOTSUPP,
+		return op_fail(op, -EOPNOTSUPP, "%s", is_control_flow(op->tfl.builtin) ?
+			       "control flow is not supported; unroll loops before converting (unroll=True of Keras layers)" :
 			       "operator not supported; keep this part of the network on the CPU or replace it ('man libnpu' lists the supported ones)");
 	if (op->tfl.inputs.count < op->rules->inputs_min ||
 	    op->tfl.inputs.count > op->rules->inputs_max ||
@@ -670,7 +681,7 @@ static bool compile(struct compile *c, const void *file, size_t size)
 	uint32_t i;
 
 	c->error = tfl_open(&c->model, file, size, c->signature, c->err);
-	if (c->error || !read_graph(c) || !place_values(c))
+	if (c->error || !read_graph(c) || !fuse_ops(c) || !place_values(c))
 		return false;
 	p->io = calloc(count_io(c), sizeof(*p->io));
 	p->ops = calloc(c->model.operators.count + count_io(c), sizeof(*p->ops));

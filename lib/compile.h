@@ -12,6 +12,8 @@
 
 #define NPU_CONST_ALIGN	64	/* of tensors in constants and arena */
 
+struct op;
+
 /* A tensor of the graph. */
 struct value {
 	struct tfl_tensor tfl;	/* as in the file; its data only if @constant */
@@ -27,6 +29,7 @@ struct value {
 	uint32_t alias;	/* value whose memory it shares, itself if it has its own */
 	uint32_t first;	/* operator that writes it */
 	uint32_t last;	/* last operator that needs it */
+	struct op *pad;		/* PAD that makes it, done by its only reader; NULL: it is made */
 	uint32_t resource;	/* of a handle: 1 + index of the variable; else 0 */
 	bool placed;	/* @base and @offset are valid (of the one that @alias names) */
 	uint32_t base;
@@ -46,8 +49,6 @@ struct npu_program {
 	struct npu_tensor_info *io;	/* inputs, then outputs; the names are its own */
 	struct npu_op_info *ops;	/* operators; the outputs' names are its own */
 };
-
-struct op;
 
 /* A variable that VAR_HANDLE names. */
 struct resource {
@@ -114,6 +115,7 @@ struct op {
 	const struct op_rules *rules;
 	uint32_t index;	/* in the graph */
 	bool edge;	/* QUANTIZE or DEQUANTIZE that the CPU does */
+	bool fused;	/* part of another one: it has no commands */
 	uint64_t scratch_at;	/* where its own memory begins */
 	uint64_t scratch;	/* bytes of that in use */
 };
@@ -150,6 +152,10 @@ int container_load(const void *file, size_t size, const struct npu_compile_optio
 bool resource_read(struct op *op);
 bool resource_place(struct compile *c, __le64 *size);
 void resource_fill(struct compile *c);
+
+/* fuse.c */
+bool fuse_ops(struct compile *c);
+bool fuse_input(const struct op *op, const struct value *v, struct npu_tensor *in, __le32 pad[4]);
 
 /* ops.c */
 const struct op_rules *op_rules(int builtin);

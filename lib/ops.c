@@ -312,7 +312,8 @@ static bool emit_conv(struct op *op)
 	}
 	if (!get_requant(op, &in, weight, &out, depthwise ? 3 : 0, activation, &cmd.requant))
 		return false;
-	op_tensor(op, in.v, &cmd.in);
+	if (!fuse_input(op, in.v, &cmd.in, cmd.pad))
+		op_tensor(op, in.v, &cmd.in);
 	op_tensor(op, weight, &cmd.weight);
 	cmd.weight.zero_point = 0;	/* it is in the requant block */
 	op_tensor(op, out.v, &cmd.out);

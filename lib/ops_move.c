@@ -550,7 +550,8 @@ bool emit_pad(struct op *op)
 	for (i = 0; i < in->rank; i++)
 		cmd.before[i] = pad[i][0];
 	cmd.value = (uint64_t)raw;
-	return op_emit(op, &cmd, NPU_OP_PAD);
+	/* It was to be checked all the same. */
+	return op->fused || op_emit(op, &cmd, NPU_OP_PAD);
 }
 
 /* Dimensions from @dim on, in front, inside and behind, mirrored or as they are. */

@@ -1712,6 +1712,24 @@ def bad_models(r):
         svdf(g, g.input([1, 4]), "int8")
         return "int16"
 
+    def sparse_weights(g):
+        x = g.input([1, 4])
+        w = g.m.tensor("w", [3, 4], "int8", 0.1, 0, data=[1] * 12, sparse=True)
+        g.m.fully_connected(x, w, None, g.act([1, 3]))
+        return "EXPERIMENTAL_SPARSITY"
+
+    def hybrid(g):
+        x = g.m.tensor("x", [1, 4], "float32")
+        g.m.inputs.append(x)
+        w = g.m.tensor("w", [3, 4], "int8", 0.1, 0, data=[1] * 12)
+        g.m.fully_connected(x, w, None, g.m.tensor("y", [1, 3], "float32"))
+        return "full integer quantisation"
+
+    def control_flow(g):
+        x = image(g)
+        g.m.op("WHILE", [x], [g.like(x, [1, 4, 4, 2])])
+        return "unroll"
+
     def lstm_peephole(g):
         v = g.m.tensor("v", [4], "int16", 2.0 ** -15, data=[1, 2, 3, 4])
         lstm(g, g.input([1, 3, 2]), 4, peephole=(v, v, v))

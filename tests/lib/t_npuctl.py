@@ -6,6 +6,7 @@ t_npuctl.py NPUCTL MODELS-DIRECTORY
 """
 import json
 import os
+import random
 import subprocess
 import sys
 
@@ -201,6 +202,48 @@ path = open_batch([1, 3], [-1, 3])
 ok(size_of(path) == 3 and size_of("--batch-size", "4", path) == 12, "a batch that is left open")
 run_json(5, "--batch-size", "4", "dis", open_batch([2, 3], None))
 run_json(5, "dis", open_batch([1, 1], [1, -1]))
+
+# A PAD that only a convolution reads is part of it. Whether it is, or not because somebody else
+# reads it as well: results are the same, of all values of an input.
+
+
+def padded(rng, kind, pads, seen):
+    zp = rng.randint(-128, 127)
+    m = Model()
+    x = m.tensor("x", [1, 16, 16, 1], "int8", 0.1, zp)
+    shape = [1, 16 + pads[0] + pads[1], 16 + pads[2] + pads[3], 1]
+    wide = m.tensor("padded", shape, "int8", 0.1, zp)
+    amounts = m.tensor("pads", [4, 2], "int32", data=[0, 0, *pads, 0, 0])
+    w = m.tensor("w", [1, 3, 3, 1], "int8", 0.01, 0, data=[rng.randint(-127, 127) for _ in range(9)])
+    y = m.tensor("y", [1, shape[1] - 2, shape[2] - 2, 1], "int8", 0.2, rng.randint(-128, 127))
+    m.pad(x, amounts, wide)
+    getattr(m, kind)(wide, w, None, y, padding="VALID")
+    m.inputs.append(x)
+    m.outputs += [y, wide] if seen else [y]
+    return save(m), (shape[1] - 2) * (shape[2] - 2)
+
+
+values = os.path.join(models, "all.values")
+with open(values, "wb") as f:
+    f.write(bytes(range(256)))
+rng = random.Random(1)
+fused = same = tries = 0
+for kind in ("conv_2d", "depthwise_conv_2d"):
+    for i in range(10):
+        pads = [rng.randint(0, 2) for _ in range(4)]
+        results = []
+        for seen in (False, True):
+            path, size = padded(random.Random(i), kind, pads, seen)
+            results.append(run("--raw", out, "sim", path, values).returncode)
+            with open(out, "rb") as f:
+                results.append(f.read()[:size])
+            text = run("dis", path).stdout
+            fused += not seen and b"operator 0: PAD" not in text and b"operator 1" in text
+        tries += 1
+        same += results[0] == results[2] == 0 and results[1] == results[3] and len(results[1]) == size
+os.unlink(values)
+os.unlink(out)
+ok(fused == same == tries == 20, f"{fused} fused PADs, {same} with the same results as before")
 
 # Two signatures of two graphs.
 m = Model()

@@ -20,7 +20,7 @@ OPERATORS = {"ADD": 0, "AVERAGE_POOL_2D": 1, "CONCATENATION": 2, "CONV_2D": 3,
              "RSQRT": 76, "REDUCE_MAX": 82, "PACK": 83, "UNPACK": 88, "FLOOR_DIV": 90,
              "RESIZE_NEAREST_NEIGHBOR": 97, "LEAKY_RELU": 98, "SQUARED_DIFFERENCE": 99,
              "MIRROR_PAD": 100, "SPLIT_V": 102, "ELU": 111, "QUANTIZE": 114, "HARD_SWISH": 117,
-             "BATCH_MATMUL": 126, "CALL_ONCE": 129, "CONV_3D": 132, "VAR_HANDLE": 142,
+             "WHILE": 119, "BATCH_MATMUL": 126, "CALL_ONCE": 129, "CONV_3D": 132, "VAR_HANDLE": 142,
              "READ_VARIABLE": 143, "ASSIGN_VARIABLE": 144}
 
 ACTIVATIONS = {None: 0, "RELU": 1, "RELU_N1_TO_1": 2, "RELU6": 3, "TANH": 4}
@@ -140,7 +140,7 @@ class Model:
         return Model(name=name, main=self)
 
     def tensor(self, name, shape, type="int8", scale=None, zero_point=None, axis=0, data=None,
-               variable=False, signature=None):
+               variable=False, signature=None, sparse=False):
         """scale and zero_point are numbers or lists; data is a list of values; signature
         is the shape with -1 for what is not fixed."""
         code, fmt, _ = TYPES[type]
@@ -160,6 +160,7 @@ class Model:
         self.tensors.append(Table({0: Vector("i", list(shape)), 1: ("b", code),
                                    2: ("I", buffer), 3: name, 4: quant,
                                    5: ("?", True) if variable else None,
+                                   6: Table() if sparse else None,
                                    7: Vector("i", signature) if signature else None}))
         return len(self.tensors) - 1
 

@@ -428,10 +428,11 @@ static bool read_content(struct reader *r)
 	stream = take(r, r->head.stream_size);
 	if (!stream)
 		return false;
-	r->error = npu_stream_check(stream, r->head.stream_size, p->bases, r->head.nbases, NULL,
-				    r->err);
-	if (r->error)
+	/* What is refused has its reason in the text. */
+	if (npu_stream_check(stream, r->head.stream_size, p->bases, r->head.nbases, NULL, r->err)) {
+		r->error = -EBADMSG;
 		return false;
+	}
 	r->error = npu_stream_adopt(stream, r->head.stream_size, &p->stream);
 	if (r->error)
 		return no_memory(r);

@@ -17,11 +17,17 @@ clang)	compiler=clang target=scripts/module.lds fragments="common x86" ;;	# no k
 esac
 fragments=("$configs/Kconfig.tail" $(printf "$configs/%s.config " $fragments))
 
+# What is wrong in the checkers themselves; each says what.
+patches=()
+case $flavour in
+debug | uml)	mapfile -t patches < <(find "$TOP/tests/vm/patches" -name "$VERSION-*.patch" | sort) ;;
+esac
+
 package=linux-source-$VERSION
 need_package "$package"
 recipe=2	# to be counted up when what is built or kept changes
 hash=$({ echo $recipe; apt_field "$package" SHA256; gcc -dumpfullversion
-	[ "$compiler" = gcc ] || "$compiler" -dumpversion; cat "${fragments[@]}"; } |
+	[ "$compiler" = gcc ] || "$compiler" -dumpversion; cat "${fragments[@]}" "${patches[@]}"; } |
 	sha256sum | head -c 12)
 dir=$CACHE/kernels/${KERNEL}_$hash
 if [ -d "$dir" ]; then
@@ -52,6 +58,10 @@ in_tree() {
 unpack() {
 	mkdir "$tmp/linux"
 	tar -C "$tmp/linux" --strip-components=1 -xf "$source/usr/src/linux-source-$VERSION.tar.xz"
+	local patch
+	for patch in "${patches[@]}"; do
+		patch -s -d "$tmp/linux" -p1 <"$patch"
+	done
 }
 
 # What a fragment asks for and Kconfig does not grant would go unnoticed. Of several

@@ -5,7 +5,7 @@
 . "$(dirname "$0")/lib.sh"
 
 build=(gcc make libc6-dev pkg-config libdrm-dev)
-kernel=(flex bison libelf-dev)	# to build kernels from source
+kernel=(flex bison libelf-dev patch)	# to build kernels from source
 newer=(bubblewrap)	# to build modules with a newer Debian's compiler
 fuzz=(clang libclang-rt-dev llvm python3-minimal)
 coverage=(python3)

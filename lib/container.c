@@ -408,6 +408,43 @@ static bool read_descriptions(struct reader *r)
 	return true;
 }
 
+/* Factors are in memory, where the check of the stream does not look. */
+static bool check_factors(struct reader *r, const struct npu_requant *rq)
+{
+	int32_t most = rq->rounding == NPU_ROUND_WIDE ? NPU_WIDE_SHIFT : 31, shift;
+	struct npu_scale scale;
+	uint32_t i;
+
+	if (rq->scale.base != NPU_BASE_CONSTANTS)
+		return damaged(r, "a factor that is no constant");
+	for (i = 0; i < rq->count; i++) {
+		memcpy(&scale, r->program->constants + rq->scale.offset + i * sizeof(scale),
+		       sizeof(scale));
+		shift = (int32_t)scale.shift;
+		if (shift < -31 || shift > most)
+			return damaged(r, "a factor");
+	}
+	return true;
+}
+
+static bool check_commands(struct reader *r)
+{
+	const struct npu_cmd_desc *desc;
+	const struct npu_requant *rq;
+	const struct npu_cmd *cmd;
+	uint32_t size, at;
+	const char *data = npu_stream_data(r->program->stream, &size);
+
+	for (at = sizeof(struct npu_stream_header); at < size; at += cmd->size) {
+		cmd = (const struct npu_cmd *)(data + at);
+		desc = npu_cmd_desc(cmd->opcode);
+		rq = npu_cmd_requant(cmd, desc);
+		if (rq && rq->rounding != NPU_ROUND_NONE && !check_factors(r, rq))
+			return false;
+	}
+	return true;
+}
+
 static void *copy(struct reader *r, uint64_t size)
 {
 	const void *data = take(r, size);
@@ -439,7 +476,8 @@ static bool read_content(struct reader *r)
 	p->constants = copy(r, p->bases[NPU_BASE_CONSTANTS].size);
 	if (p->constants && r->head.state_base)
 		p->state = copy(r, p->bases[r->head.state_base].size);
-	return !r->error && (r->at == r->size || damaged(r, "it is too long"));
+	return !r->error && check_commands(r) &&
+	       (r->at == r->size || damaged(r, "it is too long"));
 }
 
 static bool read_program(struct reader *r)

@@ -185,7 +185,7 @@ static bool get_scales(struct op *op, const struct act *in, const struct value *
 {
 	bool fc = op->tfl.builtin == TFL_FULLY_CONNECTED;
 	bool old = in->v->type == NPU_TYPE_U8;
-	int32_t most = rq->rounding == NPU_ROUND_WIDE ? WIDE_SHIFT : 31;
+	int32_t most = rq->rounding == NPU_ROUND_WIDE ? NPU_WIDE_SHIFT : 31;
 	int32_t zp, first_zp = 0;
 	double factor;
 	uint32_t i;
@@ -691,7 +691,7 @@ static bool emit_batch_matmul(struct op *op)
 	if (!get_factor(op, (double)(a.scale * b.scale) / (double)out.scale, &scale))
 		return false;
 	rq->rounding = a.v->type == NPU_TYPE_S16 ? NPU_ROUND_WIDE : NPU_ROUND_DOUBLE;
-	if (rq->rounding == NPU_ROUND_WIDE && (int32_t)scale.shift > WIDE_SHIFT)
+	if (rq->rounding == NPU_ROUND_WIDE && (int32_t)scale.shift > NPU_WIDE_SHIFT)
 		return op_fail(op, UNSUPPORTED, "the scales of its tensors are too far apart");
 	rq->axis = (uint8_t)n;
 	rq->count = 1;

@@ -6,7 +6,6 @@
 #include "compile.h"
 
 #define UNSUPPORTED	(-EOPNOTSUPP)
-#define WIDE_SHIFT	14	/* the most of a factor with accumulators of 64 bits */
 
 #define DAMAGED		(-EBADMSG)
 

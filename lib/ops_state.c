@@ -48,15 +48,18 @@ static void raw_sums(struct npu_requant *rq, unsigned int axis)
 	};
 }
 
+/* @early: the limits of the type are also those of the value without the zero point. */
 static bool emit_requant(struct op *op, const struct npu_tensor *in, const struct npu_tensor *out,
-			 double real)
+			 double real, bool early)
 {
-	struct npu_cmd_requant cmd = {
-		.in = *in, .out = *out,
-		.clamp_min = (uint32_t)npu_type_min(out->type),
-		.clamp_max = (uint32_t)npu_type_max(out->type),
-	};
+	struct npu_cmd_requant cmd = { .in = *in, .out = *out };
+	int32_t zp = (int32_t)out->zero_point;
 
+	full_range(out->type, &cmd.clamp_min, &cmd.clamp_max);
+	if (early && zp > 0)
+		cmd.clamp_min += (uint32_t)zp;
+	if (early && zp < 0)
+		cmd.clamp_max += (uint32_t)zp;
 	return get_factor(op, real, &cmd.scale) && op_emit(op, &cmd, NPU_OP_REQUANT);
 }
 
@@ -81,7 +84,7 @@ static bool emit_wide_sums(struct op *op, const struct npu_tensor *in, const str
 	       get_bias(op, bias, cmd.b.dim[0], &cmd.requant) && op_emit(op, &cmd, NPU_OP_MATMUL);
 }
 
-/* Rows of @in times rows of @weights, and scaled to S16. */
+/* Rows of @in times rows of @weights, and scaled. */
 static bool emit_sums(struct op *op, const struct npu_tensor *in, const struct act *weights,
 		      unsigned int bias, double real, const struct npu_tensor *out)
 {
@@ -93,7 +96,8 @@ static bool emit_sums(struct op *op, const struct npu_tensor *in, const struct a
 	op_scratch(op, NPU_TYPE_S32, 2, (uint32_t[]) { in->dim[0], cmd.b.dim[0] }, &cmd.out);
 	raw_sums(&cmd.requant, 1);
 	return get_bias(op, bias, cmd.b.dim[0], &cmd.requant) &&
-	       op_emit(op, &cmd, NPU_OP_MATMUL) && emit_requant(op, &cmd.out, out, real);
+	       op_emit(op, &cmd, NPU_OP_MATMUL) &&
+	       emit_requant(op, &cmd.out, out, real, true);
 }
 
 /* ---- SVDF ---- */
@@ -106,6 +110,7 @@ struct svdf {
 static bool get_svdf(struct op *op, struct svdf *s)
 {
 	struct value *in = op_input(op, 0), *time = op_input(op, 2);
+	enum npu_type type = time->type == NPU_TYPE_S8 ? NPU_TYPE_S8 : NPU_TYPE_S16;
 
 	s->rank = (uint32_t)fb_i32(&op->tfl.options, SVDF_RANK, 0);
 	if (fb_i8(&op->tfl.options, SVDF_ACTIVATION, 0) != TFL_ACT_RELU)
@@ -121,8 +126,8 @@ static bool get_svdf(struct op *op, struct svdf *s)
 	s->units = s->filters / s->rank;
 	return get_operand(op, 0, NPU_TYPE_S8, false, &s->in) &&
 	       get_weights(op, 1, NPU_TYPE_S8, s->filters, in->dim[1], &s->feature) &&
-	       get_weights(op, 2, NPU_TYPE_S16, s->filters, s->memory, &s->time) &&
-	       get_operand(op, 4, NPU_TYPE_S16, true, &s->state) &&
+	       get_weights(op, 2, type, s->filters, s->memory, &s->time) &&
+	       get_operand(op, 4, type, true, &s->state) &&
 	       want_rank(op, s->state.v, 2) && want_dim(op, s->state.v, 0, s->batches) &&
 	       want_dim(op, s->state.v, 1, (uint64_t)s->filters * s->memory) &&
 	       get_act(op, op_output(op), &s->out) && want_rank(op, s->out.v, 2) &&
@@ -139,7 +144,7 @@ static bool emit_svdf_shift(struct op *op, struct svdf *s, const struct npu_tens
 	old.dim[2]--;
 	young.dim[2]--;
 	young.offset += young.stride[2];
-	op_scratch(op, NPU_TYPE_S16, 3, old.dim, &kept);
+	op_scratch(op, state->type, 3, old.dim, &kept);
 	return emit_copy(op, &young, &kept) && emit_copy(op, &kept, &old);
 }
 
@@ -147,8 +152,8 @@ bool emit_svdf(struct op *op)
 {
 	struct npu_cmd_conv cmd = { .stride = { 1, 1 }, .dilation = { 1, 1 } };
 	struct npu_tensor in, state, newest, out;
+	uint32_t run, width;
 	struct svdf s;
-	uint32_t run;
 
 	if (!get_svdf(op, &s))
 		return false;
@@ -161,7 +166,8 @@ bool emit_svdf(struct op *op)
 	newest.rank = 2;
 	newest.dim[2] = 0;
 	newest.stride[2] = 0;
-	newest.offset += (s.memory - 1) * sizeof(int16_t);
+	width = npu_type_size(state.type);
+	newest.offset += (s.memory - 1) * width;
 	op_tensor(op, s.in.v, &in);
 	if (!emit_sums(op, &in, &s.feature, ~0u,
 		       (double)(s.in.scale * s.feature.scale / s.state.scale), &newest))
@@ -171,10 +177,10 @@ bool emit_svdf(struct op *op)
 	cmd.in = state;
 	op_reshape(&cmd.in, 4, (uint32_t[]) { s.batches, s.units, run, 1 });
 	cmd.in.dim[1] = run;
-	cmd.in.stride[1] = sizeof(int16_t);
+	cmd.in.stride[1] = width;
 	cmd.in.dim[2] = 1;
 	cmd.in.dim[3] = s.units;
-	cmd.in.stride[3] = run * sizeof(int16_t);
+	cmd.in.stride[3] = run * width;
 	op_tensor(op, s.time.v, &cmd.weight);
 	cmd.weight.rank = 4;
 	memcpy(cmd.weight.dim, cmd.in.dim, sizeof(cmd.weight.dim));
@@ -186,7 +192,7 @@ bool emit_svdf(struct op *op)
 	op_reshape(&out, 4, cmd.out.dim);
 	return get_bias(op, 3, s.units, &cmd.requant) && op_emit(op, &cmd, NPU_OP_DEPTHWISE) &&
 	       emit_requant(op, &cmd.out, &out,
-			    (double)(s.state.scale * s.time.scale / s.out.scale));
+			    (double)(s.state.scale * s.time.scale / s.out.scale), false);
 }
 
 /* ---- UNIDIRECTIONAL_SEQUENCE_LSTM ---- */
@@ -390,7 +396,7 @@ static bool emit_hidden(struct op *op, struct lstm *l)
 	return emit_lut(op, &l->c, &l->other, &l->cell_tanh) &&
 	       emit_products(op, l, &l->gate[GATE_OUTPUT], &l->other, &l->product) &&
 	       emit_requant(op, &l->product, &l->h,
-			    UNIT_SCALE * UNIT_SCALE / (double)l->hidden.scale);
+			    UNIT_SCALE * UNIT_SCALE / (double)l->hidden.scale, false);
 }
 
 /* [batches, ...] at a step of [batches, steps, ...] or [steps, batches, ...] */

@@ -1010,7 +1010,7 @@ def small(g, n, big=127):
             for _ in range(n)]
 
 
-def svdf(g, x, state_type="int16", act="RELU"):
+def svdf(g, x, state_type="int16", act="RELU", time_type=None):
     r = g.r
     _, (batch, size), scale, _ = g.types[x]
     rank, units, memory = r.choice([1, 1, 2, 3]), r.randint(1, 8), r.choice([1, 2, 5, 8, 10])
@@ -1020,14 +1020,16 @@ def svdf(g, x, state_type="int16", act="RELU"):
     feature_scale = g.scale(0.01)
     feature = g.m.tensor("feature", [filters, size], "int8", feature_scale,
                          data=small(g, filters * size))
-    state_scale = scale * feature_scale * deviation / r.choice([500, 8000, 8000, 20000])
+    narrow = state_type == "int8"
+    state_scale = scale * feature_scale * deviation / (
+        r.choice([20, 40, 80]) if narrow else r.choice([500, 8000, 8000, 20000]))
     state = g.m.tensor("state", [batch, filters * memory], state_type, state_scale,
-                       variable=True)
+                       g.zero_point() if narrow else None, variable=True)
     level = scale * feature_scale * deviation / state_scale
     # With 32767 sums may wrap.
-    big = r.choice([127, 3000, 3000, 32767])
+    big = 127 if narrow else r.choice([127, 3000, 3000, 32767])
     time_scale = g.scale(2 / big)
-    time = g.m.tensor("time", [filters, memory], "int16", time_scale,
+    time = g.m.tensor("time", [filters, memory], time_type or state_type, time_scale,
                       data=small(g, filters * memory, big))
     deviation = level * big * 0.6 * (rank * memory) ** 0.5
     bias = None
@@ -1044,11 +1046,12 @@ def svdf(g, x, state_type="int16", act="RELU"):
 def make_svdf(g):
     r = g.r
     g.runs = r.randint(5, 12)
-    x = svdf(g, g.input([r.randint(1, 3), r.randint(1, 20)]))
+    state = r.choice(["int16", "int8"])
+    x = svdf(g, g.input([r.randint(1, 3), r.randint(1, 20)]), state)
     if r.random() < 0.4:
         if r.random() < 0.3:
             g.m.outputs.append(x)
-        x = svdf(g, x)
+        x = svdf(g, x, state)
     return x
 
 
@@ -1709,8 +1712,8 @@ def bad_models(r):
         return "activation"
 
     def svdf_state(g):
-        svdf(g, g.input([1, 4]), "int8")
-        return "int16"
+        svdf(g, g.input([1, 4]), "int8", time_type="int16")
+        return "int8"
 
     def sparse_weights(g):
         x = g.input([1, 4])

@@ -1874,8 +1874,9 @@ static void svdf(struct op *op)
 	second = second / out->scale[0];
 	f1 = quantize_multiplier((double)first);
 	f2 = quantize_multiplier((double)second);
-	if (state->type != INT16 || number(op->options, 1, 1, 0) != 1)
-		die("SVDF without an int16 state or without RELU");
+	if ((state->type != INT16 && state->type != INT8) || weights->type != state->type ||
+	    number(op->options, 1, 1, 0) != 1)
+		die("SVDF without an int16 or int8 state or without RELU");
 	if (rank != number(op->options, 0, 4, 0) || rank * units != filters)
 		die("SVDF of rank %lld", (long long)rank);
 
@@ -1889,7 +1890,11 @@ static void svdf(struct op *op)
 		for (i = 0; i < inputs; i++)
 			acc = wrap((int64_t)acc + feature->q[f * inputs + i] *
 				   (in->q[b * inputs + i] - in->zero_point[0]));
-		past[memory - 1] = saturate16(multiply(acc, f1.multiplier, f1.shift));
+		/* First the limits, then the zero point; what Micro wraps then is cut off. */
+		past[memory - 1] = clamp(clamp(multiply(acc, f1.multiplier, f1.shift),
+					       lowest(state->type), highest(state->type)) +
+					 state->zero_point[0], lowest(state->type),
+					 highest(state->type));
 	}
 	for (b = 0; b < batches; b++)
 	for (u = 0; u < units; u++) {
@@ -1898,7 +1903,8 @@ static void svdf(struct op *op)
 		for (r = 0; r < rank; r++)
 		for (m = 0; m < memory; m++) {
 			f = u * rank + r;
-			acc = wrap((int64_t)acc + state->q[(b * filters + f) * memory + m] *
+			acc = wrap((int64_t)acc + (state->q[(b * filters + f) * memory + m] -
+						   state->zero_point[0]) *
 				   weights->q[f * memory + m]);
 		}
 		/* The RELU is all in how the output is quantised. */

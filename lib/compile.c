@@ -244,7 +244,7 @@ static bool use_value(struct op *op, int32_t index)
 		return op_fail(op, -EOPNOTSUPP,
 			       "tensor '%.*s' is sparse; convert without EXPERIMENTAL_SPARSITY",
 			       NAME(v));
-	if (v->tfl.variable && !op_takes_state(op->rules))
+	if (v->tfl.variable && !(op->rules->types & OP_STATE))
 		return op_fail(op, -EOPNOTSUPP,
 			       "tensor '%.*s' is a variable, which only SVDF and LSTM take",
 			       NAME(v));
@@ -356,7 +356,7 @@ static bool read_op(struct compile *c, uint32_t i)
 	for (n = 0; n < op->tfl.outputs.count; n++)
 		if (!write_value(op, fb_i32_at(&op->tfl.outputs, n)))
 			return false;
-	if (op->rules->emit == emit_alias)
+	if (op->rules->types & OP_ALIAS)
 		return alias_output(op);
 	return resource_read(op) && find_edge(op);
 }

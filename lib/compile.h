@@ -104,9 +104,19 @@ struct op_rules {
 	unsigned int inputs_max;
 	unsigned int outputs_max;
 	unsigned int tag;	/* enum tfl_options, 0 = it needs no options */
-	unsigned int types;	/* of activations: bits of enum npu_type; 0 = it looks itself */
-	bool (*emit)(struct op *op);	/* check it and write its commands; emit_alias(): none */
+	unsigned int types;	/* of activations: bits of enum npu_type; OP_* */
+	bool (*emit)(struct op *op);	/* check it and write its commands */
 };
+
+#define OP_STATE	(1u << 30)	/* inputs may be variables */
+#define OP_ALIAS	(1u << 31)	/* the first output is the first input in another shape */
+
+/* Entries @from to @from + @n along a dimension. */
+static inline void tensor_take(struct npu_tensor *t, unsigned int dim, int64_t from, uint32_t n)
+{
+	t->offset += (uint64_t)from * t->stride[dim];
+	t->dim[dim] = n;
+}
 
 /* An operator of the graph. */
 struct op {
@@ -159,7 +169,6 @@ bool fuse_input(const struct op *op, const struct value *v, struct npu_tensor *i
 
 /* ops.c */
 const struct op_rules *op_rules(int builtin);
-bool op_takes_state(const struct op_rules *rules);	/* may inputs be variables? */
 
 /* plan.c */
 bool plan_arena(struct compile *c);

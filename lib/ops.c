@@ -883,7 +883,7 @@ static const struct op_rules rules[] = {
 	{ TFL_DEPTH_TO_SPACE, 1, 1, 1, TFL_DEPTH_TO_SPACE_OPTIONS, 0, emit_depth_to_space },
 	{ TFL_DEQUANTIZE, 1, 1, 1, 0, 0, emit_quantize },
 	{ TFL_ELU, 1, 1, 1, 0, I8, emit_elu },
-	{ TFL_EXPAND_DIMS, 2, 2, 1, 0, 0, emit_alias },
+	{ TFL_EXPAND_DIMS, 2, 2, 1, 0, OP_ALIAS, emit_alias },
 	{ TFL_FULLY_CONNECTED, 2, 3, 1, TFL_FULLY_CONNECTED_OPTIONS, ANY, emit_fully_connected },
 	{ TFL_GATHER, 2, 2, 1, TFL_GATHER_OPTIONS, 0, emit_gather },
 	{ TFL_HARD_SWISH, 1, 1, 1, 0, I8, emit_hard_swish },
@@ -907,7 +907,7 @@ static const struct op_rules rules[] = {
 	{ TFL_RELU, 1, 1, 1, 0, ANY, emit_relu },
 	{ TFL_RELU6, 1, 1, 1, 0, ANY, emit_relu },
 	{ TFL_RELU_N1_TO_1, 1, 1, 1, 0, ANY, emit_relu },
-	{ TFL_RESHAPE, 1, 2, 1, 0, 0, emit_alias },
+	{ TFL_RESHAPE, 1, 2, 1, 0, OP_ALIAS, emit_alias },
 	{ TFL_RESIZE_BILINEAR, 2, 2, 1, TFL_RESIZE_BILINEAR_OPTIONS, 0, emit_resize_bilinear },
 	{ TFL_RESIZE_NEAREST_NEIGHBOR, 2, 2, 1, TFL_RESIZE_NEAREST_OPTIONS, 0,
 	  emit_resize_nearest },
@@ -918,15 +918,15 @@ static const struct op_rules rules[] = {
 	{ TFL_SPLIT, 2, 2, MANY, 0, 0, emit_split },
 	{ TFL_SPLIT_V, 3, 3, MANY, 0, 0, emit_split_v },
 	{ TFL_SQUARED_DIFFERENCE, 2, 2, 1, 0, I8 | I16, emit_binary },
-	{ TFL_SQUEEZE, 1, 1, 1, 0, 0, emit_alias },
+	{ TFL_SQUEEZE, 1, 1, 1, 0, OP_ALIAS, emit_alias },
 	{ TFL_STRIDED_SLICE, 4, 4, 1, TFL_STRIDED_SLICE_OPTIONS, 0, emit_strided_slice },
 	{ TFL_SUB, 2, 2, 1, TFL_SUB_OPTIONS, I8 | I16, emit_binary },
 	{ TFL_SUM, 2, 2, 1, TFL_REDUCER_OPTIONS, I8 | I16, emit_mean },
-	{ TFL_SVDF, 3, 5, 1, TFL_SVDF_OPTIONS, I8, emit_svdf },
+	{ TFL_SVDF, 3, 5, 1, TFL_SVDF_OPTIONS, I8 | OP_STATE, emit_svdf },
 	{ TFL_TANH, 1, 1, 1, 0, I8 | I16, emit_tanh },
 	{ TFL_TRANSPOSE, 2, 2, 1, 0, 0, emit_transpose },
 	{ TFL_TRANSPOSE_CONV, 3, 4, 1, TFL_TRANSPOSE_CONV_OPTIONS, I8 | I16, emit_transpose_conv },
-	{ TFL_UNIDIRECTIONAL_SEQUENCE_LSTM, 9, 24, 1, TFL_LSTM_OPTIONS, I8 | I16, emit_lstm },
+	{ TFL_UNIDIRECTIONAL_SEQUENCE_LSTM, 9, 24, 1, TFL_LSTM_OPTIONS, I8 | I16 | OP_STATE, emit_lstm },
 	{ TFL_UNPACK, 1, 1, MANY, TFL_UNPACK_OPTIONS, 0, emit_unpack },
 	{ TFL_VAR_HANDLE, 0, 0, 1, TFL_VAR_HANDLE_OPTIONS, 0, emit_nothing },
 };
@@ -939,9 +939,4 @@ const struct op_rules *op_rules(int builtin)
 		if ((int)rules[i].builtin == builtin)
 			return &rules[i];
 	return NULL;
-}
-
-bool op_takes_state(const struct op_rules *rules)
-{
-	return rules->emit == emit_svdf || rules->emit == emit_lstm;
 }

@@ -55,16 +55,10 @@ static bool want_stack(const struct op *op, const struct value *part, const stru
 
 /* ---- Parts of a tensor ---- */
 
-static void take(struct npu_tensor *t, unsigned int dim, int64_t from, uint32_t n)
-{
-	t->offset += (uint64_t)from * t->stride[dim];
-	t->dim[dim] = n;
-}
-
 /* Without a dimension, at index @from of it. */
 static void drop(struct npu_tensor *t, unsigned int dim, int64_t from)
 {
-	take(t, dim, from, 1);
+	tensor_take(t, dim, from, 1);
 	for (; dim + 1 < t->rank; dim++) {
 		t->dim[dim] = t->dim[dim + 1];
 		t->stride[dim] = t->stride[dim + 1];
@@ -124,7 +118,7 @@ bool emit_concatenation(struct op *op)
 		if (!want_rank(op, in, out->rank) || !want_along(op, in, out, axis, size))
 			return false;
 		op_tensor(op, out, &to);
-		take(&to, axis, (int64_t)at, in->dim[axis]);
+		tensor_take(&to, axis, (int64_t)at, in->dim[axis]);
 		if (!emit_joined(op, in, out, &to))
 			return false;
 	}
@@ -188,7 +182,7 @@ static bool emit_part(struct op *op, struct value *in, unsigned int axis, unsign
 		return false;
 	op_tensor(op, in, &from);
 	op_tensor(op, out, &to);
-	take(&from, axis, (int64_t)at, (uint32_t)size);
+	tensor_take(&from, axis, (int64_t)at, (uint32_t)size);
 	return emit_copy(op, &from, &to);
 }
 
@@ -286,7 +280,7 @@ bool emit_slice(struct op *op)
 				       (long long)size, i, in->dim[i]);
 		if (!want_dim(op, out, i, (uint64_t)size))
 			return false;
-		take(&from, i, begin, (uint32_t)size);
+		tensor_take(&from, i, begin, (uint32_t)size);
 	}
 	return emit_copy(op, &from, &to);
 }
@@ -323,7 +317,7 @@ static bool take_strided(const struct op *op, struct npu_tensor *t, unsigned int
 	if (count <= 0 || begin < 0 || begin >= size)
 		return op_fail(op, UNSUPPORTED, "nothing is left of dimension %u", i);
 	*n = (uint32_t)count;
-	take(t, i, begin, *n);
+	tensor_take(t, i, begin, *n);
 	t->stride[i] *= (uint64_t)step;
 	return true;
 }
@@ -398,8 +392,8 @@ bool emit_gather(struct op *op)
 		op_tensor(op, in, &from);
 		op_tensor(op, out, &to);
 		op_reshape(&to, in->rank, dim);
-		take(&from, axis, first, n);
-		take(&to, axis, i, n);
+		tensor_take(&from, axis, first, n);
+		tensor_take(&to, axis, i, n);
 		if (!emit_copy(op, &from, &to))
 			return false;
 	}
@@ -572,8 +566,8 @@ static bool emit_mirrors(struct op *op, const struct npu_tensor *from, const str
 			continue;
 		in = *from;
 		out = *to;
-		take(&out, dim, at[i], n);
-		take(&in, dim, !i ? (int64_t)n - edge : i == 1 ? 0 : (int64_t)size - 2 + edge, n);
+		tensor_take(&out, dim, at[i], n);
+		tensor_take(&in, dim, !i ? (int64_t)n - edge : i == 1 ? 0 : (int64_t)size - 2 + edge, n);
 		if (i != 1)
 			in.stride[dim] = -in.stride[dim];
 		if (!emit_mirrors(op, &in, &out, pad, dim + 1, edge))

@@ -15,12 +15,6 @@ union command {
 	char bytes[NPU_ISA_MAX_CMD_SIZE];
 };
 
-static void take(struct npu_tensor *t, unsigned int dim, uint32_t from, uint32_t n)
-{
-	t->offset += from * t->stride[dim];
-	t->dim[dim] = n;
-}
-
 static void take_channels(struct npu_requant *rq, uint32_t from, uint32_t n)
 {
 	if (rq->count > 1) {
@@ -41,7 +35,7 @@ static void take_window(struct npu_tensor *in, unsigned int dim, __le32 *pad, ui
 	pad[0] = first < 0 ? (uint32_t)-first : 0;
 	pad[1] = end > size ? (uint32_t)(end - size) : 0;
 	first += pad[0];
-	take(in, dim, (uint32_t)first, (uint32_t)(end - pad[1] - first));
+	tensor_take(in, dim, (uint32_t)first, (uint32_t)(end - pad[1] - first));
 }
 
 /* May the output be cut along @dim? */
@@ -79,7 +73,7 @@ static void cut(union command *cmd, const struct npu_cmd_desc *desc, unsigned in
 	struct npu_cmd_pool *pool = &cmd->pool;
 	unsigned int i;
 
-	take(out, dim, from, n);
+	tensor_take(out, dim, from, n);
 	switch (desc->opcode) {
 	case NPU_OP_CONV2D:
 	case NPU_OP_DEPTHWISE:
@@ -88,22 +82,22 @@ static void cut(union command *cmd, const struct npu_cmd_desc *desc, unsigned in
 				    conv->dilation[dim - 1] * (conv->weight.dim[dim] - 1) + 1,
 				    from, n);
 		} else if (dim == 3) {
-			take(&conv->weight, desc->opcode == NPU_OP_CONV2D ? 0 : 3, from, n);
+			tensor_take(&conv->weight, desc->opcode == NPU_OP_CONV2D ? 0 : 3, from, n);
 			take_channels(&conv->requant, from, n);
 			if (desc->opcode == NPU_OP_DEPTHWISE)
-				take(&conv->in, 3, from, n);
+				tensor_take(&conv->in, 3, from, n);
 		} else {
-			take(&conv->in, dim, from, n);
+			tensor_take(&conv->in, dim, from, n);
 		}
 		break;
 	case NPU_OP_MATMUL:
 		if (dim + 1 == out->rank) {
-			take(&cmd->matmul.b, dim - 1, from, n);
+			tensor_take(&cmd->matmul.b, dim - 1, from, n);
 			take_channels(&cmd->matmul.requant, from, n);
 		} else {
-			take(&cmd->matmul.a, dim, from, n);
+			tensor_take(&cmd->matmul.a, dim, from, n);
 			if (dim + 2 < out->rank)
-				take(&cmd->matmul.b, dim, from, n);
+				tensor_take(&cmd->matmul.b, dim, from, n);
 		}
 		break;
 	case NPU_OP_POOL:
@@ -111,11 +105,11 @@ static void cut(union command *cmd, const struct npu_cmd_desc *desc, unsigned in
 			take_window(&pool->in, dim, &pool->pad[2 * dim - 2], pool->stride[dim - 1],
 				    pool->window[dim - 1], from, n);
 		else
-			take(&pool->in, dim, from, n);
+			tensor_take(&pool->in, dim, from, n);
 		break;
 	default:
 		for (i = 0; i + 1 < desc->noperands; i++)
-			take(npu_cmd_tensor(cmd, desc, i), dim, from, n);
+			tensor_take(npu_cmd_tensor(cmd, desc, i), dim, from, n);
 	}
 }
 

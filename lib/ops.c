@@ -926,7 +926,8 @@ static const struct op_rules rules[] = {
 	{ TFL_TANH, 1, 1, 1, 0, I8 | I16, emit_tanh },
 	{ TFL_TRANSPOSE, 2, 2, 1, 0, 0, emit_transpose },
 	{ TFL_TRANSPOSE_CONV, 3, 4, 1, TFL_TRANSPOSE_CONV_OPTIONS, I8 | I16, emit_transpose_conv },
-	{ TFL_UNIDIRECTIONAL_SEQUENCE_LSTM, 9, 24, 1, TFL_LSTM_OPTIONS, I8 | I16 | OP_STATE, emit_lstm },
+	{ TFL_UNIDIRECTIONAL_SEQUENCE_LSTM, 9, 24, 1, TFL_LSTM_OPTIONS, I8 | I16 | OP_STATE,
+	  emit_lstm },
 	{ TFL_UNPACK, 1, 1, MANY, TFL_UNPACK_OPTIONS, 0, emit_unpack },
 	{ TFL_VAR_HANDLE, 0, 0, 1, TFL_VAR_HANDLE_OPTIONS, 0, emit_nothing },
 };

@@ -79,7 +79,10 @@ static int32_t graph_io(const struct compile *c, uint32_t i)
 
 static char *copy_name(const struct fb_vector *name)
 {
-	return name->data ? strndup((const char *)name->data, name->count) : strdup("");
+	size_t size = name->count < NAME_LIMIT ? name->count : NAME_LIMIT;
+
+	/* Each of many may have the same long name. */
+	return name->data ? strndup((const char *)name->data, size) : strdup("");
 }
 
 /* ---- Constants and commands ---- */
@@ -173,11 +176,16 @@ bool op_emit(struct op *op, void *cmd, unsigned int opcode)
 
 /* ---- Reading the graph ---- */
 
+/* Has the file left dimension @d to whoever loads it? */
+static bool is_open(const struct value *v, unsigned int d)
+{
+	return d < v->tfl.signature.count && fb_i32_at(&v->tfl.signature, d) == -1;
+}
+
 static bool read_value(struct compile *c, uint32_t i)
 {
 	struct value *v = &c->values[i];
 	unsigned int size, d;
-	bool is_batch;
 	int32_t dim;
 
 	c->error = tfl_tensor(&c->model, i, &v->tfl);
@@ -195,13 +203,10 @@ static bool read_value(struct compile *c, uint32_t i)
 	v->constant = v->tfl.data.count && size;
 	for (d = 0; d < v->rank; d++) {
 		dim = fb_i32_at(&v->tfl.shape, d);
-		is_batch = d < v->tfl.signature.count && fb_i32_at(&v->tfl.signature, d) == -1;
-		if (is_batch && d)
-			return compile_fail(c, -EOPNOTSUPP,
-					    "dimension %u of tensor %u '%.*s' is not fixed; only the first one may be: give the shape when converting (input_signature of tf.function)",
-					    d, i, NAME(v));
-		if (c->batch && !d && !v->constant && (is_batch || dim == 1))
+		if (c->batch && !d && !v->constant && (dim == 1 || is_open(v, 0))) {
 			dim = (int32_t)c->batch;
+			v->batched = true;
+		}
 		if (dim <= 0 || v->elements * (uint32_t)dim > INT32_MAX)
 			return compile_fail(c, -EOPNOTSUPP,
 					    "tensor %u '%.*s' has %d in dimension %u; fix the shape when converting",
@@ -319,6 +324,22 @@ static bool find_edge(struct op *op)
 	return true;
 }
 
+/* Results of a batch are one of each. */
+static bool keeps_batch(const struct op *op)
+{
+	bool batched = false;
+	unsigned int i;
+
+	for (i = 0; i < op->tfl.inputs.count; i++)
+		batched |= op_input(op, i) && op_input(op, i)->batched;
+	for (i = 0; i < op->tfl.outputs.count && batched; i++)
+		if (!op_result(op, i)->batched)
+			return op_fail(op, -EOPNOTSUPP,
+				       "output '%.*s' does not have the batch as first dimension",
+				       NAME(op_result(op, i)));
+	return true;
+}
+
 static bool is_control_flow(int builtin)
 {
 	return builtin == TFL_IF || builtin == TFL_WHILE || builtin == TFL_CALL;
@@ -356,6 +377,8 @@ static bool read_op(struct compile *c, uint32_t i)
 	for (n = 0; n < op->tfl.outputs.count; n++)
 		if (!write_value(op, fb_i32_at(&op->tfl.outputs, n)))
 			return false;
+	if (!keeps_batch(op))
+		return false;
 	if (op->rules->types & OP_ALIAS)
 		return alias_output(op);
 	return resource_read(op) && find_edge(op);
@@ -365,6 +388,7 @@ static bool read_op(struct compile *c, uint32_t i)
 static bool read_inputs(struct compile *c)
 {
 	struct value *v;
+	unsigned int d;
 	uint32_t i;
 
 	for (i = 0; i < count_io(c); i++) {
@@ -377,7 +401,12 @@ static bool read_inputs(struct compile *c)
 		if (v->available)
 			return compile_fail(c, -EBADMSG,
 					    "graph input %u is a constant or given twice", i);
-		if (c->batch && (!v->rank || v->dim[0] != c->batch))
+		for (d = 1; d < v->rank; d++)
+			if (is_open(v, d))
+				return compile_fail(c, -EOPNOTSUPP,
+						    "dimension %u of graph input %u '%.*s' is not fixed; only the first one may be: give the shape when converting (input_signature of tf.function)",
+						    d, i, NAME(v));
+		if (c->batch && !v->batched)
 			return compile_fail(c, -EOPNOTSUPP,
 					    "graph input %u '%.*s' has %u, not 1 or -1, in its first dimension: no batch can be set",
 					    i, NAME(v), v->rank ? v->dim[0] : 0);
@@ -394,9 +423,13 @@ static bool read_outputs(struct compile *c)
 
 	for (i = 0; i < count_io(c); i++) {
 		v = &c->values[c->device_io[i]];
-		if (!v->available)
+		if (!v->available || (v->tfl.variable && !v->state))
 			return compile_fail(c, -EBADMSG, "graph output %u is never computed",
 					    i - inputs);
+		if (c->batch && !v->batched)
+			return compile_fail(c, -EOPNOTSUPP,
+					    "'%.*s' does not have the batch as first dimension: no batch can be set",
+					    NAME(v));
 		if (!npu_type_size(v->type))
 			return compile_fail(c, -EOPNOTSUPP,
 					    "graph %s %u is %s; supported are integers, and float32 through QUANTIZE and DEQUANTIZE: convert with full integer quantisation",
@@ -512,7 +545,7 @@ static bool place_values(struct compile *c)
 		v->offset = *at - 1;
 		v->placed = true;
 	}
-	return place_state(c) && (plan_arena(c) || compile_fail(c, -ENOMEM, "out of memory"));
+	return place_state(c) && plan_arena(c);
 }
 
 /* ---- Writing the program ---- */
@@ -597,6 +630,14 @@ static bool emit_program(struct compile *c)
 	return good;
 }
 
+/* 0: it has none, or no use. */
+static float io_scale(const struct value *v)
+{
+	float scale = v->tfl.scale.count == 1 ? fb_f32_at(&v->tfl.scale, 0) : 0;
+
+	return scale > 0 && scale < SCALE_LIMIT ? scale : 0;
+}
+
 static bool describe_io(struct compile *c, uint32_t i)
 {
 	struct value *outside = &c->values[graph_io(c, i)], *v = &c->values[c->device_io[i]];
@@ -617,7 +658,7 @@ static bool describe_io(struct compile *c, uint32_t i)
 		.rank = v->rank,
 		.size = outside->bytes,
 		.device_size = v->bytes,
-		.scale = v->tfl.scale.count == 1 ? fb_f32_at(&v->tfl.scale, 0) : 0,
+		.scale = io_scale(v),
 		.zero_point = (int32_t)tensor.zero_point,
 		.base = NPU_BASE_IO + i,
 	};
@@ -627,7 +668,7 @@ static bool describe_io(struct compile *c, uint32_t i)
 	if (outside->elements != v->elements)
 		return compile_fail(c, -EBADMSG, "'%s' changes its size at the graph's edge",
 				    info->name);
-	return outside == v || (info->scale > 0 && info->scale < 3e38f) ||
+	return outside == v || info->scale > 0 ||
 	       compile_fail(c, -EBADMSG, "'%s' is not quantised", info->name);
 }
 
@@ -670,8 +711,8 @@ static bool finish_program(struct compile *c)
 			.flags = NPU_BASE_WRITE,
 		};
 	program_describe(p);
-	c->error = npu_stream_check(info->stream, info->stream_size, p->bases, info->nbases, NULL,
-				    c->err);
+	if (npu_stream_check(info->stream, info->stream_size, p->bases, info->nbases, NULL, c->err))
+		c->error = -EOPNOTSUPP;
 	return !c->error;
 }
 
@@ -707,7 +748,8 @@ NPU_API int npu_program_compile(const void *file, size_t size,
 		options = &defaults;
 	if (options->flags & ~NPU_COMPILE_PROFILE || options->reserved ||
 	    options->macs_max_order > 63 || options->bytes_max_order > 63 ||
-	    options->numerics > NPU_NUMERICS_TFLITE || options->batch > INT32_MAX)
+	    options->numerics > NPU_NUMERICS_TFLITE || options->batch > INT32_MAX ||
+	    memcmp(options->reserved1, defaults.reserved1, sizeof(defaults.reserved1)))
 		return npu_fail(err, -EINVAL, "unknown compile options");
 	if (container_is(file, size))
 		return container_load(file, size, options, program, c.err);

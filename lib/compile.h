@@ -10,6 +10,8 @@
 
 #include "tflite.h"
 
+#define SCALE_LIMIT	3e38f	/* scales are less */
+#define NAME_LIMIT	255	/* bytes of names that are kept */
 #define NPU_CONST_ALIGN	64	/* of tensors in constants and arena */
 
 struct op;
@@ -23,6 +25,7 @@ struct value {
 	uint64_t elements;	/* product of @dim, below 2^31 */
 	uint64_t bytes;	/* size in memory */
 	bool constant;	/* has content in the file */
+	bool batched;	/* its first dimension is compile.batch */
 	bool state;	/* a variable that some operator uses: survives runs */
 	bool available;	/* constant, input, or written by an operator seen so far */
 	int input;	/* the graph's input that it is, or -1 */
@@ -86,7 +89,7 @@ struct compile {
 	uint64_t tables;	/* bytes of constants that do not depend on the file */
 	struct resource *resources;
 	uint32_t nresources;
-	uint32_t ncall_once;
+	uint32_t once_ops;	/* of all CALL_ONCE */
 	uint32_t nwide;
 	struct wide_table wide[WIDE_TABLES];
 	bool has_softmax16;

@@ -17,7 +17,7 @@
  * struct container - first bytes of a file
  * @magic: CONTAINER_MAGIC
  * @major: CONTAINER_MAJOR; readers refuse another one
- * @minor: readers take any
+ * @minor: CONTAINER_MINOR; readers refuse a newer one
  * @crc: CRC-32 (IEEE 802.3) of all that follows this field
  * @flags: NPU_COMPILE_*
  * @size: bytes of the file
@@ -269,10 +269,10 @@ static bool read_head(struct reader *r)
 		return damaged(r, "it is too short");
 	memcpy(head, r->data, sizeof(*head));
 	r->at = sizeof(*head);
-	if (head->major != CONTAINER_MAJOR) {
+	if (head->major != CONTAINER_MAJOR || head->minor > CONTAINER_MINOR) {
 		r->error = npu_fail(r->err, -EOPNOTSUPP,
-				    "a program of format %u, known is %u; compile the model again",
-				    head->major, CONTAINER_MAJOR);
+				    "a program of format %u.%u, known is %u.%u; compile the model again",
+				    head->major, head->minor, CONTAINER_MAJOR, CONTAINER_MINOR);
 		return false;
 	}
 	if (head->size != r->size || head->size % 8)
@@ -323,15 +323,10 @@ static char *read_name(struct reader *r, uint32_t at)
 		damaged(r, "a name");
 		return NULL;
 	}
-	name = strdup(r->names + at);
+	name = strndup(r->names + at, NAME_LIMIT);
 	if (!name)
 		no_memory(r);
 	return name;
-}
-
-static bool is_quantised(unsigned int type)
-{
-	return type == NPU_TYPE_S8 || type == NPU_TYPE_U8 || type == NPU_TYPE_S16;
 }
 
 static bool read_tensor(struct reader *r, const struct container_tensor *t, uint32_t i)
@@ -342,9 +337,9 @@ static bool read_tensor(struct reader *r, const struct container_tensor *t, uint
 	uint64_t elements = 1;
 
 	if (!width || t->rank > NPU_ISA_MAX_RANK || t->reserved || t->reserved1 ||
-	    !(t->scale >= 0 && t->scale < 3e38f))
+	    !(t->scale >= 0 && t->scale < SCALE_LIMIT))
 		return damaged(r, "a tensor");
-	if (is_float ? !(t->scale > 0) || !is_quantised(t->device_type) : t->type != t->device_type)
+	if (is_float ? !(t->scale > 0) : t->type != t->device_type)
 		return damaged(r, "the type of a tensor");
 	for (d = 0; d < NPU_ISA_MAX_RANK; d++) {
 		if (d < t->rank ? !t->dim[d] : t->dim[d])
@@ -384,34 +379,42 @@ static bool read_op(struct reader *r, const struct container_op *op, uint32_t i)
 /* The names stand behind what names them. */
 static bool read_descriptions(struct reader *r)
 {
-	uint32_t tensors = r->head.ninputs + r->head.noutputs, i;
-	const struct container_tensor *t = take(r, tensors * sizeof(*t));
-	const struct container_op *op = t ? take(r, r->head.nops * sizeof(*op)) : NULL;
+	uint32_t count = r->head.ninputs + r->head.noutputs, i;
 	struct npu_program *p = r->program;
+	struct container_tensor t;
+	struct container_op op;
+	const char *tensors, *ops;
 
-	r->names = op ? take(r, r->head.names_size) : NULL;
+	tensors = take(r, count * sizeof(t));
+	ops = tensors ? take(r, r->head.nops * sizeof(op)) : NULL;
+	r->names = ops ? take(r, r->head.names_size) : NULL;
 	if (!r->names)
 		return false;
-	p->io = calloc(tensors, sizeof(*p->io));
+	p->io = calloc(count, sizeof(*p->io));
 	p->ops = calloc(r->head.nops + 1ul, sizeof(*p->ops));
 	if (!p->io || !p->ops)
 		return no_memory(r);
 	p->info.ninputs = r->head.ninputs;
 	p->info.noutputs = r->head.noutputs;
 	p->info.nops = r->head.nops;
-	for (i = 0; i < tensors; i++)
-		if (!read_tensor(r, &t[i], i))
+	/* Nothing in the file need be aligned in memory. */
+	for (i = 0; i < count; i++) {
+		memcpy(&t, tensors + i * sizeof(t), sizeof(t));
+		if (!read_tensor(r, &t, i))
 			return false;
-	for (i = 0; i < r->head.nops; i++)
-		if (!read_op(r, &op[i], i))
+	}
+	for (i = 0; i < r->head.nops; i++) {
+		memcpy(&op, ops + i * sizeof(op), sizeof(op));
+		if (!read_op(r, &op, i))
 			return false;
+	}
 	return true;
 }
 
 /* Factors are in memory, where the check of the stream does not look. */
 static bool check_factors(struct reader *r, const struct npu_requant *rq)
 {
-	int32_t most = rq->rounding == NPU_ROUND_WIDE ? NPU_WIDE_SHIFT : 31, shift;
+	int32_t most = rq->rounding == NPU_ROUND_WIDE ? NPU_ROUND_WIDE_SHIFT : 31, shift;
 	struct npu_scale scale;
 	uint32_t i;
 
@@ -427,22 +430,70 @@ static bool check_factors(struct reader *r, const struct npu_requant *rq)
 	return true;
 }
 
-static bool check_commands(struct reader *r)
+/* A position in the stream. */
+struct walk {
+	const char *data;
+	uint32_t size;
+	uint32_t at;
+};
+
+/* The next command, or NULL at the end. */
+static const void *next_command(struct walk *w)
 {
-	const struct npu_cmd_desc *desc;
+	const struct npu_cmd *cmd = (const struct npu_cmd *)(w->data + w->at);
+
+	if (w->at == w->size)
+		return NULL;
+	w->at += cmd->size;
+	return cmd;
+}
+
+/* Number @i of the time stamps, if the program has them. */
+static bool check_stamp(struct reader *r, struct walk *w, uint32_t i)
+{
+	const struct npu_cmd_timestamp *stamp;
+
+	if (!(r->head.flags & NPU_COMPILE_PROFILE))
+		return true;
+	stamp = next_command(w);
+	return (stamp && stamp->cmd.opcode == NPU_OP_TIMESTAMP &&
+		stamp->out.base == r->head.nbases - 1 &&
+		stamp->out.offset == i * sizeof(struct npu_timestamp)) ||
+	       damaged(r, "a time stamp");
+}
+
+static bool check_op(struct reader *r, struct walk *w, const struct npu_op_info *op)
+{
 	const struct npu_requant *rq;
 	const struct npu_cmd *cmd;
-	uint32_t size, at;
-	const char *data = npu_stream_data(r->program->stream, &size);
+	uint32_t i;
 
-	for (at = sizeof(struct npu_stream_header); at < size; at += cmd->size) {
-		cmd = (const struct npu_cmd *)(data + at);
-		desc = npu_cmd_desc(cmd->opcode);
-		rq = npu_cmd_requant(cmd, desc);
+	if (op->offset != w->at)
+		return damaged(r, "the place of an operator");
+	for (i = 0; i < op->commands; i++) {
+		cmd = next_command(w);
+		if (!cmd || cmd->opcode == NPU_OP_TIMESTAMP)
+			return damaged(r, "the commands of an operator");
+		rq = npu_cmd_requant(cmd, npu_cmd_desc(cmd->opcode));
 		if (rq && rq->rounding != NPU_ROUND_NONE && !check_factors(r, rq))
 			return false;
 	}
 	return true;
+}
+
+/* The operators are all of the stream, one after the other. */
+static bool check_ops(struct reader *r)
+{
+	struct walk w = { .at = sizeof(struct npu_stream_header) };
+	uint32_t i;
+
+	w.data = npu_stream_data(r->program->stream, &w.size);
+	if (!check_stamp(r, &w, 0))
+		return false;
+	for (i = 0; i < r->head.nops; i++)
+		if (!check_op(r, &w, &r->program->ops[i]) || !check_stamp(r, &w, i + 1))
+			return false;
+	return w.at == w.size || damaged(r, "commands of no operator");
 }
 
 static void *copy(struct reader *r, uint64_t size)
@@ -465,9 +516,11 @@ static bool read_content(struct reader *r)
 	stream = take(r, r->head.stream_size);
 	if (!stream)
 		return false;
-	/* What is refused has its reason in the text. */
 	if (npu_stream_check(stream, r->head.stream_size, p->bases, r->head.nbases, NULL, r->err)) {
-		r->error = -EBADMSG;
+		/* It has the text; what a newer library has written is no damage. */
+		r->error = r->err->detail == NPU_ILLEGAL_VERSION ||
+			   r->err->detail == NPU_ILLEGAL_FEATURE ||
+			   r->err->detail == NPU_ILLEGAL_OPCODE ? -EOPNOTSUPP : -EBADMSG;
 		return false;
 	}
 	r->error = npu_stream_adopt(stream, r->head.stream_size, &p->stream);
@@ -476,7 +529,7 @@ static bool read_content(struct reader *r)
 	p->constants = copy(r, p->bases[NPU_BASE_CONSTANTS].size);
 	if (p->constants && r->head.state_base)
 		p->state = copy(r, p->bases[r->head.state_base].size);
-	return !r->error && check_commands(r) &&
+	return !r->error && check_ops(r) &&
 	       (r->at == r->size || damaged(r, "it is too long"));
 }
 
@@ -507,9 +560,8 @@ int container_load(const void *file, size_t size, const struct npu_compile_optio
 	if (options->numerics || options->batch || options->signature)
 		return npu_fail(err, -EINVAL,
 				"the program is compiled already: options of the model do not apply");
-	if (read_program(&r) && options->flags != r.head.flags)
-		r.error = npu_fail(err, -EINVAL, "the program was compiled with%s time stamps",
-				   options->flags ? "out" : "");
+	if (read_program(&r) && options->flags & ~r.head.flags)
+		r.error = npu_fail(err, -EINVAL, "the program was compiled without time stamps");
 	if (r.error)
 		npu_program_destroy(r.program);
 	else

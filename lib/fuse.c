@@ -42,7 +42,7 @@ static bool pads_fit(const struct op *pad, const struct op *conv)
 		if (i / 2 == 1 || i / 2 == 2)
 			window += (int64_t)(weight->dim[i / 2] - 1) *
 				  fb_i32(&conv->tfl.options, i / 2 == 1 ? at + 1 : at, 1);
-		if (n < 0 || n >= window)
+		if (n < 0 || n >= window || n > UINT16_MAX)
 			return false;
 	}
 	return true;

@@ -175,8 +175,6 @@ static inline struct npu_requant *npu_cmd_requant(const void *cmd, const struct 
 	return desc->requant ? npu_cmd_field(cmd, desc->requant) : NULL;
 }
 
-#define NPU_WIDE_SHIFT	14	/* the most of a factor with accumulators of 64 bits */
-
 /* Of one channel. */
 static inline unsigned int npu_bias_size(const struct npu_requant *rq)
 {

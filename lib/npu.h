@@ -687,6 +687,7 @@ const char *npu_illegal_name(enum npu_illegal detail);
  *         0 = as the file has it
  * @reserved: zero
  * @signature: key of the signature (SignatureDef) to compile; NULL = that of the first subgraph
+ * @reserved1: zero
  */
 struct npu_compile_options {
 	uint32_t flags;
@@ -696,6 +697,7 @@ struct npu_compile_options {
 	uint32_t batch;
 	uint32_t reserved;
 	const char *signature;
+	uint64_t reserved1[4];
 };
 
 /*
@@ -709,7 +711,6 @@ struct npu_compile_options {
 /* An input or output of a program; real value = scale * (device value - zero_point). */
 struct npu_tensor_info {
 	const char *name;
-	const char *key;		/* its name in the model's signature; NULL: none */
 	enum npu_type type;		/* what the caller reads and writes; F32 if the */
 					/* model has QUANTIZE or DEQUANTIZE at this edge */
 	enum npu_type device_type;	/* what the device reads and writes; linear */
@@ -720,6 +721,7 @@ struct npu_tensor_info {
 	float scale;			/* 0 = none */
 	int32_t zero_point;
 	uint32_t base;			/* index into the base table */
+	const char *key;		/* its name in the model's signature; NULL: none */
 };
 
 /* An operator of a program. */
@@ -757,8 +759,9 @@ struct npu_program_info {
  * @program: out: immutable
  * @err: out: names operator, tensor and what to do
  *
- * The result depends on the arguments alone. Of a saved program (npu_program_save()) @options
- * must have the flags that it was compiled with, and no others of a model.
+ * The result depends on the arguments alone. A saved program (npu_program_save()) has the flags
+ * that it was compiled with; those of @options must be among them, limits do not matter, and other
+ * options of a model are refused.
  * Return: 0; -EBADMSG: no valid file; -EOPNOTSUPP: valid, but something is
  * not supported; -EINVAL: options; -ENOMEM.
  */
@@ -773,7 +776,7 @@ int npu_program_compile(const void *file, size_t size, const struct npu_compile_
  *
  * The file has a version and a checksum; npu_program_load() and npu_model_load() take it
  * in place of a model.
- * Return: 0; -ENOMEM; errno of open(2) and write(2), after which the file is no program.
+ * Return: 0; -ENOMEM; errno of open(2); errno of write(2), after which the file is no program.
  */
 int npu_program_save(const struct npu_program *program, const char *path, struct npu_error *err);
 

@@ -185,7 +185,7 @@ static bool get_scales(struct op *op, const struct act *in, const struct value *
 {
 	bool fc = op->tfl.builtin == TFL_FULLY_CONNECTED;
 	bool old = in->v->type == NPU_TYPE_U8;
-	int32_t most = rq->rounding == NPU_ROUND_WIDE ? NPU_WIDE_SHIFT : 31;
+	int32_t most = rq->rounding == NPU_ROUND_WIDE ? NPU_ROUND_WIDE_SHIFT : 31;
 	int32_t zp, first_zp = 0;
 	double factor;
 	uint32_t i;
@@ -347,8 +347,12 @@ static bool get_spread(const struct op *op, unsigned int i, int padding, int32_t
 	pad[0] = (uint32_t)(window - 1 - cut);
 	reach = to + window - 1;
 	pad[1] = reach > *spread + (uint64_t)pad[0] ? (uint32_t)(reach - *spread - pad[0]) : 0;
-	return pad[1] <= UINT16_MAX ||
-	       op_fail(op, UNSUPPORTED, "an output far larger than the input");
+	/* Padding is less than a window, so that a part of the output never needs it alone. */
+	if (pad[1] >= window) {
+		*spread += (uint32_t)(pad[1] - window + 1);
+		pad[1] = (uint32_t)(window - 1);
+	}
+	return true;
 }
 
 /* @in with zeros between its pixels, in memory of the operator's own. */
@@ -575,7 +579,7 @@ static bool emit_binary(struct op *op)
 	enum npu_eltwise kind = kinds[op->tfl.builtin].op;
 	struct npu_cmd_eltwise cmd = { .op = kind };
 	bool square = kind == NPU_ELTWISE_SQUARED_DIFFERENCE;
-	double twice_max, unit;
+	double twice_max, unit, factor;
 	struct act a, b, out;
 
 	if (!get_three_acts(op, &a, &b, &out) ||
@@ -590,10 +594,11 @@ static bool emit_binary(struct op *op)
 	op_tensor(op, out.v, &cmd.out);
 	if (kind == NPU_ELTWISE_MUL) {
 		/* In double, or all in float32. */
-		quant_scale(op->c->numerics == NPU_NUMERICS_TFLITE ?
-			    (double)(a.scale * b.scale / out.scale) :
-			    (double)a.scale * (double)b.scale / (double)out.scale, &cmd.scale_out);
-		return op_emit(op, &cmd, NPU_OP_ELTWISE);
+		factor = op->c->numerics == NPU_NUMERICS_TFLITE ?
+			 (double)(a.scale * b.scale / out.scale) :
+			 (double)a.scale * (double)b.scale / (double)out.scale;
+		return get_factor(op, factor, &cmd.scale_out) &&
+		       op_emit(op, &cmd, NPU_OP_ELTWISE);
 	}
 	twice_max = 2 * (double)(a.scale > b.scale ? a.scale : b.scale);
 	unit = (double)(1 << cmd.left_shift);
@@ -691,7 +696,7 @@ static bool emit_batch_matmul(struct op *op)
 	if (!get_factor(op, (double)(a.scale * b.scale) / (double)out.scale, &scale))
 		return false;
 	rq->rounding = a.v->type == NPU_TYPE_S16 ? NPU_ROUND_WIDE : NPU_ROUND_DOUBLE;
-	if (rq->rounding == NPU_ROUND_WIDE && (int32_t)scale.shift > NPU_WIDE_SHIFT)
+	if (rq->rounding == NPU_ROUND_WIDE && (int32_t)scale.shift > NPU_ROUND_WIDE_SHIFT)
 		return op_fail(op, UNSUPPORTED, "the scales of its tensors are too far apart");
 	rq->axis = (uint8_t)n;
 	rq->count = 1;
@@ -714,7 +719,8 @@ static bool emit_relu(struct op *op)
 	    !get_activation(op, activation, &out, &cmd.clamp_min, &cmd.clamp_max))
 		return false;
 	/* The quotient in float32. */
-	quant_scale((double)(in.scale / out.scale), &cmd.scale);
+	if (!get_factor(op, (double)(in.scale / out.scale), &cmd.scale))
+		return false;
 	op_tensor(op, in.v, &cmd.in);
 	op_tensor(op, out.v, &cmd.out);
 	return op_emit(op, &cmd, NPU_OP_REQUANT);

@@ -77,7 +77,7 @@ static bool emit_wide_sums(struct op *op, const struct npu_tensor *in, const str
 	full_range(NPU_TYPE_S16, &cmd.requant.clamp_min, &cmd.requant.clamp_max);
 	if (!get_factor(op, real, &scale))
 		return false;
-	if ((int32_t)scale.shift > NPU_WIDE_SHIFT)
+	if ((int32_t)scale.shift > NPU_ROUND_WIDE_SHIFT)
 		return op_fail(op, UNSUPPORTED, "weights '%.*s' have scale %g", NAME(weights->v),
 			       weights->scale);
 	return op_constant(op, &scale, sizeof(scale), &cmd.requant.scale) &&

@@ -8,7 +8,7 @@
 #include "ops.h"
 
 /* The result for the value @q of the input, which may be beyond the type of the output. */
-typedef int32_t (*result_fn)(const void *priv, int32_t q);
+typedef int64_t (*result_fn)(const void *priv, int32_t q);
 
 bool emit_lut(struct op *op, const struct npu_tensor *in, const struct npu_tensor *out,
 	      const struct npu_ref *table)
@@ -23,9 +23,10 @@ static bool emit_results(struct op *op, const struct npu_tensor *in, const struc
 			 result_fn result, const void *priv)
 {
 	int32_t low = (int32_t)npu_type_min(out->type), high = (int32_t)npu_type_max(out->type);
-	int32_t first = (int32_t)npu_type_min(in->type), i, r;
+	int32_t first = (int32_t)npu_type_min(in->type), i;
 	struct npu_ref ref;
 	uint8_t table[256];
+	int64_t r;
 
 	for (i = 0; i < 256; i++) {
 		r = result(priv, first + i);
@@ -68,7 +69,7 @@ struct sigmoid {
 	bool tanh;
 };
 
-static int32_t sigmoid_result(const void *priv, int32_t q)
+static int64_t sigmoid_result(const void *priv, int32_t q)
 {
 	const struct sigmoid *s = priv;
 	int32_t v = q - s->zero_point, a;
@@ -88,7 +89,7 @@ struct curve {
 	bool tanh;
 };
 
-static int32_t curve_result(const void *priv, int32_t q)
+static int64_t curve_result(const void *priv, int32_t q)
 {
 	const struct curve *c = priv;
 	float x = c->in->scale * (float)(q - c->in->zero_point);
@@ -227,12 +228,13 @@ struct leaky {
 	struct npu_scale positive, negative;
 };
 
-static int32_t leaky_result(const void *priv, int32_t q)
+static int64_t leaky_result(const void *priv, int32_t q)
 {
 	const struct leaky *l = priv;
 	int32_t v = q - l->in->zero_point;
 
-	return fixed_scale(v, v < 0 ? &l->negative : &l->positive) + l->out->zero_point;
+	return (int64_t)fixed_scale(v, v < 0 ? &l->negative : &l->positive) +
+	       l->out->zero_point;
 }
 
 /* PRELU by one S16 of 1, everywhere. */
@@ -279,7 +281,7 @@ struct elu {
 	const struct act *in, *out;
 };
 
-static int32_t elu_result(const void *priv, int32_t q)
+static int64_t elu_result(const void *priv, int32_t q)
 {
 	const struct elu *e = priv;
 	float x = e->in->scale * (float)(q - e->in->zero_point);
@@ -334,7 +336,7 @@ static int32_t mul16(int32_t a, int32_t b, bool round)
 	return saturate16((product + (round ? nudge : 0)) / (1 << 15));
 }
 
-static int32_t hard_swish_result(const void *priv, int32_t q)
+static int64_t hard_swish_result(const void *priv, int32_t q)
 {
 	const struct hard_swish *h = priv;
 	int32_t x = (q - h->in->zero_point) * 128, scaled, relu = x;
@@ -425,7 +427,7 @@ struct rsqrt {
 };
 
 /* Of what is not positive there is none: the largest value, as for 0. */
-static int32_t rsqrt_result(const void *priv, int32_t q)
+static int64_t rsqrt_result(const void *priv, int32_t q)
 {
 	const struct rsqrt *r = priv;
 	int32_t v = q - r->in->zero_point;
@@ -436,7 +438,7 @@ static int32_t rsqrt_result(const void *priv, int32_t q)
 	inverse_sqrt(v, &scale);
 	scale.shift += RSQRT_BITS;
 	v = fixed_scale(1, &scale);
-	return fixed_scale(v, &r->scale) + r->out->zero_point;
+	return (int64_t)fixed_scale(v, &r->scale) + r->out->zero_point;
 }
 
 bool emit_rsqrt(struct op *op)
@@ -461,11 +463,11 @@ struct rescale {
 	int32_t zero_point;
 };
 
-static int32_t rescale_result(const void *priv, int32_t q)
+static int64_t rescale_result(const void *priv, int32_t q)
 {
 	const struct rescale *r = priv;
 
-	return quant_round((float)q * r->factor + r->bias) + r->zero_point;
+	return (int64_t)quant_round((float)q * r->factor + r->bias) + r->zero_point;
 }
 
 bool emit_rescale(struct op *op, const struct npu_tensor *in, const struct act *from,

@@ -191,8 +191,9 @@ static unsigned int collect(struct compile *c, struct value **todo)
 	return n;
 }
 
-/* More values than this are placed once only: it takes the square of their number. */
+/* It takes the square of their number: more are placed once only, and too many not at all. */
 #define MANY_VALUES	4096
+#define TOO_MANY_VALUES	16384
 
 bool plan_arena(struct compile *c)
 {
@@ -208,12 +209,13 @@ bool plan_arena(struct compile *c)
 	struct value **todo = calloc(2ul * count + 1, sizeof(*todo));
 	uint64_t *change = calloc(ops + 2ul, sizeof(*change)), size, least, smallest = UINT64_MAX;
 
-	if (!todo || !change) {
+	n = todo && change ? collect(c, todo) : 0;
+	if (!todo || !change || n > TOO_MANY_VALUES) {
 		free(todo);
 		free(change);
-		return false;
+		return n ? compile_fail(c, -EOPNOTSUPP, "%u intermediate results are too many", n) :
+			   compile_fail(c, -ENOMEM, "out of memory");
 	}
-	n = collect(c, todo);
 	least = least_size(todo, n, ops, change);
 	for (i = 0; i < (n > MANY_VALUES ? 1 : ARRAY_SIZE(orders)) && smallest > least; i++) {
 		qsort(todo, n, sizeof(*todo), orders[i].first);

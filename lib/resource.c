@@ -5,8 +5,7 @@
  */
 #include "ops.h"
 
-#define MAX_RESOURCES	1024
-#define MAX_CALL_ONCE	16
+#define MAX_RESOURCES	256
 
 static bool same_text(const struct fb_vector *a, const struct fb_vector *b)
 {
@@ -25,6 +24,10 @@ static uint32_t find_resource(struct op *op, const struct tfl_operator *handle)
 	c->error = c->model.fb.error;
 	if (c->error)
 		return 0;
+	if (container.count > NAME_LIMIT || name.count > NAME_LIMIT) {
+		op_fail(op, UNSUPPORTED, "the name of a variable has more than %u bytes", NAME_LIMIT);
+		return 0;
+	}
 	for (i = 0; i < c->nresources; i++) {
 		r = &c->resources[i];
 		if (same_text(&r->container, &container) && same_text(&r->name, &name))
@@ -47,8 +50,12 @@ static uint32_t find_resource(struct op *op, const struct tfl_operator *handle)
 
 static bool read_handle(struct op *op)
 {
-	op_output(op)->resource = find_resource(op, &op->tfl);
-	return op_output(op)->resource;
+	struct value *handle = op_output(op);
+
+	if (handle->tfl.type != TFL_RESOURCE)
+		return op_fail(op, DAMAGED, "tensor '%.*s' is no handle", NAME(handle));
+	handle->resource = find_resource(op, &op->tfl);
+	return handle->resource;
 }
 
 /* What is read from a variable has the type and size of what is assigned to it. */
@@ -124,19 +131,26 @@ static bool read_once(struct op *op)
 	uint32_t *handles, i;
 	bool good = true;
 
-	if (++op->c->ncall_once > MAX_CALL_ONCE)
-		return op_fail(op, UNSUPPORTED, "more than %u of them", MAX_CALL_ONCE);
-	model.fb.error = 0;
 	i = (uint32_t)fb_i32(&op->tfl.options, CALL_ONCE_SUBGRAPH, 0);
 	op->c->error = tfl_subgraph(&model, i);
 	if (op->c->error)
 		return false;
+	/* Of all of them together: each may be there again and again. */
+	op->c->once_ops += model.operators.count;
+	if (op->c->once_ops > TFL_MAX_OPERATORS)
+		return op_fail(op, UNSUPPORTED, "more than %u operators before the first run",
+			       TFL_MAX_OPERATORS);
 	handles = calloc(model.tensors.count + 1ul, sizeof(*handles));
 	if (!handles)
 		return op_fail(op, -ENOMEM, "out of memory");
 	for (i = 0; i < model.operators.count && good; i++)
 		good = read_once_op(op, &model, i, handles);
 	free(handles);
+	/* What is read through the vectors of the model is counted there. */
+	if (good && op->c->model.fb.error) {
+		op->c->error = op->c->model.fb.error;
+		return false;
+	}
 	return good;
 }
 

@@ -10,6 +10,8 @@ struct npu_stream {
 	uint32_t room;	/* bytes allocated */
 };
 
+#define STREAM_ROOM	4096
+
 NPU_API int npu_stream_create(const struct drm_npu_device_info *limits, struct npu_stream **out)
 {
 	struct npu_stream *stream = calloc(1, sizeof(*stream));
@@ -17,7 +19,7 @@ NPU_API int npu_stream_create(const struct drm_npu_device_info *limits, struct n
 
 	if (!stream)
 		return -ENOMEM;
-	stream->room = 4096;
+	stream->room = STREAM_ROOM;
 	stream->data = calloc(1, stream->room);
 	if (!stream->data) {
 		free(stream);
@@ -40,7 +42,9 @@ int npu_stream_adopt(const void *data, uint32_t size, struct npu_stream **out)
 
 	if (!stream)
 		return -ENOMEM;
-	stream->data = malloc(size);
+	/* Room for any command, and twice as much if that is not enough. */
+	stream->room = size < STREAM_ROOM ? STREAM_ROOM : size;
+	stream->data = malloc(stream->room);
 	if (!stream->data) {
 		free(stream);
 		return -ENOMEM;
@@ -48,7 +52,6 @@ int npu_stream_adopt(const void *data, uint32_t size, struct npu_stream **out)
 	memcpy(stream->data, data, size);
 	npu_check_init(&stream->check, NULL, NULL);
 	stream->size = size;
-	stream->room = size;
 	*out = stream;
 	return 0;
 }

@@ -5,6 +5,7 @@
 
 #include "flatbuffer.h"
 
+#define TFL_RESOURCE		13	/* TensorType: handle of a variable */
 #define TFL_MAX_TENSORS		65536u
 #define TFL_MAX_OPERATORS	16384u
 

@@ -67,6 +67,8 @@ static void usage(FILE *out)
 	      "compile:\n"
 	      "  -o, --output FILE     where to\n"
 	      "  -p, --profile         with the time stamps of a profile\n"
+	      "      --macs-order N    for a device of at most 2^N MACs per command (default 34)\n"
+	      "      --bytes-order N   and 2^N bytes (default 32)\n"
 	      "trace:\n"
 	      "      --only KIND,...   lines of these kinds; see npuctl(1)\n"
 	      "      --slot N          lines that tell of this slot\n"
@@ -183,6 +185,8 @@ struct npu_compile_options compile_options(const struct options *opt)
 		.numerics = opt->numerics,
 		.batch = (uint32_t)opt->batch_size,
 		.signature = opt->signature,
+		.macs_max_order = (uint32_t)opt->macs_order,
+		.bytes_max_order = (uint32_t)opt->bytes_order,
 	};
 }
 
@@ -203,6 +207,8 @@ static int run_command(int argc, char **argv, struct options *opt)
 		{ "numerics", required_argument, NULL, 'N' },
 		{ "batch-size", required_argument, NULL, 'B' },
 		{ "signature", required_argument, NULL, 'G' },
+		{ "macs-order", required_argument, NULL, 'M' },
+		{ "bytes-order", required_argument, NULL, 'Y' },
 		{ "batch", required_argument, NULL, 'b' },
 		{ "expect", required_argument, NULL, 'e' },
 		{ "priority", required_argument, NULL, 'P' },
@@ -268,6 +274,12 @@ static int run_command(int argc, char **argv, struct options *opt)
 			break;
 		case 'G':
 			opt->signature = optarg;
+			break;
+		case 'M':
+		case 'Y':
+			if (!parse_number(optarg, c == 'M' ? &opt->macs_order : &opt->bytes_order) ||
+			    opt->macs_order > 63 || opt->bytes_order > 63)
+				return fail(EXIT_USAGE, "'%s' is no order of 1 to 63", optarg);
 			break;
 		case 't':
 			if (!parse_number(optarg, &opt->top))

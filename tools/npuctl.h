@@ -31,6 +31,8 @@ enum exit_code {
  * @numerics: --numerics
  * @batch_size: --batch-size, 0 = as the model has it
  * @signature: --signature, or NULL
+ * @macs_order: --macs-order, 0 = the largest
+ * @bytes_order: --bytes-order, 0 = the largest
  * @stream: --stream
  * @repeat: --repeat
  * @top: --top
@@ -60,6 +62,8 @@ struct options {
 	uint32_t numerics;
 	unsigned long batch_size;
 	const char *signature;
+	unsigned long macs_order;
+	unsigned long bytes_order;
 	bool stream;
 	unsigned long repeat;
 	unsigned long top;

@@ -54,8 +54,10 @@ static int sim_compile(struct sim *sim, const struct options *opt)
 	struct npu_compile_options options = compile_options(opt);
 	struct npu_error err;
 
-	options.macs_max_order = size.macs_max_order;
-	options.bytes_max_order = size.bytes_max_order;
+	if (!options.macs_max_order)
+		options.macs_max_order = size.macs_max_order;
+	if (!options.bytes_max_order)
+		options.bytes_max_order = size.bytes_max_order;
 	if (npu_program_load(opt->args[0], &options, &sim->program, &err))
 		return fail(EXIT_MODEL, "%s: %s", opt->args[0], err.text);
 	sim->info = npu_program_get_info(sim->program);

@@ -137,7 +137,7 @@ static inline s32 npu_rq32(s32 x, struct npu_factor f)
 /**
  * npu_rq64() - RQ64 of numerics.rst
  * @x: accumulator
- * @f: factor, whose shift is at most NPU_RQ64_SHIFT
+ * @f: factor, whose shift is at most NPU_ROUND_WIDE_SHIFT
  */
 static inline s32 npu_rq64(s64 x, struct npu_factor f)
 {
@@ -147,8 +147,6 @@ static inline s32 npu_rq64(s64 x, struct npu_factor f)
 
 	return (s32)(u32)(u64)((s64)product >> right);
 }
-
-#define NPU_RQ64_SHIFT	14
 
 /* Add the zero point in 64 bits, so that nothing wraps, and clamp. */
 static inline s32 npu_limit(s32 x, const struct npu_limits *l)

@@ -431,7 +431,7 @@ static int npu_mac_params(struct npu_core *core, const struct npu_mac_tile *p)
 		for (i = 0; i < n; i++) {
 			s->factor[i] = npu_factor_load(&scale[i]);
 			if (!npu_factor_ok(s->factor[i]) ||
-			    (q->wide && s->factor[i].shift > NPU_RQ64_SHIFT))
+			    (q->wide && s->factor[i].shift > NPU_ROUND_WIDE_SHIFT))
 				return npu_illegal(core, NPU_ILLEGAL_QUANT);
 		}
 	}

@@ -210,7 +210,7 @@ def transpose_conv(g, x):
     _, (n, h, w, c), scale, _ = g.types[x]
     padding = r.choice(["SAME", "VALID"])
     k = [r.choice([1, 2, 3, 3, 4, 5]), r.choice([1, 2, 3, 3, 4, 5])]
-    stride = [r.randint(1, 3), r.randint(1, 3)]
+    stride = [r.choice([1, 2, 3, r.randint(1, 9)]), r.choice([1, 2, 3, r.randint(1, 9)])]
     # Some sizes of the output have the same size of the input.
     least = [1, 1] if padding == "SAME" else k
     size = [(d - 1) * s + m + r.randrange(s) for d, s, m in zip([h, w], stride, least)]

@@ -43,7 +43,7 @@ static bool same_program(const struct npu_program *x, const struct npu_program *
 	return a->stream_size == b->stream_size && a->nbases == b->nbases &&
 	       !memcmp(a->stream, b->stream, a->stream_size) &&
 	       !memcmp(a->bases, b->bases, a->nbases * sizeof(a->bases[0])) &&
-	       !memcmp(a->constants, b->constants, a->bases[0].size);
+	       (!a->bases[0].size || !memcmp(a->constants, b->constants, a->bases[0].size));
 }
 
 static void test_digits(const char *dir)
@@ -98,6 +98,63 @@ static void test_digits(const char *dir)
 	npu_program_destroy(NULL);
 	free(file);
 	free(moved);
+}
+
+static int is_model(const struct dirent *entry)
+{
+	const char *dot = strrchr(entry->d_name, '.');
+
+	return dot && !strcmp(dot, ".tflite");
+}
+
+static bool same_tensors(const struct npu_tensor_info *a, const struct npu_tensor_info *b,
+			 unsigned int n)
+{
+	unsigned int i;
+
+	for (i = 0; i < n; i++)
+		if (strcmp(a[i].name, b[i].name) || a[i].type != b[i].type ||
+		    a[i].device_type != b[i].device_type || a[i].size != b[i].size ||
+		    a[i].scale != b[i].scale || a[i].zero_point != b[i].zero_point ||
+		    memcmp(a[i].dim, b[i].dim, sizeof(a[i].dim)))
+			return false;
+	return true;
+}
+
+/* Whatever is compiled can be saved, and comes back as it was. */
+static void test_saved(const char *dir)
+{
+	static const char saved[] = "saved.npu";
+	const struct npu_program_info *x, *y;
+	struct npu_program *a, *b;
+	struct dirent **entries;
+	struct npu_error err;
+	char path[512];
+	int n = scandir(dir, &entries, is_model, alphasort), i, same = 0;
+
+	for (i = 0; i < n; i++) {
+		a = NULL;
+		b = NULL;
+		snprintf(path, sizeof(path), "%s/%s", dir, entries[i]->d_name);
+		if (npu_program_load(path, NULL, &a, &err) || npu_program_save(a, saved, &err) ||
+		    npu_program_load(saved, NULL, &b, &err)) {
+			note("%s: %s", entries[i]->d_name, err.text);
+		} else {
+			x = npu_program_get_info(a);
+			y = npu_program_get_info(b);
+			same += same_program(a, b) && x->nops == y->nops &&
+				same_tensors(x->inputs, y->inputs, x->ninputs) &&
+				same_tensors(x->outputs, y->outputs, x->noutputs) &&
+				(!x->state_base || !memcmp(x->state, y->state,
+							   x->bases[x->state_base].size));
+		}
+		npu_program_destroy(a);
+		npu_program_destroy(b);
+		free(entries[i]);
+	}
+	free(entries);
+	remove(saved);
+	ok(n > 10 && same == n, "%d of %d programs come back from a file", same, n);
 }
 
 static int is_bad(const struct dirent *entry)
@@ -160,6 +217,7 @@ int main(int argc, char **argv)
 	if (argc < 2)
 		return 2;
 	test_digits(argv[1]);
+	test_saved(argv[1]);
 	test_refusals(argv[1]);
 	test_paths(argv[1]);
 	return tap_done();

@@ -7,11 +7,12 @@ t_npuctl.py NPUCTL MODELS-DIRECTORY
 import json
 import os
 import random
+import resource
 import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../models"))
-from tflite import Model  # noqa: E402
+from tflite import Model, Table  # noqa: E402
 
 npuctl, models = sys.argv[1:]
 digits = os.path.join(models, "digits.tflite")
@@ -164,7 +165,10 @@ run_json(5, "--numerics", "tflite", "dis", program)
 run_json(5, "--batch-size", "2", "dis", program)
 run_json(0, "--profile", "compile", digits, "-o", program)
 run_json(0, "--profile", "dis", program)
-run_json(5, "dis", program)
+ok(raw(program) == want, "a program with time stamps runs without asking for them")
+run_json(0, "compile", digits, "--macs-order", "12", "--bytes-order", "12", "-o", program)
+ok(raw(program) == want, "and one of small commands")
+run_json(2, "compile", digits, "--macs-order", "64", "-o", program)
 run_json(2, "compile", digits)
 run_json(2, "compile", "-o", program)
 run_json(1, "compile", digits, "-o", "/nonexistent/program")
@@ -201,6 +205,35 @@ def size_of(*args):
 path = open_batch([1, 3], [-1, 3])
 ok(size_of(path) == 3 and size_of("--batch-size", "4", path) == 12, "a batch that is left open")
 run_json(5, "--batch-size", "4", "dis", open_batch([2, 3], None))
+
+
+def over_batch(kind):
+    """Models of one image whose results would be of all of them, or of one."""
+    m = Model()
+    x = m.tensor("x", [1, 4, 8], "int8", 0.1, 0)
+    y = m.tensor("y", [4, 8], "int8", 0.1, 0)
+    m.inputs.append(x)
+    m.outputs.append(y)
+    if kind == "mean":
+        m.mean(x, m.tensor("axes", [1], "int32", data=[0]), y)
+    elif kind == "shrink":
+        three = [m.tensor(n, [3], "int32", data=d) for n, d in
+                 (("begin", [0, 0, 0]), ("end", [1, 4, 8]), ("strides", [1, 1, 1]))]
+        m.strided_slice(x, *three, y, begin_mask=6, end_mask=6, shrink_mask=1)
+    elif kind == "gather":
+        m.gather(x, m.tensor("index", [], "int32", data=[0]), y)
+    elif kind == "unpack":
+        m.unpack(x, [y], 0)
+    else:
+        m.reshape(x, [4, 8], y)
+    return save(m)
+
+
+for kind in ("mean", "shrink", "gather", "unpack", "reshape"):
+    path = over_batch(kind)
+    run_json(0, "dis", path)
+    run_json(5, "--batch-size", "4", "dis", path)
+    run_json(5, "--batch-size", "1", "dis", path)
 run_json(5, "dis", open_batch([1, 1], [1, -1]))
 
 # A PAD that only a convolution reads is part of it. Whether it is, or not because somebody else
@@ -244,6 +277,44 @@ for kind in ("conv_2d", "depthwise_conv_2d"):
 os.unlink(values)
 os.unlink(out)
 ok(fused == same == tries == 20, f"{fused} fused PADs, {same} with the same results as before")
+
+# Bombs: small files that ask for much.
+
+
+def bomb(m, what, ops):
+    path = save(m)
+    p = subprocess.run([npuctl, "dis", path], capture_output=True, timeout=60, check=False,
+                       preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30)))
+    ok(p.returncode in (0, 5), f"{what}: {ops} operators, exit {p.returncode}, {p.stderr.decode().strip()[:120]}")
+
+
+m = Model()
+before = m.tensor("x" * 200000, [1, 8], "int8", 0.1, 0)
+m.inputs.append(before)
+for i in range(5000):
+    after = m.tensor("y", [1, 8], "int8", 0.1, 0)
+    m.tensors[-1][3] = m.tensors[0][3]
+    m.op("RELU", [before], [after])
+    before = after
+m.outputs.append(before)
+bomb(m, "long names", 5000)
+m = Model()
+m.inputs.append(m.tensor("x", [1, 8], "int8", 0.1, 0))
+m.outputs.append(m.tensor("y", [1, 8], "int8", 0.1, 0))
+g = m.subgraph("once")
+for i in range(200):
+    g.var_handle("", "v" * 250 + str(i))
+for i in range(100):
+    m.call_once(g)
+m.op("RELU", m.inputs, m.outputs)
+bomb(m, "names of variables", 20000)
+m = Model()
+m.inputs.append(m.tensor("x", [1, 8], "int8", 0.1, 0))
+m.outputs.append(m.tensor("y", [1, 8], "int8", 0.1, 0))
+h = m.tensor("h", [1, 8], "int8", 0.1, 0)
+m.op("VAR_HANDLE", [], [h], 111, Table({0: "", 1: "v"}))
+m.add(m.inputs[0], h, m.outputs[0])
+run_json(5, "dis", save(m))
 
 # Two signatures of two graphs.
 m = Model()

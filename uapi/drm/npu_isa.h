@@ -185,6 +185,8 @@ enum npu_rounding {
 	NPU_ROUND_WIDE		= 2,	/* RQ64, of 64-bit accumulators (since 1.2) */
 };
 
+#define NPU_ROUND_WIDE_SHIFT	14	/* the most of a factor's shift then */
+
 /**
  * struct npu_requant - how accumulators become results
  * @rounding: enum npu_rounding

@@ -268,10 +268,11 @@ class Model:
         self.op("SLICE", [x, begin, size], [y], 48, Table())
 
     def strided_slice(self, x, begin, end, strides, y, begin_mask=0, end_mask=0, shrink_mask=0,
-                      ellipsis_mask=0, new_axis_mask=0):
+                      ellipsis_mask=0, new_axis_mask=0, offset=False):
         self.op("STRIDED_SLICE", [x, begin, end, strides], [y], 32, Table({
             0: ("i", begin_mask), 1: ("i", end_mask), 2: ("i", ellipsis_mask),
-            3: ("i", new_axis_mask), 4: ("i", shrink_mask)}))
+            3: ("i", new_axis_mask), 4: ("i", shrink_mask),
+            5: ("?", True) if offset else None}))
 
     def transpose(self, x, perm, y):
         self.op("TRANSPOSE", [x, perm], [y], 26, Table())
@@ -318,12 +319,14 @@ class Model:
 
     def lstm(self, x, weights, recurrent, biases, hidden, cell, y, clip=0.0, time_major=False,
              peephole=(-1, -1, -1), projection=(-1, -1), norm=(-1, -1, -1, -1),
-             intermediates=None):
+             intermediates=None, diagonal=False):
         """Gates are in the order input, forget, cell, output."""
         self.op("UNIDIRECTIONAL_SEQUENCE_LSTM",
                 [x, *weights, *recurrent, *peephole, *biases, *projection, hidden, cell, *norm],
                 [y], 71, Table({0: ("b", ACTIVATIONS["TANH"]), 1: ("f", clip), 2: ("f", 0.0),
-                                3: ("?", time_major)}), intermediates=intermediates)
+                                3: ("?", time_major),
+                                5: ("?", True) if diagonal else None}),
+                intermediates=intermediates)
 
     def call_once(self, graph):
         self.op("CALL_ONCE", [], [], 103, Table({0: ("i", self.graphs.index(graph))}))

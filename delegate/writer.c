@@ -147,14 +147,21 @@ static uint32_t load(const struct writer *w, size_t at, unsigned int size)
 			   load(w, at, 2) | load(w, at + 2, 2) << 16;
 }
 
+/* Where a table has its field @id. */
+static uint32_t field_at(const struct writer *w, uint32_t table, unsigned int id)
+{
+	uint32_t vtable = table - load(w, table, 4);
+
+	return table + load(w, vtable + 4 + 2 * (size_t)id, 2);
+}
+
 void w_set(struct writer *w, uint32_t table, unsigned int id, uint32_t target)
 {
-	uint32_t vtable, at;
+	uint32_t at;
 
 	if (w->failed)
 		return;
-	vtable = table - load(w, table, 4);
-	at = table + load(w, vtable + 4 + 2 * (size_t)id, 2);
+	at = field_at(w, table, id);
 	store32(w->data + at, target - at);
 }
 
@@ -164,6 +171,29 @@ void w_set_ref(struct writer *w, uint32_t refs, size_t i, uint32_t target)
 
 	if (!w->failed)
 		store32(w->data + at, target - (uint32_t)at);
+}
+
+void w_set_number(struct writer *w, uint32_t table, unsigned int id, uint32_t value)
+{
+	if (!w->failed)
+		store32(w->data + field_at(w, table, id), value);
+}
+
+void w_set_int32(struct writer *w, uint32_t vector, size_t i, uint32_t value)
+{
+	if (!w->failed)
+		store32(w->data + vector + sizeof(uint32_t) * (i + 1), value);
+}
+
+void w_set_int64(struct writer *w, uint32_t vector, size_t i, int64_t value)
+{
+	uint8_t *at;
+
+	if (w->failed)
+		return;
+	at = w->data + vector + sizeof(uint32_t) + sizeof(value) * i;
+	store32(at, (uint32_t)(uint64_t)value);
+	store32(at + 4, (uint32_t)((uint64_t)value >> 32));
 }
 
 void w_free(struct writer *w)

@@ -34,7 +34,7 @@ void w_begin(struct writer *w, const char identifier[4]);
 /** w_table() - table of at most WRITER_FIELDS_MAX fields; returns its place */
 uint32_t w_table(struct writer *w, const struct w_field *fields, unsigned int count);
 
-/** w_vector() - vector of numbers of @size bytes; returns its place */
+/** w_vector() - vector of numbers of @size bytes, zeros if @data is NULL; returns its place */
 uint32_t w_vector(struct writer *w, const void *data, size_t count, size_t size);
 
 /** w_string() - terminated string; returns its place */
@@ -48,6 +48,15 @@ void w_set(struct writer *w, uint32_t table, unsigned int id, uint32_t target);
 
 /** w_set_ref() - let entry @i of the vector @refs refer to @target */
 void w_set_ref(struct writer *w, uint32_t refs, size_t i, uint32_t target);
+
+/** w_set_number() - change field @id of 4 bytes of @table */
+void w_set_number(struct writer *w, uint32_t table, unsigned int id, uint32_t value);
+
+/** w_set_int32() - change element @i of a vector of 4 bytes each */
+void w_set_int32(struct writer *w, uint32_t vector, size_t i, uint32_t value);
+
+/** w_set_int64() - change element @i of a vector of 8 bytes each */
+void w_set_int64(struct writer *w, uint32_t vector, size_t i, int64_t value);
 
 /** w_free() - forget the file */
 void w_free(struct writer *w);

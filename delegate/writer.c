@@ -50,6 +50,12 @@ static void store32(uint8_t *at, uint32_t value)
 	store16(at + 2, value >> 16);
 }
 
+static uint32_t load(const struct writer *w, size_t at, unsigned int size)
+{
+	return size == 2 ? w->data[at] | (uint32_t)w->data[at + 1] << 8 :
+			   load(w, at, 2) | load(w, at + 2, 2) << 16;
+}
+
 void w_begin(struct writer *w, const char identifier[4])
 {
 	uint8_t *at = extend(w, HEADER_SIZE);
@@ -58,21 +64,26 @@ void w_begin(struct writer *w, const char identifier[4])
 		memcpy(at + 4, identifier, 4);
 }
 
+static size_t place_sized(const struct w_field *fields, unsigned int count, uint8_t size,
+			  size_t at, uint16_t *offset)
+{
+	unsigned int i;
+
+	for (i = 0; i < count; i++) {
+		if (fields[i].size != size)
+			continue;
+		offset[fields[i].id] = (uint16_t)at;
+		at += size;
+	}
+	return at;
+}
+
 /* Numbers of 4 bytes first, so that nothing has to be aligned. */
 static size_t place_fields(const struct w_field *fields, unsigned int count, uint16_t *offset)
 {
-	size_t size = sizeof(int32_t);
-	unsigned int i, pass;
+	size_t size = place_sized(fields, count, 4, sizeof(int32_t), offset);
 
-	for (pass = 4; pass; pass -= 3) {
-		for (i = 0; i < count; i++) {
-			if (fields[i].size != pass)
-				continue;
-			offset[fields[i].id] = (uint16_t)size;
-			size += pass;
-		}
-	}
-	return (size + 3) / 4 * 4;
+	return (place_sized(fields, count, 1, size, offset) + 3) / 4 * 4;
 }
 
 uint32_t w_table(struct writer *w, const struct w_field *fields, unsigned int count)
@@ -102,7 +113,7 @@ uint32_t w_table(struct writer *w, const struct w_field *fields, unsigned int co
 			at[offset[fields[i].id]] = (uint8_t)fields[i].value;
 	}
 	/* The first one is the root. */
-	if ((size_t)(at - w->data) == HEADER_SIZE + vtable)
+	if (!load(w, 0, 4))
 		store32(w->data, (uint32_t)(at - w->data));
 	return (uint32_t)(at - w->data);
 }
@@ -139,12 +150,6 @@ uint32_t w_string(struct writer *w, const char *text)
 uint32_t w_refs(struct writer *w, size_t count)
 {
 	return vector(w, NULL, count, sizeof(uint32_t), 0);
-}
-
-static uint32_t load(const struct writer *w, size_t at, unsigned int size)
-{
-	return size == 2 ? w->data[at] | (uint32_t)w->data[at + 1] << 8 :
-			   load(w, at, 2) | load(w, at + 2, 2) << 16;
 }
 
 /* Where a table has its field @id. */

@@ -8,8 +8,9 @@
  * "explain": "1": report for each node that stays on the CPU why it does.
  *
  * Errors: of creation through report_error, then the result is NULL; later ones
- * through the interpreter's error reporter. A run that fails fails Invoke(): it is
- * not repeated on the CPU, and the next one begins with a new queue.
+ * through the interpreter's error reporter. A failed run is an error of
+ * Invoke(): it is not repeated on the CPU. The next one begins with a new queue, and with
+ * variables as before the first one.
  *
  * Lifetime: as TensorFlow Lite has it, the delegate outlives the interpreters
  * that it was given to. They may be several; each partition of each has a session
@@ -25,15 +26,6 @@
 #include <string.h>
 
 #include "delegate.h"
-
-#define PLUGIN __attribute__((visibility("default")))
-
-typedef void (*report_fn)(const char *text);
-
-PLUGIN TfLiteDelegate *tflite_plugin_create_delegate(const char *const *keys,
-						     const char *const *values, size_t n,
-						     report_fn report_error);
-PLUGIN void tflite_plugin_destroy_delegate(TfLiteDelegate *delegate);
 
 struct settings {
 	const char *device;	/* NULL: any */

@@ -16,6 +16,17 @@ struct delegate {
 	bool explain;	/* tell why nodes stay on the CPU */
 };
 
+/* ---- delegate.c: what TensorFlow Lite looks for ---- */
+
+#define PLUGIN __attribute__((visibility("default")))
+
+typedef void (*report_fn)(const char *text);
+
+PLUGIN TfLiteDelegate *tflite_plugin_create_delegate(const char *const *keys,
+						     const char *const *values, size_t n,
+						     report_fn report_error);
+PLUGIN void tflite_plugin_destroy_delegate(TfLiteDelegate *base);
+
 /* ---- choose.c ---- */
 
 /**

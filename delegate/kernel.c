@@ -85,22 +85,22 @@ static void *kernel_create(TfLiteContext *context, const char *buffer, size_t le
 /* ---- Variables ---- */
 
 /* What the interpreter's reset fills a variable with. */
-static char reset_byte(const TfLiteTensor *tensor)
+static uint8_t reset_byte(const TfLiteTensor *tensor)
 {
-	return tensor->type == kTfLiteInt8 ? (char)tensor->params.zero_point : 0;
+	return tensor->type == kTfLiteInt8 ? (uint8_t)tensor->params.zero_point : 0;
 }
 
-static char mark_byte(const TfLiteTensor *tensor)
+static uint8_t mark_byte(const TfLiteTensor *tensor)
 {
-	return (char)~reset_byte(tensor);
+	return (uint8_t)~reset_byte(tensor);
 }
 
-static bool full_of(const TfLiteTensor *tensor, char byte)
+static bool full_of(const TfLiteTensor *tensor, uint8_t byte)
 {
 	size_t i;
 
 	for (i = 0; i < tensor->bytes; i++)
-		if (tensor->data.raw[i] != byte)
+		if (tensor->data.uint8[i] != byte)
 			return false;
 	return true;
 }

@@ -62,9 +62,9 @@ user_space=(lib tools emu/core emu/pci emu/host tests)
 if tflite=$(tests/vm/tflite.sh 2>/dev/null); then
 	user_space+=(delegate)
 	include+=(-Idelegate -Itests/selftests -isystem "$tflite/usr/include")
-	without=()
+	without=
 else
-	without=(tests/delegate)
+	without=tests/delegate
 fi
 
 clang_tidy() {

@@ -12,19 +12,20 @@ root=$("$TOP/tests/vm/tflite.sh" 2>"$BUILD/tflite.log") || {
 }
 out=$BUILD/tests/delegate tests=$TOP/tests/delegate
 
-build() {	# COMPILER [BUILD]
-	make -s -C "$TOP/delegate" CC="$1" BUILD="${2:-$BUILD}" TFLITE="$root/usr"
+# Beside what a host that has the headers may have built.
+delegate() {	# FOLDER ARGUMENT...
+	make -s -C "$TOP/delegate" BUILD="$BUILD" OUT="$out/$1" TFLITE="$root/usr" "${@:2}"
 }
 
 symbols() {
-	nm -D --defined-only "$BUILD/delegate/libnpu_delegate.so" | awk '{ print $3 }' |
+	nm -D --defined-only "$out/gcc/libnpu_delegate.so" | awk '{ print $3 }' |
 		diff - <(printf 'tflite_plugin_%s_delegate\n' create destroy)
 }
 
 install_it() {
 	local dest=$BUILD/install-delegate
 	rm -rf "$dest"
-	make -s -C "$TOP/delegate" BUILD="$BUILD" TFLITE="$root/usr" DESTDIR="$dest" PREFIX=/usr install &&
+	delegate gcc DESTDIR="$dest" PREFIX=/usr install &&
 	test -x "$dest/usr/lib/libnpu_delegate.so"
 }
 
@@ -54,18 +55,19 @@ pack() {
 	rm -rf "$out/root"
 	mkdir -p "$to/lib" &&
 	make -s -C "$tests" BUILD="$BUILD" TFLITE="$root" "$out/t_delegate" &&
-	cp -P "$root"/usr/lib/*/*.so* "$BUILD"/lib/libnpu.so* "$BUILD/delegate/libnpu_delegate.so" \
+	cp -P "$root"/usr/lib/*/*.so* "$BUILD"/lib/libnpu.so* "$out/gcc/libnpu_delegate.so" \
 		"$to/lib/" &&
 	cp -r "$out/t_delegate" "$out/operators" "$out/mixed" "$to/" &&
 	archive "$out/root" >"$out/archive"
 }
 
-check "with gcc" build gcc
-if command -v clang >/dev/null; then
-	check "with clang" build clang "$BUILD/clang"
-else
-	skip "with clang" "not installed"
-fi
+for compiler in gcc clang; do
+	if command -v $compiler >/dev/null; then
+		check "with $compiler" delegate $compiler CC=$compiler
+	else
+		skip "with $compiler" "not installed"
+	fi
+done
 check "symbols" symbols
 check "install" install_it
 check "without headers" without_headers

@@ -5,7 +5,7 @@
     models.py DIRECTORY
 
 NAME.tflite, NAME.in (raw inputs of 2 runs) and NAME.want: partitions and nodes that
-the NPU shall get, and nodes of the graph. Plain Python."""
+the NPU shall get, and nodes of the graph; none: it gets nothing. Plain Python."""
 
 import os
 import random
@@ -115,6 +115,18 @@ def model_no_node(g):
     return 0, 0, 1
 
 
+def model_unknown_shape(g):
+    """A shape that is an input: TensorFlow Lite takes no delegate of fixed shapes."""
+    x = g.conv(g.input())
+    shape = g.m.tensor("shape", [2], "int32")
+    g.m.inputs.append(shape)
+    y = g.act([1, 256])
+    g.m.op("RESHAPE", [x, shape], [y], 17, tflite.Table())
+    g.m.outputs.append(y)
+    g.sizes.append(0)
+    return None
+
+
 def model_shared_state(g):
     """Two SVDF with one state: both stay where it is."""
     x = g.input([1, 4])
@@ -141,8 +153,9 @@ def main():
         g.m.save(path + ".tflite")
         with open(path + ".in", "wb") as f:
             f.write(g.inputs())
-        with open(path + ".want", "w") as f:
-            f.write("%d %d %d\n" % want)
+        if want:
+            with open(path + ".want", "w") as f:
+                f.write("%d %d %d\n" % want)
 
 
 if __name__ == "__main__":

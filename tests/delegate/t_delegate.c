@@ -6,7 +6,7 @@
  *
  * Folders: NETWORKS and OPERATORS have NAME.tflite, .in and .out as of npu-reference;
  * all of them is the NPU's, to the bit. Of those in MIXED NAME.want says how much is,
- * and TensorFlow Lite on the CPU what the result is.
+ * and TensorFlow Lite on the CPU what the result is; without it there is no delegation.
  */
 #include <dirent.h>
 #include <dlfcn.h>
@@ -361,6 +361,18 @@ static bool read_want(const char *path, struct claim *want)
 	return want->all;
 }
 
+/* TensorFlow Lite does not let the delegate in. */
+static void test_without(const char *path)
+{
+	const char *name = strrchr(path, '/') + 1;
+	struct model model;
+
+	ok(open_model(path, NULL, &model), "%s: on the CPU", name);
+	close_model(&model);
+	ok(!open_model(path, "", &model), "%s: not with a delegate", name);
+	close_model(&model);
+}
+
 static void test_mixed(const char *path)
 {
 	char *out = NULL, *want = NULL;
@@ -370,6 +382,10 @@ static void test_mixed(const char *path)
 	struct claim expected;
 	struct model model;
 
+	if (!read_want(path, &expected)) {
+		test_without(path);
+		return;
+	}
 	if (open_model(path, NULL, &model))
 		want = run_all(model.interpreter, path, &want_size);
 	close_model(&model);
@@ -377,7 +393,7 @@ static void test_mixed(const char *path)
 	if (open_model(path, "", &model))
 		out = run_all(model.interpreter, path, &size);
 	close_model(&model);
-	ok(read_want(path, &expected) && !memcmp(&claim, &expected, sizeof(claim)),
+	ok(!memcmp(&claim, &expected, sizeof(claim)),
 	   "%s: %d partitions, %d of %d nodes", name, claim.partitions, claim.nodes, claim.all);
 	if (out && want && size == want_size)
 		apart = difference(out, want, size);
@@ -406,10 +422,6 @@ static void test_variables(const char *folder)
 	ok(TfLiteInterpreterResetVariableTensors(model.interpreter) == kTfLiteOk, "is reset");
 	out = run_all(model.interpreter, path, &size);
 	ok(same_bytes(path, ".out", out, size), "and begins again");
-	free(out);
-	ok(TfLiteInterpreterAllocateTensors(model.interpreter) == kTfLiteOk, "allocated again");
-	out = run_all(model.interpreter, path, &size);
-	ok(out, "and runs");
 	free(out);
 	close_model(&model);
 }
@@ -556,7 +568,8 @@ static void test_creation(void)
 	refused(create, device, "/dev/accel/accel77", "/dev/accel/accel77");
 	refused(create, device, "/dev/null", "/dev/null");
 	messages[0] = 0;
-	ok(!create(NULL, NULL, 1, report) && strstr(messages, "without"), "options that are not there");
+	ok(!create(NULL, NULL, 1, report) && strstr(messages, "without"),
+	   "options that are not there");
 	delegate = create(NULL, NULL, 0, report);
 	ok(delegate, "no option at all");
 	destroy(delegate);
@@ -597,7 +610,7 @@ static void test_faults(const char *folder)
 {
 	char path[PATH_SIZE], device[32], *out;
 	struct model model;
-	struct emu emu;
+	struct emu emu = { .index = -1 };
 	size_t size;
 
 	snprintf(path, sizeof(path), "%s/resnet8", folder);

@@ -3,6 +3,8 @@
  * From a graph of the interpreter to a model of libnpu, without either of them running:
  * graphs that are right, and graphs that are damaged in any way.
  */
+#include <float.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -194,7 +196,7 @@ static void test_right(void)
 
 	make_graph(&g);
 	for (i = 0; i < 3; i++)
-		ok(!compile(&g, i, 1, 1, g.nodes[i].outputs, &err), "node %d alone: %s", i, err.text);
+		ok(!compile(&g, i, 1, 1, g.nodes[i].outputs, &err), "node %d: %s", i, err.text);
 	ok(!compile(&g, 0, 3, 3, g.nodes[2].outputs, &err), "three nodes: %s", err.text);
 	ok(!compile(&g, 0, 3, 2, g.nodes[2].outputs, &err), "the first two of them: %s", err.text);
 	g.nodes[0].builtin_data = NULL;
@@ -217,7 +219,9 @@ static uint32_t number(uint32_t below)
 	state ^= state >> 12;
 	state ^= state << 25;
 	state ^= state >> 27;
-	return below ? (uint32_t)(state * 0x2545f4914f6cdd1dull >> 32) % below : 0;
+	if (!below)
+		return 0;
+	return (uint32_t)(state * 0x2545f4914f6cdd1dull >> 32) % below;
 }
 
 /* One that tests have trouble with. */
@@ -233,7 +237,7 @@ static int odd(void)
 static void damage_tensor(struct graph *g, TfLiteTensor *t)
 {
 	struct quant *q = &g->quant[t - g->tensors];
-	float scales[] = { 0, -1, 1e30f, 1e-30f, 0.0f / 0.0f };
+	float scales[] = { 0, -1, 1e30f, FLT_MIN, NAN };
 
 	switch (number(12)) {
 	case 0:

@@ -636,6 +636,33 @@ static void test_faults(const char *folder)
 	emu_remove(&emu);
 }
 
+/* It goes between the delegate and its first graph. */
+static void test_gone(const char *folder)
+{
+	TfLiteInterpreterOptions *options = TfLiteInterpreterOptionsCreate();
+	struct model model = { 0 };
+	char path[PATH_SIZE], device[32];
+	struct emu emu = { .index = -1 };
+
+	snprintf(path, sizeof(path), "%s/resnet8", folder);
+	model.file = load_model(path);
+	ok(!emu_create(&emu, 2, 64), "another one");
+	snprintf(device, sizeof(device), "/dev/accel/accel%d", emu.index);
+	model.delegate = make_delegate(device);
+	ok(model.delegate && !emu_unplug(&emu), "is unplugged before there is a graph");
+	messages[0] = 0;
+	TfLiteInterpreterOptionsSetErrorReporter(options, keep_message, NULL);
+	if (model.delegate)
+		TfLiteInterpreterOptionsAddDelegate(options, model.delegate);
+	model.interpreter = TfLiteInterpreterCreate(model.file, options);
+	ok((!model.interpreter ||
+	    TfLiteInterpreterAllocateTensors(model.interpreter) != kTfLiteOk) &&
+	   strstr(messages, "NPU delegate: "), "which it does not get: %s", messages);
+	TfLiteInterpreterOptionsDelete(options);
+	close_model(&model);
+	emu_remove(&emu);
+}
+
 int main(int argc, char **argv)
 {
 	int i, count;
@@ -658,5 +685,6 @@ int main(int argc, char **argv)
 	test_threads(argv[2]);
 	test_explain(argv[4]);
 	test_faults(argv[2]);
+	test_gone(argv[2]);
 	return tap_done();
 }

@@ -21,6 +21,7 @@ int compile_part(struct delegate *delegate, const struct part *part, struct mode
 	const struct npu_compile_options options = {
 		.macs_max_order = info->macs_max_order,
 		.bytes_max_order = info->bytes_max_order,
+		.numerics = delegate->numerics,
 	};
 	const char *why = model_write(part, model);
 	const struct npu_program_info *made;

@@ -5,6 +5,7 @@
  *
  * Options: "device": path of the node or index, as for npu_device_open(); without
  * it what the environment variable NPU_DEVICE says, else the first one that opens.
+ * "numerics": "tflite", the default, or "tflm": whose results, where the two differ.
  * "explain": "1": report for each node that stays on the CPU why it does.
  *
  * Errors: of creation through report_error, then the result is NULL; later ones
@@ -29,6 +30,7 @@
 
 struct settings {
 	const char *device;	/* NULL: any */
+	uint32_t numerics;
 	bool explain;
 };
 
@@ -42,20 +44,41 @@ static bool fail(report_fn report_error, const char *what, const char *text)
 	return false;
 }
 
+/* Which of two words is it? */
+static bool get_choice(const char *key, const char *value, const char *const words[2],
+		       unsigned int *choice, report_fn report_error)
+{
+	char what[100];
+
+	for (*choice = 0; *choice < 2; ++*choice)
+		if (!strcmp(value, words[*choice]))
+			return true;
+	snprintf(what, sizeof(what), "the option '%s' is %s or %s, not ", key, words[0], words[1]);
+	return fail(report_error, what, value);
+}
+
 static bool get_option(struct settings *settings, const char *key, const char *value,
 		       report_fn report_error)
 {
+	static const char *const numerics[] = { "tflm", "tflite" }, *const flag[] = { "0", "1" };
+	unsigned int choice;
+
 	if (!key || !value)
 		return fail(report_error, "an option without key or value", "");
-	if (!strcmp(key, "device"))
+	if (!strcmp(key, "device")) {
 		settings->device = value;
-	else if (!strcmp(key, "explain") && (!strcmp(value, "0") || !strcmp(value, "1")))
-		settings->explain = *value == '1';
-	else if (!strcmp(key, "explain"))
-		return fail(report_error, "the option 'explain' is 0 or 1, not ", value);
-	else
-		return fail(report_error, "known are the options 'device' and 'explain', not ",
+	} else if (!strcmp(key, "numerics")) {
+		if (!get_choice(key, value, numerics, &choice, report_error))
+			return false;
+		settings->numerics = choice ? NPU_NUMERICS_TFLITE : NPU_NUMERICS_TFLM;
+	} else if (!strcmp(key, "explain")) {
+		if (!get_choice(key, value, flag, &choice, report_error))
+			return false;
+		settings->explain = choice;
+	} else {
+		return fail(report_error, "known are the options device, numerics and explain, not ",
 			    key);
+	}
 	return true;
 }
 
@@ -77,7 +100,7 @@ PLUGIN TfLiteDelegate *tflite_plugin_create_delegate(const char *const *keys,
 						     const char *const *values, size_t n,
 						     report_fn report_error)
 {
-	struct settings settings = { 0 };
+	struct settings settings = { .numerics = NPU_NUMERICS_TFLITE };
 	struct npu_error err = { 0 };
 	struct delegate *delegate;
 	size_t i;
@@ -99,6 +122,7 @@ PLUGIN TfLiteDelegate *tflite_plugin_create_delegate(const char *const *keys,
 		free(delegate);
 		return NULL;
 	}
+	delegate->numerics = settings.numerics;
 	delegate->explain = settings.explain;
 	delegate->base.data_ = delegate;
 	delegate->base.Prepare = prepare;

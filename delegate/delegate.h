@@ -13,6 +13,7 @@
 struct delegate {
 	TfLiteDelegate base;
 	struct npu_device *dev;
+	uint32_t numerics;	/* NPU_NUMERICS_* */
 	bool explain;	/* tell why nodes stay on the CPU */
 };
 

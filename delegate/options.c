@@ -84,6 +84,10 @@ static const struct option softmax[] = {
 	OPTION(SOFTMAX_BETA, INT, TfLiteSoftmaxParams, beta),
 };
 
+static const struct option l2_norm[] = {
+	OPTION(L2_NORM_ACTIVATION, ENUM, TfLiteL2NormParams, activation),
+};
+
 static const struct option reducer[] = {
 	OPTION(REDUCER_KEEP_DIMS, BOOL, TfLiteReducerParams, keep_dims),
 };
@@ -181,6 +185,7 @@ static const struct {
 	OPERATOR(DepthwiseConv2d, DEPTHWISE_CONV_2D, depthwise),
 	OPERATOR(FullyConnected, FULLY_CONNECTED, fully_connected),
 	OPERATOR(Gather, GATHER, gather),
+	OPERATOR(L2Normalization, L2_NORM, l2_norm),
 	OPERATOR(LeakyRelu, LEAKY_RELU, leaky_relu),
 	OPERATOR(MaxPool2d, POOL_2D, pool),
 	OPERATOR(Mean, REDUCER, reducer),
@@ -201,10 +206,10 @@ static const struct {
 	OPERATOR(Unpack, UNPACK, unpack),
 	/* Everything that is to be known of these is in their tensors. */
 	PLAIN(ArgMax), PLAIN(Dequantize), PLAIN(Elu), PLAIN(ExpandDims), PLAIN(HardSwish),
-	PLAIN(Logistic), PLAIN(Maximum), PLAIN(Minimum), PLAIN(Pad), PLAIN(Padv2), PLAIN(Prelu),
-	PLAIN(Quantize), PLAIN(Relu), PLAIN(Relu6), PLAIN(ReluN1To1), PLAIN(Reshape),
-	PLAIN(Rsqrt), PLAIN(Slice), PLAIN(Split), PLAIN(SplitV), PLAIN(SquaredDifference),
-	PLAIN(Squeeze), PLAIN(Tanh), PLAIN(Transpose),
+	PLAIN(Logistic), PLAIN(LogSoftmax), PLAIN(Maximum), PLAIN(Minimum), PLAIN(Pad),
+	PLAIN(Padv2), PLAIN(Prelu), PLAIN(Quantize), PLAIN(Relu), PLAIN(Relu6),
+	PLAIN(ReluN1To1), PLAIN(Reshape), PLAIN(Rsqrt), PLAIN(Slice), PLAIN(Split),
+	PLAIN(SplitV), PLAIN(SquaredDifference), PLAIN(Squeeze), PLAIN(Tanh), PLAIN(Transpose),
 };
 
 static bool get_field(const struct option *option, const char *data, struct w_field *field)

@@ -31,6 +31,7 @@ except ImportError:
 __all__ = ["Device", "Error", "Model", "Session", "Tensor", "devices"]
 
 MAX_RANK = 6
+NUMERICS = {"tflm": 0, "tflite": 1}
 PRIORITIES = {"low": 0, "normal": 1, "high": 2, "realtime": 3}
 
 # enum npu_type: names as NumPy has them, and letters of the struct module
@@ -43,8 +44,9 @@ class Error(OSError):
     """What libnpu says: errno, and a sentence as strerror."""
 
 
-# Name, type, shape, and real value = scale * (value - zero_point); scale 0: there is none.
-Tensor = collections.namedtuple("Tensor", "name shape dtype scale zero_point")
+# key: name in the model's signature, or None; real value = scale * (value - zero_point),
+# scale 0: there is none.
+Tensor = collections.namedtuple("Tensor", "name key shape dtype scale zero_point")
 
 # ---- lib/npu.h ----
 
@@ -59,8 +61,15 @@ class _DeviceId(ctypes.Structure):
                 ("version", ctypes.c_int32 * 3), ("error", ctypes.c_int32)]
 
 
+class _CompileOptions(ctypes.Structure):
+    _fields_ = [("flags", ctypes.c_uint32), ("macs_max_order", ctypes.c_uint32),
+                ("bytes_max_order", ctypes.c_uint32), ("numerics", ctypes.c_uint32),
+                ("batch", ctypes.c_uint32), ("reserved", ctypes.c_uint32),
+                ("signature", ctypes.c_char_p)]
+
+
 class _TensorInfo(ctypes.Structure):
-    _fields_ = [("name", ctypes.c_char_p), ("type", ctypes.c_int), ("device_type", ctypes.c_int),
+    _fields_ = [("name", ctypes.c_char_p), ("key", ctypes.c_char_p), ("type", ctypes.c_int), ("device_type", ctypes.c_int),
                 ("rank", ctypes.c_uint32), ("dim", ctypes.c_uint32 * MAX_RANK),
                 ("size", ctypes.c_uint64), ("device_size", ctypes.c_uint64),
                 ("scale", ctypes.c_float), ("zero_point", ctypes.c_int32),
@@ -86,7 +95,8 @@ _FUNCTIONS = {
     "npu_device_open": (ctypes.c_int, ctypes.c_char_p, _OUT, _ERR),
     "npu_device_close": (None, _HANDLE),
     "npu_device_path": (ctypes.c_char_p, _HANDLE),
-    "npu_model_load": (ctypes.c_int, _HANDLE, ctypes.c_char_p, ctypes.c_uint32, _OUT, _ERR),
+    "npu_model_load": (ctypes.c_int, _HANDLE, ctypes.c_char_p, ctypes.POINTER(_CompileOptions),
+                       _OUT, _ERR),
     "npu_model_destroy": (None, _HANDLE),
     "npu_model_get_info": (ctypes.POINTER(_ProgramInfo), _HANDLE),
     "npu_session_create": (ctypes.c_int, _HANDLE, ctypes.c_int, _OUT, _ERR),
@@ -105,6 +115,12 @@ _lib = ctypes.CDLL(os.environ.get("NPU_LIBRARY", "libnpu.so.0"))
 for _name, (_result, *_arguments) in _FUNCTIONS.items():
     getattr(_lib, _name).restype = _result
     getattr(_lib, _name).argtypes = _arguments
+
+
+def _choose(table, word):
+    if word not in table:
+        raise ValueError("%r is none of %s" % (word, ", ".join(table)))
+    return table[word]
 
 
 def _call(name, *args):
@@ -171,7 +187,8 @@ class Device(_Object):
 # ---- Values ----
 
 def _describe(info):
-    return Tensor(info.name.decode(errors="replace"), tuple(info.dim[:info.rank]),
+    key = None if info.key is None else info.key.decode(errors="replace")
+    return Tensor(info.name.decode(errors="replace"), key, tuple(info.dim[:info.rank]),
                   TYPES[info.type][0], info.scale, info.zero_point)
 
 
@@ -219,7 +236,7 @@ class Session(_Object):
         self._lock = threading.Lock()
         # The session keeps libnpu's model alive, not this one: no circle of objects.
         self._info = model._info()
-        self._make("npu_session_create", model._use(), PRIORITIES[priority])
+        self._make("npu_session_create", model._use(), _choose(PRIORITIES, priority))
 
     def run(self, *inputs, real=False):
         """Outputs of a run, a list. real: values are float32 outside, and are quantised
@@ -263,29 +280,33 @@ class Session(_Object):
 
 class Model(_Object):
     """A model on a device. source: path of a TensorFlow Lite file, or its bytes;
-    device: a Device, or what Device() takes."""
+    device: a Device, or what Device() takes; numerics: "tflm" or "tflite"; batch: inputs
+    per run, 0 as in the file; signature: its key, None: the first. As in npu.h."""
     _destroy = staticmethod(_lib.npu_model_destroy)
 
-    def __init__(self, source, device=None):
+    def __init__(self, source, device=None, *, numerics="tflm", batch=0, signature=None):
+        options = _CompileOptions(numerics=_choose(NUMERICS, numerics), batch=batch)
+        options.signature = None if signature is None else signature.encode()
         self._lock = threading.Lock()
         self._session = None
         mine = None if isinstance(device, Device) else Device(device)
         # libnpu keeps the device open as long as the model needs it.
         try:
-            self._load((mine or device)._use(), source)
+            self._load((mine or device)._use(), source, options)
         finally:
             if mine:
                 mine.close()
 
-    def _load(self, device, source):
+    def _load(self, device, source, options):
+        options = ctypes.byref(options)
         if not isinstance(source, (bytes, bytearray, memoryview)):
-            self._make("npu_model_load", device, os.fsencode(source), 0)
+            self._make("npu_model_load", device, os.fsencode(source), options)
             return
         fd = os.memfd_create("model", os.MFD_CLOEXEC)
         with os.fdopen(fd, "wb") as file:
             file.write(source)
             file.flush()
-            self._make("npu_model_load", device, b"/proc/self/fd/%d" % fd, 0)
+            self._make("npu_model_load", device, b"/proc/self/fd/%d" % fd, options)
 
     def _info(self):
         return _lib.npu_model_get_info(self._use()).contents

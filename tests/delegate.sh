@@ -43,10 +43,10 @@ models() {
 	rm -rf "$out/operators" "$out/mixed"
 	python3 "$TOP/tests/lib/generate.py" "$out/operators" "${COUNT:-4}" "${SEED:-1}" &&
 	python3 "$tests/models.py" "$out/mixed" || return
-	rm -f "$out"/operators/bad_*
+	rm -f "$out"/operators/bad_* "$out"/operators/variables_*
 	for m in "$out"/operators/*.tflite; do
 		m=${m%.tflite}
-		"$BUILD/static/tests/reference/npu-reference" "$m.tflite" "$m.in" >"$m.out" || return
+		"$BUILD/static/tests/reference/npu-reference" -n tflite "$m.tflite" "$m.in" >"$m.out" || return
 	done
 }
 

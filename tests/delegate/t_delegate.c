@@ -4,8 +4,9 @@
  *
  *	t_delegate DELEGATE.so NETWORKS OPERATORS MIXED
  *
- * Folders: NETWORKS and OPERATORS have NAME.tflite, .in and .out as of npu-reference;
- * all of them is the NPU's, to the bit. Of those in MIXED NAME.want says how much is,
+ * Folders: NETWORKS and OPERATORS have NAME.tflite, .in and .out as of npu-reference, with
+ * the numerics of TensorFlow Lite Micro and of TensorFlow Lite; all of them is the
+ * NPU's, to the bit. Of those in MIXED NAME.want says how much is,
  * and TensorFlow Lite on the CPU what the result is; without it there is no delegation.
  */
 #include <dirent.h>
@@ -77,11 +78,15 @@ static TfLiteStatus counting_prepare(TfLiteContext *context, TfLiteDelegate *del
 	return status;
 }
 
+static const char *numerics = "tflite";
+
 static TfLiteDelegate *make_delegate(const char *device)
 {
 	TfLiteExternalDelegateOptions options = TfLiteExternalDelegateOptionsDefault(library);
 	TfLiteDelegate *delegate;
 
+	if (strcmp(numerics, "tflite"))
+		TfLiteExternalDelegateOptionsInsert(&options, "numerics", numerics);
 	if (device)
 		TfLiteExternalDelegateOptionsInsert(&options, "device", device);
 	delegate = TfLiteExternalDelegateCreate(&options);
@@ -288,10 +293,12 @@ static void test_networks(const char *folder)
 {
 	int i, count = list_models(folder, names);
 
+	numerics = "tflm";
 	for (i = 0; i < count; i++)
 		ok(same_as_reference(names[i]), "%s: all of it on the NPU, to the bit",
 		   strrchr(names[i], '/') + 1);
 	ok(count > 5, "there were networks");
+	numerics = "tflite";
 }
 
 /* Does TensorFlow Lite itself take it? */
@@ -332,7 +339,7 @@ static void test_operators(const char *folder)
 		   (int)strlen(folder) - 1, names[begin] + strlen(folder) + 1, good, valid);
 		kinds++;
 	}
-	ok(kinds > 40, "there were operators");
+	ok(kinds > 80, "there were operators");
 }
 
 /* ---- A part of a graph ---- */
@@ -565,6 +572,7 @@ static void test_creation(void)
 		return;
 	refused(create, unknown, "1", "not cores");
 	refused(create, "explain", "maybe", "0 or 1");
+	refused(create, "numerics", "exact", "tflm or tflite");
 	refused(create, device, "/dev/accel/accel77", "/dev/accel/accel77");
 	refused(create, device, "/dev/null", "/dev/null");
 	messages[0] = 0;

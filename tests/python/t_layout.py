@@ -16,10 +16,12 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import npu  # noqa: E402
 
 STRUCTURES = {"npu_error": npu._Error, "npu_device_id": npu._DeviceId,
-              "npu_tensor_info": npu._TensorInfo, "npu_program_info": npu._ProgramInfo}
+              "npu_tensor_info": npu._TensorInfo, "npu_program_info": npu._ProgramInfo,
+              "npu_compile_options": npu._CompileOptions}
 VALUES = {"NPU_ISA_MAX_RANK": npu.MAX_RANK, "NPU_TYPE_F32": npu.FLOAT32, "NPU_TYPE_BOOL": 1,
           "NPU_TYPE_U8": 2, "NPU_TYPE_S8": 3, "NPU_TYPE_S16": 4, "NPU_TYPE_S32": 5,
-          "NPU_TYPE_S64": 6, "DRM_NPU_PRIORITY_LOW": npu.PRIORITIES["low"],
+          "NPU_TYPE_S64": 6, "NPU_NUMERICS_TFLM": npu.NUMERICS["tflm"],
+          "NPU_NUMERICS_TFLITE": npu.NUMERICS["tflite"], "DRM_NPU_PRIORITY_LOW": npu.PRIORITIES["low"],
           "DRM_NPU_PRIORITY_NORMAL": npu.PRIORITIES["normal"],
           "DRM_NPU_PRIORITY_HIGH": npu.PRIORITIES["high"],
           "DRM_NPU_PRIORITY_REALTIME": npu.PRIORITIES["realtime"]}

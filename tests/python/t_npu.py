@@ -102,6 +102,22 @@ def test_digits():
         ok(again.inputs == [x] and again.outputs == [y], "the same from memory")
 
 
+def test_options():
+    """As npu.h has them; what they do, others test."""
+    path, images = os.path.join(digits, "digits.tflite"), read(digits, "heldout.raw")
+    with npu.Model(path) as one, npu.Model(path, batch=4) as four:
+        x = four.inputs[0]
+        ok(x.shape == (4, 8, 8, 1) and four.outputs[0].shape == (4, 10), "a batch of 4")
+        scores = run_all(four, images[:256])
+        ok(scores == run_all(one, images[:256]), "gives what 4 runs give")
+    with npu.Model(path, numerics="tflite") as model:
+        ok(run_all(model, images[:256]) == scores, "other numerics")
+    fails(ValueError, "'exact' is none of tflm, tflite", npu.Model, path, numerics="exact")
+    fails(npu.Error, "none 'no_such'", npu.Model, path, signature="no_such")
+    with npu.Model(path) as model:
+        fails(ValueError, "'urgent' is none of", model.session, "urgent")
+
+
 def test_real(model, image):
     """float32 is what scales and zero points say."""
     x, y = model.inputs[0], model.outputs[0]
@@ -216,7 +232,7 @@ def test_handles():
 
 ok((numpy is not None) == ("numpy" in sys.argv[4:]),
    "NumPy %s" % (numpy.__version__ if numpy else "is not there"))
-for test in (test_digits, test_networks, test_operators, test_sessions, test_errors, test_handles):
+for test in (test_digits, test_options, test_networks, test_operators, test_sessions, test_errors, test_handles):
     try:
         test()
     except Exception as e:      # noqa: BLE001

@@ -127,6 +127,20 @@ def model_unknown_shape(g):
     return None
 
 
+def model_variable(g):
+    """A sum over the runs, in a variable that stays on the CPU."""
+    init = g.m.subgraph("init")
+    zeros = init.tensor("zeros", SHAPE, "int8", 0.05, 3, data=[3] * 256)
+    init.assign_variable(init.var_handle("", "sum"), zeros)
+    g.m.call_once(init)
+    handle, old, new = g.m.var_handle("", "sum"), g.act(), g.act()
+    g.m.read_variable(handle, old)
+    g.m.add(g.conv(g.input()), old, new)
+    g.m.assign_variable(handle, new)
+    g.m.outputs.append(new)
+    return 1, 2, 6
+
+
 def model_shared_state(g):
     """Two SVDF with one state: both stay where it is."""
     x = g.input([1, 4])

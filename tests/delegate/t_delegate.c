@@ -46,6 +46,8 @@ static TfLiteStatus (*plugin_prepare)(TfLiteContext *context, TfLiteDelegate *de
 static TfLiteStatus (*replace)(TfLiteContext *context, TfLiteRegistration registration,
 			       const TfLiteIntArray *nodes, TfLiteDelegate *delegate);
 
+static const TfLiteContext *graph;	/* the first one, others are called by it */
+
 static struct claim {
 	int partitions;
 	int nodes;
@@ -57,9 +59,11 @@ static TfLiteStatus counting_replace(TfLiteContext *context, TfLiteRegistration 
 {
 	TfLiteDelegateParams *params;
 
-	claim.nodes = nodes->size;
-	claim.partitions = 0;
-	if (nodes->size)
+	if (context == graph) {
+		claim.nodes = nodes->size;
+		claim.partitions = 0;
+	}
+	if (context == graph && nodes->size)
 		context->PreviewDelegatePartitioning(context, nodes, &params, &claim.partitions);
 	return replace(context, registration, nodes, delegate);
 }
@@ -69,8 +73,11 @@ static TfLiteStatus counting_prepare(TfLiteContext *context, TfLiteDelegate *del
 	TfLiteIntArray *plan;
 	TfLiteStatus status;
 
+	if (!graph)
+		graph = context;
 	context->GetExecutionPlan(context, &plan);
-	claim.all = plan->size;
+	if (graph == context)
+		claim.all = plan->size;
 	replace = context->ReplaceNodeSubsetsWithDelegateKernels;
 	context->ReplaceNodeSubsetsWithDelegateKernels = counting_replace;
 	status = plugin_prepare(context, delegate);
@@ -139,6 +146,7 @@ static bool open_model(const char *path, const char *device, struct model *model
 
 	*model = (struct model) { 0 };
 	claim = (struct claim) { 0 };
+	graph = NULL;
 	messages[0] = 0;
 	TfLiteInterpreterOptionsSetErrorReporter(options, keep_message, NULL);
 	model->file = load_model(path);
@@ -335,9 +343,10 @@ static void test_operators(const char *folder)
 			valid++;
 			good += same_as_reference(names[i]);
 		}
-		ok(valid && good == valid, "%.*s: %d of %d models", kind_of(names[begin]) -
-		   (int)strlen(folder) - 1, names[begin] + strlen(folder) + 1, good, valid);
-		kinds++;
+		ok(good == valid, "%.*s: %d of %d models%s", kind_of(names[begin]) -
+		   (int)strlen(folder) - 1, names[begin] + strlen(folder) + 1, good, valid,
+		   valid ? "" : " # SKIP TensorFlow Lite takes none of them");
+		kinds += valid > 0;
 	}
 	ok(kinds > 80, "there were operators");
 }

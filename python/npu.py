@@ -193,9 +193,9 @@ def _describe(info):
 
 
 def _as_real(info):
-    """The same tensor, but with float32 outside."""
-    if not info.scale > 0:
-        raise ValueError("'%s' has no scale" % info.name.decode(errors="replace"))
+    """The same tensor, but with float32 outside; None if it has no scale, or is so already."""
+    if not info.scale > 0 or info.type == FLOAT32:
+        return None
     real = _TensorInfo.from_buffer_copy(info)
     real.type = FLOAT32
     real.size = info.device_size // struct.calcsize("=" + TYPES[info.device_type][1]) * 4
@@ -213,7 +213,7 @@ def _take(value, info):
             raise ValueError("'%s' has shape %s, not %s" % (name, tuple(info.dim[:info.rank]),
                                                             array.shape))
         return array.tobytes()
-    data = bytes(value)
+    data = memoryview(value).tobytes()
     if len(data) != info.size:
         raise ValueError("'%s' has %d bytes, not %d" % (name, info.size, len(data)))
     return data
@@ -240,7 +240,8 @@ class Session(_Object):
 
     def run(self, *inputs, real=False):
         """Outputs of a run, a list. real: values are float32 outside, and are quantised
-        and dequantised with scale and zero point; else they are as the model has them."""
+        and dequantised with scale and zero point, where there is a scale; else they are as
+        the model has them."""
         self._use()
         info = self._info
         if len(inputs) != info.ninputs:
@@ -252,8 +253,8 @@ class Session(_Object):
             return [self._read(i, info.outputs[i], real) for i in range(info.noutputs)]
 
     def _write(self, i, info, value, real):
-        if real and info.type == info.device_type:
-            outside = _as_real(info)
+        outside = _as_real(info) if real else None
+        if outside:
             data = ctypes.create_string_buffer(info.device_size)
             _lib.npu_tensor_encode(outside, _take(value, outside), data)
         else:
@@ -264,9 +265,9 @@ class Session(_Object):
         data = bytearray(info.size)
         _call("npu_session_read", self._use(), i, (ctypes.c_char * len(data)).from_buffer(data),
               len(data))
-        if not real or info.type != info.device_type:
+        outside = _as_real(info) if real else None
+        if not outside:
             return _give(data, info)
-        outside = _as_real(info)
         values = bytearray(outside.size)
         _lib.npu_tensor_decode(outside, bytes(data),
                                (ctypes.c_char * len(values)).from_buffer(values))
@@ -283,12 +284,12 @@ class Model(_Object):
     device: a Device, or what Device() takes; numerics: "tflm" or "tflite"; batch: inputs
     per run, 0 as in the file; signature: its key, None: the first. As in npu.h."""
     _destroy = staticmethod(_lib.npu_model_destroy)
+    _session = None
 
     def __init__(self, source, device=None, *, numerics="tflm", batch=0, signature=None):
         options = _CompileOptions(numerics=_choose(NUMERICS, numerics), batch=batch)
         options.signature = None if signature is None else signature.encode()
         self._lock = threading.Lock()
-        self._session = None
         mine = None if isinstance(device, Device) else Device(device)
         # libnpu keeps the device open as long as the model needs it.
         try:

@@ -13,7 +13,7 @@ DEFAULT_KERNEL=6.12
 export KERNEL=${KERNEL:-$DEFAULT_KERNEL}
 VERSION=${KERNEL%%-*}
 NEWER_DEBIAN=trixie
-TFLITE_DEBIAN=sid	# where TensorFlow Lite is packaged
+TFLITE_DEBIAN=${TFLITE_DEBIAN:-sid}	# where TensorFlow Lite is packaged
 ARCH=$(dpkg --print-architecture)
 mkdir -p "$CACHE"
 

@@ -45,8 +45,9 @@ help:
 	@echo 'make bench    speed, in the VM'
 	@echo 'make modules  npu.ko and npu_emu.ko, in build/modules/RELEASE'
 	@echo '              (KDIR=/lib/modules/$$(uname -r)/build for the running kernel)'
-	@echo 'make lib      libnpu and npuctl, in build/lib and build/tools'
-	@echo 'make install  libnpu, its headers, man pages, npuctl (PREFIX, DESTDIR)'
+	@echo 'make lib      libnpu and npuctl, in build/lib and build/tools; the delegate of'
+	@echo '              TensorFlow Lite, if its headers are there, in build/delegate'
+	@echo 'make install  all of it, headers, man pages, npu.py (PREFIX, DESTDIR, PYTHONDIR)'
 	@echo 'make clean    removes build/; the cache in ~/.cache/npu stays'
 	@echo
 	@echo 'KERNEL=6.12|7.3|6.12-debug|6.12-kcsan|6.12-uml  kernel of VM and modules'
@@ -62,6 +63,7 @@ deps:
 lib: deps-build
 	@$(MAKE) -s -C lib
 	@$(MAKE) -s -C tools
+	@$(MAKE) -s -C delegate >/dev/null
 
 modules: deps-build
 	@$(VM)/modules.sh
@@ -146,6 +148,7 @@ coverage:
 install: lib
 	@$(MAKE) -s -C lib install
 	@$(MAKE) -s -C tools install
+	@$(MAKE) -s -C delegate install
 
 clean:
 	rm -rf $(BUILD)

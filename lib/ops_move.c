@@ -334,6 +334,8 @@ bool emit_strided_slice(struct op *op)
 		return false;
 	if (fb_i32(options, SLICE_ELLIPSIS_MASK, 0) || fb_i32(options, SLICE_NEW_AXIS_MASK, 0))
 		return op_fail(op, UNSUPPORTED, "an ellipsis or a new axis");
+	if (fb_i8(options, SLICE_END_IS_OFFSET, 0))
+		return op_fail(op, UNSUPPORTED, "ends that are relative to the begin");
 	for (i = 1; i < 4; i++)
 		if (!want_numbers(op, op_input(op, i), in->rank))
 			return false;

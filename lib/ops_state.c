@@ -254,6 +254,8 @@ static bool check_lstm_kind(struct op *op)
 	if (fb_i8(&op->tfl.options, LSTM_ACTIVATION, 0) != TFL_ACT_TANH)
 		return op_fail(op, UNSUPPORTED, "fused activation %d, supported is TANH",
 			       fb_i8(&op->tfl.options, LSTM_ACTIVATION, 0));
+	if (fb_i8(&op->tfl.options, LSTM_DIAGONAL, 0))
+		return op_fail(op, UNSUPPORTED, "diagonal recurrent weights");
 	return true;
 }
 

@@ -1,27 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "tflite.h"
 
-/* Field numbers, in the order of the schema */
-enum {
-	MODEL_VERSION, MODEL_OPERATOR_CODES, MODEL_SUBGRAPHS, MODEL_DESCRIPTION, MODEL_BUFFERS,
-	MODEL_METADATA_BUFFER, MODEL_METADATA, MODEL_SIGNATURES
-};
-enum { SIGNATURE_INPUTS, SIGNATURE_OUTPUTS, SIGNATURE_KEY, SIGNATURE_TAG, SIGNATURE_SUBGRAPH };
-enum { MAP_NAME, MAP_TENSOR };
-enum { CODE_DEPRECATED, CODE_CUSTOM, CODE_VERSION, CODE_BUILTIN };
-enum { SUBGRAPH_TENSORS, SUBGRAPH_INPUTS, SUBGRAPH_OUTPUTS, SUBGRAPH_OPERATORS };
-enum {
-	TENSOR_SHAPE, TENSOR_TYPE, TENSOR_BUFFER, TENSOR_NAME, TENSOR_QUANTIZATION,
-	TENSOR_VARIABLE, TENSOR_SPARSITY, TENSOR_SIGNATURE
-};
-enum {
-	QUANT_MIN, QUANT_MAX, QUANT_SCALE, QUANT_ZERO_POINT, QUANT_DETAILS_TAG, QUANT_DETAILS,
-	QUANT_AXIS
-};
-enum { OP_CODE, OP_INPUTS, OP_OUTPUTS, OP_OPTIONS_TAG, OP_OPTIONS };
-enum { BUFFER_DATA, BUFFER_OFFSET, BUFFER_SIZE };
-
-#define SCHEMA_VERSION	3
+#define TFL_SCHEMA_VERSION	3
 #define MAX_SIGNATURES	256
 
 static const char * const builtin_names[] = {
@@ -143,7 +123,7 @@ int tfl_open(struct tfl_model *model, const void *file, size_t size, const char 
 
 	memset(model, 0, sizeof(*model));
 	model->fb = (struct fb) { .data = file, .size = size, .err = err };
-	root = fb_root(&model->fb, "TFL3");
+	root = fb_root(&model->fb, TFL_IDENTIFIER);
 	version = fb_i32(&root, MODEL_VERSION, 0);
 	model->codes = fb_vector(&root, MODEL_OPERATOR_CODES, 4);
 	model->buffers = fb_vector(&root, MODEL_BUFFERS, 4);
@@ -151,9 +131,9 @@ int tfl_open(struct tfl_model *model, const void *file, size_t size, const char 
 	model->signatures = fb_vector(&root, MODEL_SIGNATURES, 4);
 	if (model->fb.error)
 		return model->fb.error;
-	if (version != SCHEMA_VERSION)
+	if (version != TFL_SCHEMA_VERSION)
 		return npu_fail(err, -EOPNOTSUPP, "schema version %d, known is %d", version,
-				SCHEMA_VERSION);
+				TFL_SCHEMA_VERSION);
 	if (!model->subgraphs.count)
 		return npu_fail(err, -EBADMSG, "the model has no subgraph");
 	return choose_signature(model, signature);

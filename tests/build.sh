@@ -27,7 +27,8 @@ install_all() {
 	rm -rf "$dest"
 	make -s -C "$TOP" install DESTDIR="$dest" PREFIX=/usr &&
 	test -x "$dest/usr/bin/npuctl" && test -e "$dest/usr/lib/libnpu.so.0" &&
-	test -e "$dest/usr/include/libnpu/npu.h" && test -e "$dest/usr/lib/pkgconfig/libnpu.pc"
+	test -e "$dest/usr/include/libnpu/npu.h" && test -e "$dest/usr/lib/pkgconfig/libnpu.pc" &&
+	test -e "$dest/usr/lib/python3/dist-packages/npu.py"
 }
 
 # A program builds against what was installed, through pkg-config alone.

@@ -37,7 +37,7 @@ run_checkpatch() {	# IGNORED ARGUMENT-OF-FIND...
 }
 
 kernel_doc() {
-	find driver emu uapi lib tools -name '*.[ch]' | xargs "$source/scripts/kernel-doc" -none -Werror
+	find driver emu uapi lib tools delegate -name '*.[ch]' | xargs "$source/scripts/kernel-doc" -none -Werror
 }
 
 # sparse does not understand guard(), see Documentation/decisions.rst.
@@ -58,9 +58,17 @@ semantic_patches() {
 
 include=(-D_GNU_SOURCE -I{lib,uapi,driver,emu/core,emu/pci,emu/host,tests/unit,tests/lib,tools}
 	 -isystem "$source/tools/testing/selftests" $(pkg-config --cflags libdrm))
+user_space=(lib tools emu/core emu/pci emu/host tests)
+if tflite=$(tests/vm/tflite.sh 2>/dev/null); then
+	user_space+=(delegate)
+	include+=(-Idelegate -Itests/selftests -isystem "$tflite/usr/include")
+	without=
+else
+	without=tests/delegate
+fi
 
 clang_tidy() {
-	find lib tools emu/core emu/pci emu/host tests -name '*.c' |
+	find "${user_space[@]}" ${without:+-path "$without" -prune -o} -name '*.c' -print |
 		each bash -c 'clang-tidy --quiet "${@: -1}" -- -std=gnu11 "${@:1:$#-1}" 2>/dev/null' \
 			_ "${include[@]}" | sed -n '/ error: /p'
 }
@@ -69,7 +77,8 @@ cpp_check() {
 	cppcheck -j "$(nproc)" -q --enable=warning,style,performance,portability --std=c11 \
 		--error-exitcode=1 --template='{file}:{line}: {severity}: {message} [{id}]' \
 		--suppressions-list=tests/cppcheck.txt --suppress="*:$source/*" \
-		"${include[@]/#-isystem/-I}" lib tools emu/core emu/pci emu/host tests
+		${tflite:+--suppress="*:$tflite/*"} ${without:+-i "$without"} \
+		"${include[@]/#-isystem/-I}" "${user_space[@]}"
 }
 
 # Not reported: paths have no spaces, lists of words are split deliberately,
@@ -87,11 +96,12 @@ spelling() {
 }
 
 check "checkpatch, kernel" checkpatch "$kernel_style" driver emu/core emu/kernel uapi
-check "checkpatch, user space" checkpatch "$user_style" lib tools emu/pci emu/host tests/selftests
+check "checkpatch, user space" checkpatch "$user_style" lib tools delegate emu/pci emu/host tests/selftests tests/delegate
 check "kernel-doc" kernel_doc
 check "sparse" sparse
 check "semantic patches" semantic_patches
 check "clang-tidy" clang_tidy
+[ -n "$tflite" ] || skip "clang-tidy and cppcheck of the delegate" "no headers of TensorFlow Lite"
 check "cppcheck" cpp_check
 check "shellcheck" shell_check
 check "codespell" spelling

@@ -1496,6 +1496,10 @@ def bad_models(r):
         strided(g, [1, 1, 1, 1], [1, 4, 4, 2], ellipsis_mask=1)
         return "STRIDED_SLICE"
 
+    def strided_slice_offset(g):
+        strided(g, [1, 1, 1, 1], [1, 4, 4, 2], offset=True)
+        return "relative to the begin"
+
     def strided_slice_shape(g):
         strided(g, [1, 2, 1, 1], [1, 3, 4, 2])
         return "dimension 1"
@@ -1742,6 +1746,10 @@ def bad_models(r):
         v = g.m.tensor("v", [4, 4], "int8", 0.1, data=[1] * 16)
         lstm(g, g.input([1, 3, 2]), 4, projection=(v, -1))
         return "projection"
+
+    def lstm_diagonal(g):
+        lstm(g, g.input([1, 3, 2]), 4, diagonal=True)
+        return "diagonal"
 
     def lstm_norm(g):
         v = g.m.tensor("v", [4], "int16", 2.0 ** -15, data=[1, 2, 3, 4])

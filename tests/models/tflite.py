@@ -19,9 +19,10 @@ OPERATORS = {"ADD": 0, "AVERAGE_POOL_2D": 1, "CONCATENATION": 2, "CONV_2D": 3,
              "PADV2": 60, "SLICE": 65, "TRANSPOSE_CONV": 67, "EXPAND_DIMS": 70, "SUM": 74,
              "RSQRT": 76, "REDUCE_MAX": 82, "PACK": 83, "UNPACK": 88, "FLOOR_DIV": 90,
              "RESIZE_NEAREST_NEIGHBOR": 97, "LEAKY_RELU": 98, "SQUARED_DIFFERENCE": 99,
-             "MIRROR_PAD": 100, "SPLIT_V": 102, "ELU": 111, "QUANTIZE": 114, "HARD_SWISH": 117,
-             "WHILE": 119, "BATCH_MATMUL": 126, "CALL_ONCE": 129, "CONV_3D": 132, "VAR_HANDLE": 142,
-             "READ_VARIABLE": 143, "ASSIGN_VARIABLE": 144}
+             "MIRROR_PAD": 100, "ABS": 101, "SPLIT_V": 102, "CEIL": 104, "ELU": 111,
+             "QUANTIZE": 114, "HARD_SWISH": 117, "WHILE": 119, "BATCH_MATMUL": 126,
+             "CALL_ONCE": 129, "CONV_3D": 132, "VAR_HANDLE": 142, "READ_VARIABLE": 143,
+             "ASSIGN_VARIABLE": 144}
 
 ACTIVATIONS = {None: 0, "RELU": 1, "RELU_N1_TO_1": 2, "RELU6": 3, "TANH": 4}
 PADDINGS = {"SAME": 0, "VALID": 1}
@@ -268,10 +269,11 @@ class Model:
         self.op("SLICE", [x, begin, size], [y], 48, Table())
 
     def strided_slice(self, x, begin, end, strides, y, begin_mask=0, end_mask=0, shrink_mask=0,
-                      ellipsis_mask=0, new_axis_mask=0):
+                      ellipsis_mask=0, new_axis_mask=0, offset=False):
         self.op("STRIDED_SLICE", [x, begin, end, strides], [y], 32, Table({
             0: ("i", begin_mask), 1: ("i", end_mask), 2: ("i", ellipsis_mask),
-            3: ("i", new_axis_mask), 4: ("i", shrink_mask)}))
+            3: ("i", new_axis_mask), 4: ("i", shrink_mask),
+            5: ("?", True) if offset else None}))
 
     def transpose(self, x, perm, y):
         self.op("TRANSPOSE", [x, perm], [y], 26, Table())
@@ -318,12 +320,14 @@ class Model:
 
     def lstm(self, x, weights, recurrent, biases, hidden, cell, y, clip=0.0, time_major=False,
              peephole=(-1, -1, -1), projection=(-1, -1), norm=(-1, -1, -1, -1),
-             intermediates=None):
+             intermediates=None, diagonal=False):
         """Gates are in the order input, forget, cell, output."""
         self.op("UNIDIRECTIONAL_SEQUENCE_LSTM",
                 [x, *weights, *recurrent, *peephole, *biases, *projection, hidden, cell, *norm],
                 [y], 71, Table({0: ("b", ACTIVATIONS["TANH"]), 1: ("f", clip), 2: ("f", 0.0),
-                                3: ("?", time_major)}), intermediates=intermediates)
+                                3: ("?", time_major),
+                                5: ("?", True) if diagonal else None}),
+                intermediates=intermediates)
 
     def call_once(self, graph):
         self.op("CALL_ONCE", [], [], 103, Table({0: ("i", self.graphs.index(graph))}))

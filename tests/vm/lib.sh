@@ -13,6 +13,7 @@ DEFAULT_KERNEL=6.12
 export KERNEL=${KERNEL:-$DEFAULT_KERNEL}
 VERSION=${KERNEL%%-*}
 NEWER_DEBIAN=trixie
+TFLITE_DEBIAN=${TFLITE_DEBIAN:-sid}	# where TensorFlow Lite is packaged
 ARCH=$(dpkg --print-architecture)
 mkdir -p "$CACHE"
 
@@ -60,12 +61,13 @@ apt_update_once() {
 	touch "$CACHE/apt-updated"
 }
 
-# Options of apt. newer_debian makes it see the next release and its backports
-# instead of the machine's: same mirror and keys, but lists of their own, so
+# Options of apt. newer_debian makes it see the next release and its backports, or
+# SUITE, instead of the machine's: same mirror and keys, but lists of their own, so
 # that nothing of it can be installed by accident.
 APT=()
-newer_debian() {
-	local dir=$CACHE/apt site suite key=/usr/share/keyrings/debian-archive-keyring.gpg
+newer_debian() {	# [SUITE]
+	local dir=$CACHE/apt${1:+-$1} suites=${1:-"$NEWER_DEBIAN $NEWER_DEBIAN-backports"}
+	local site suite key=/usr/share/keyrings/debian-archive-keyring.gpg
 	APT=(-o Dir::Etc::SourceList="$dir/sources.list" -o Dir::Etc::SourceParts=-
 	     -o Dir::State::Lists="$dir/lists" -o Dir::State::Status="$dir/status"
 	     -o Dir::Cache="$dir/cache")
@@ -73,11 +75,12 @@ newer_debian() {
 	site=$(apt-get indextargets --format '$(SITE)' 'Created-By: Packages' 'Origin: Debian' | head -n 1)
 	mkdir -p "$dir"/{lists/partial,cache}
 	: >"$dir/status"
-	for suite in $NEWER_DEBIAN $NEWER_DEBIAN-backports; do
+	for suite in $suites; do
 		echo "deb [signed-by=$key] $site $suite main"
 	done >"$dir/sources.list"
-	say "reading the package lists of Debian $NEWER_DEBIAN"
-	apt-get "${APT[@]}" -q update >&2 || die "cannot read Debian $NEWER_DEBIAN at $site"
+	say "reading the package lists of Debian $suites"
+	apt-get "${APT[@]}" -q -o APT::Update::Error-Mode=any update >&2 ||
+		die "cannot read Debian $suites at $site"
 	touch "$dir/updated"
 }
 
@@ -130,6 +133,9 @@ download() {	# PACKAGE VERSION HASH FOLDER
 	dpkg-deb -x "$tmp"/*.deb "$tmp/files"
 	mv -T "$tmp/files" "$4"
 }
+
+# archive FOLDER: what NPU_ARCHIVE of vm.sh names
+archive() { (cd "$1" && find . | cpio --quiet -o -H newc -R 0:0); }
 
 # newer_root NAME HASH TEXT PACKAGE...: prints a folder of the cache with packages
 # of the newer Debian and all that they need, unpacked; nothing is installed.

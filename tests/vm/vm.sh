@@ -15,6 +15,7 @@
 # KASAN's shadow 4096).
 # NPU_REBOOT=1: it may restart, and begins with the same command again.
 # The VM can write files to the folder NPU_SHARE, if set: its /share.
+# NPU_ARCHIVE: file with more for its root, see archive() in lib.sh.
 #
 # BUS=pci: the NPU is a PCI device in a process of its own (npu-emu), not one that
 # the kernel emulates. NPU_EMU has its options; "OPTIONS; OPTIONS" are two NPUs.
@@ -171,7 +172,7 @@ if [ -n "$interactive" ]; then
 else
 	command=$*
 fi
-{ cat "$dir/initrd"; overlay command "$command"; } >"$work/initrd"
+{ cat "$dir/initrd" ${NPU_ARCHIVE:+"$NPU_ARCHIVE"}; overlay command "$command"; } >"$work/initrd"
 
 code=0
 boot || code=$?

@@ -1,0 +1,349 @@
+# SPDX-License-Identifier: MIT
+"""TensorFlow Lite models on an NPU of /dev/accel:
+
+    import npu
+
+    with npu.Model("digits.tflite") as model:
+        scores, = model.run(image)
+
+It is libnpu by ctypes: install the library (libnpu.so.0, or the one that the
+environment variable NPU_LIBRARY names). With NumPy inputs and outputs are
+arrays; without it inputs are bytes, outputs memoryviews with type and shape.
+
+What fails raises npu.Error, an OSError: errno and the sentence of libnpu. What
+does not fit a model raises ValueError or TypeError.
+
+Objects may be used by several threads. Runs of one Session take turns; for
+parallel ones take more sessions. with, close() or the end of the object's life
+give back what it holds."""
+
+import collections
+import ctypes
+import os
+import struct
+import threading
+
+try:
+    import numpy
+except ImportError:
+    numpy = None
+
+__all__ = ["Device", "Error", "Model", "Session", "Tensor", "devices"]
+
+MAX_RANK = 6
+NUMERICS = {"tflm": 0, "tflite": 1}
+PRIORITIES = {"low": 0, "normal": 1, "high": 2, "realtime": 3}
+
+# enum npu_type: names as NumPy has them, and letters of the struct module
+TYPES = {1: ("bool", "?"), 2: ("uint8", "B"), 3: ("int8", "b"), 4: ("int16", "h"),
+         5: ("int32", "i"), 6: ("int64", "q"), 10: ("float32", "f")}
+FLOAT32 = 10
+
+
+class Error(OSError):
+    """What libnpu says: errno, and a sentence as strerror."""
+
+
+# key: name in the model's signature, or None; real value = scale * (value - zero_point),
+# scale 0: there is none.
+Tensor = collections.namedtuple("Tensor", "name key shape dtype scale zero_point")
+
+# ---- lib/npu.h ----
+
+
+class _Error(ctypes.Structure):
+    _fields_ = [("detail", ctypes.c_uint32), ("offset", ctypes.c_uint32),
+                ("text", ctypes.c_char * 248)]
+
+
+class _DeviceId(ctypes.Structure):
+    _fields_ = [("path", ctypes.c_char * 64), ("driver", ctypes.c_char * 32),
+                ("version", ctypes.c_int32 * 3), ("error", ctypes.c_int32)]
+
+
+class _CompileOptions(ctypes.Structure):
+    _fields_ = [("flags", ctypes.c_uint32), ("macs_max_order", ctypes.c_uint32),
+                ("bytes_max_order", ctypes.c_uint32), ("numerics", ctypes.c_uint32),
+                ("batch", ctypes.c_uint32), ("reserved", ctypes.c_uint32),
+                ("signature", ctypes.c_char_p)]
+
+
+class _TensorInfo(ctypes.Structure):
+    _fields_ = [("name", ctypes.c_char_p), ("key", ctypes.c_char_p), ("type", ctypes.c_int), ("device_type", ctypes.c_int),
+                ("rank", ctypes.c_uint32), ("dim", ctypes.c_uint32 * MAX_RANK),
+                ("size", ctypes.c_uint64), ("device_size", ctypes.c_uint64),
+                ("scale", ctypes.c_float), ("zero_point", ctypes.c_int32),
+                ("base", ctypes.c_uint32)]
+
+
+class _ProgramInfo(ctypes.Structure):
+    _fields_ = [("stream", ctypes.c_void_p), ("constants", ctypes.c_void_p),
+                ("bases", ctypes.c_void_p), ("inputs", ctypes.POINTER(_TensorInfo)),
+                ("outputs", ctypes.POINTER(_TensorInfo)), ("ops", ctypes.c_void_p),
+                ("stream_size", ctypes.c_uint32), ("nbases", ctypes.c_uint32),
+                ("ninputs", ctypes.c_uint32), ("noutputs", ctypes.c_uint32),
+                ("nops", ctypes.c_uint32), ("flags", ctypes.c_uint32),
+                ("state", ctypes.c_void_p), ("state_base", ctypes.c_uint32)]
+
+
+_HANDLE = ctypes.c_void_p
+_OUT = ctypes.POINTER(ctypes.c_void_p)
+_ERR = ctypes.POINTER(_Error)
+_INFO = ctypes.POINTER(_TensorInfo)
+_FUNCTIONS = {
+    "npu_device_list": (ctypes.c_int, ctypes.POINTER(_DeviceId), ctypes.c_uint),
+    "npu_device_open": (ctypes.c_int, ctypes.c_char_p, _OUT, _ERR),
+    "npu_device_close": (None, _HANDLE),
+    "npu_device_path": (ctypes.c_char_p, _HANDLE),
+    "npu_model_load": (ctypes.c_int, _HANDLE, ctypes.c_char_p, ctypes.POINTER(_CompileOptions),
+                       _OUT, _ERR),
+    "npu_model_destroy": (None, _HANDLE),
+    "npu_model_get_info": (ctypes.POINTER(_ProgramInfo), _HANDLE),
+    "npu_session_create": (ctypes.c_int, _HANDLE, ctypes.c_int, _OUT, _ERR),
+    "npu_session_destroy": (None, _HANDLE),
+    "npu_session_write": (ctypes.c_int, _HANDLE, ctypes.c_uint, ctypes.c_void_p, ctypes.c_size_t,
+                          _ERR),
+    "npu_session_read": (ctypes.c_int, _HANDLE, ctypes.c_uint, ctypes.c_void_p, ctypes.c_size_t,
+                         _ERR),
+    "npu_session_run": (ctypes.c_int, _HANDLE, _ERR),
+    "npu_session_reset": (ctypes.c_int, _HANDLE, _ERR),
+    "npu_tensor_encode": (None, _INFO, ctypes.c_void_p, ctypes.c_void_p),
+    "npu_tensor_decode": (None, _INFO, ctypes.c_void_p, ctypes.c_void_p),
+}
+
+_lib = ctypes.CDLL(os.environ.get("NPU_LIBRARY", "libnpu.so.0"))
+for _name, (_result, *_arguments) in _FUNCTIONS.items():
+    getattr(_lib, _name).restype = _result
+    getattr(_lib, _name).argtypes = _arguments
+
+
+def _choose(table, word):
+    if word not in table:
+        raise ValueError("%r is none of %s" % (word, ", ".join(table)))
+    return table[word]
+
+
+def _call(name, *args):
+    """Call a function whose last argument is a struct npu_error."""
+    err = _Error()
+    code = getattr(_lib, name)(*args, ctypes.byref(err))
+    if code < 0:
+        raise Error(-code, err.text.decode(errors="replace") or os.strerror(-code))
+
+
+class _Object:
+    """A handle that is given back once."""
+    _destroy = None
+    _handle = None
+
+    def _make(self, name, *args):
+        handle = ctypes.c_void_p()
+        _call(name, *args, ctypes.byref(handle))
+        self._handle = handle
+
+    def _use(self):
+        if self._handle is None:
+            raise ValueError("this %s is closed" % type(self).__name__)
+        return self._handle
+
+    def close(self):
+        """Give back what it holds; further calls do nothing."""
+        handle, self._handle = self._handle, None
+        if handle is not None:
+            self._destroy(handle)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def __del__(self):
+        self.close()
+
+
+# ---- Devices ----
+
+def devices():
+    """Paths of the NPUs of this machine."""
+    count = _lib.npu_device_list(None, 0)
+    ids = (_DeviceId * max(count, 1))()
+    count = min(_lib.npu_device_list(ids, len(ids)), len(ids))
+    return [ids[i].path.decode() for i in range(count)]
+
+
+class Device(_Object):
+    """An open NPU. name: path of the node, or index; None: any."""
+    _destroy = staticmethod(_lib.npu_device_close)
+
+    def __init__(self, name=None):
+        self._make("npu_device_open", None if name is None else str(name).encode())
+
+    @property
+    def path(self):
+        return _lib.npu_device_path(self._use()).decode()
+
+
+# ---- Values ----
+
+def _describe(info):
+    key = None if info.key is None else info.key.decode(errors="replace")
+    return Tensor(info.name.decode(errors="replace"), key, tuple(info.dim[:info.rank]),
+                  TYPES[info.type][0], info.scale, info.zero_point)
+
+
+def _as_real(info):
+    """The same tensor, but with float32 outside; None if it has no scale, or is so already."""
+    if not info.scale > 0 or info.type == FLOAT32:
+        return None
+    real = _TensorInfo.from_buffer_copy(info)
+    real.type = FLOAT32
+    real.size = info.device_size // struct.calcsize("=" + TYPES[info.device_type][1]) * 4
+    return real
+
+
+def _take(value, info):
+    """The bytes of an input, which has to be what info says."""
+    name, (dtype, _) = info.name.decode(errors="replace"), TYPES[info.type]
+    if numpy is not None and not isinstance(value, (bytes, bytearray, memoryview)):
+        array = numpy.asarray(value, dtype if info.type == FLOAT32 else None)
+        if array.dtype != dtype:
+            raise TypeError("'%s' is %s, not %s" % (name, dtype, array.dtype))
+        if array.shape != tuple(info.dim[:info.rank]):
+            raise ValueError("'%s' has shape %s, not %s" % (name, tuple(info.dim[:info.rank]),
+                                                            array.shape))
+        return array.tobytes()
+    data = memoryview(value).tobytes()
+    if len(data) != info.size:
+        raise ValueError("'%s' has %d bytes, not %d" % (name, info.size, len(data)))
+    return data
+
+
+def _give(data, info):
+    shape, (dtype, letter) = tuple(info.dim[:info.rank]), TYPES[info.type]
+    if numpy is not None:
+        return numpy.frombuffer(data, dtype).reshape(shape)
+    return memoryview(data).cast(letter, shape or (1,))
+
+
+# ---- Models ----
+
+class Session(_Object):
+    """Runs of a model, in order; from Model.session()."""
+    _destroy = staticmethod(_lib.npu_session_destroy)
+
+    def __init__(self, model, priority="normal"):
+        self._lock = threading.Lock()
+        # The session keeps libnpu's model alive, not this one: no circle of objects.
+        self._info = model._info()
+        self._make("npu_session_create", model._use(), _choose(PRIORITIES, priority))
+
+    def run(self, *inputs, real=False):
+        """Outputs of a run, a list. real: values are float32 outside, and are quantised
+        and dequantised with scale and zero point, where there is a scale; else they are as
+        the model has them."""
+        self._use()
+        info = self._info
+        if len(inputs) != info.ninputs:
+            raise ValueError("the model has %d inputs, not %d" % (info.ninputs, len(inputs)))
+        with self._lock:
+            for i, value in enumerate(inputs):
+                self._write(i, info.inputs[i], value, real)
+            _call("npu_session_run", self._use())
+            return [self._read(i, info.outputs[i], real) for i in range(info.noutputs)]
+
+    def _write(self, i, info, value, real):
+        outside = _as_real(info) if real else None
+        if outside:
+            data = ctypes.create_string_buffer(info.device_size)
+            _lib.npu_tensor_encode(outside, _take(value, outside), data)
+        else:
+            data = _take(value, info)
+        _call("npu_session_write", self._use(), i, data, info.size)
+
+    def _read(self, i, info, real):
+        data = bytearray(info.size)
+        _call("npu_session_read", self._use(), i, (ctypes.c_char * len(data)).from_buffer(data),
+              len(data))
+        outside = _as_real(info) if real else None
+        if not outside:
+            return _give(data, info)
+        values = bytearray(outside.size)
+        _lib.npu_tensor_decode(outside, bytes(data),
+                               (ctypes.c_char * len(values)).from_buffer(values))
+        return _give(values, outside)
+
+    def reset(self):
+        """Forget a failure, and what earlier runs left in variables of the model."""
+        with self._lock:
+            _call("npu_session_reset", self._use())
+
+
+class Model(_Object):
+    """A model on a device. source: path of a TensorFlow Lite file, or its bytes;
+    device: a Device, or what Device() takes; numerics: "tflm" or "tflite"; batch: inputs
+    per run, 0 as in the file; signature: its key, None: the first. As in npu.h."""
+    _destroy = staticmethod(_lib.npu_model_destroy)
+    _session = None
+
+    def __init__(self, source, device=None, *, numerics="tflm", batch=0, signature=None):
+        options = _CompileOptions(numerics=_choose(NUMERICS, numerics), batch=batch)
+        options.signature = None if signature is None else signature.encode()
+        self._lock = threading.Lock()
+        mine = None if isinstance(device, Device) else Device(device)
+        # libnpu keeps the device open as long as the model needs it.
+        try:
+            self._load((mine or device)._use(), source, options)
+        finally:
+            if mine:
+                mine.close()
+
+    def _load(self, device, source, options):
+        options = ctypes.byref(options)
+        if not isinstance(source, (bytes, bytearray, memoryview)):
+            self._make("npu_model_load", device, os.fsencode(source), options)
+            return
+        fd = os.memfd_create("model", os.MFD_CLOEXEC)
+        with os.fdopen(fd, "wb") as file:
+            file.write(source)
+            file.flush()
+            self._make("npu_model_load", device, b"/proc/self/fd/%d" % fd, options)
+
+    def _info(self):
+        return _lib.npu_model_get_info(self._use()).contents
+
+    @property
+    def inputs(self):
+        """What run() takes: a list of Tensor."""
+        info = self._info()
+        return [_describe(info.inputs[i]) for i in range(info.ninputs)]
+
+    @property
+    def outputs(self):
+        """What run() returns: a list of Tensor."""
+        info = self._info()
+        return [_describe(info.outputs[i]) for i in range(info.noutputs)]
+
+    def session(self, priority="normal"):
+        """A Session of its own. More than "normal" needs CAP_SYS_NICE."""
+        return Session(self, priority)
+
+    def _own(self):
+        with self._lock:
+            if self._session is None:
+                self._session = self.session()
+            return self._session
+
+    def run(self, *inputs, real=False):
+        """As Session.run(), in a session that the model has."""
+        return self._own().run(*inputs, real=real)
+
+    def reset(self):
+        """As Session.reset(), of that session."""
+        self._own().reset()
+
+    def close(self):
+        session, self._session = self._session, None
+        if session is not None:
+            session.close()
+        super().close()

@@ -65,15 +65,15 @@ class _CompileOptions(ctypes.Structure):
     _fields_ = [("flags", ctypes.c_uint32), ("macs_max_order", ctypes.c_uint32),
                 ("bytes_max_order", ctypes.c_uint32), ("numerics", ctypes.c_uint32),
                 ("batch", ctypes.c_uint32), ("reserved", ctypes.c_uint32),
-                ("signature", ctypes.c_char_p)]
+                ("signature", ctypes.c_char_p), ("reserved1", ctypes.c_uint64 * 4)]
 
 
 class _TensorInfo(ctypes.Structure):
-    _fields_ = [("name", ctypes.c_char_p), ("key", ctypes.c_char_p), ("type", ctypes.c_int), ("device_type", ctypes.c_int),
+    _fields_ = [("name", ctypes.c_char_p), ("type", ctypes.c_int), ("device_type", ctypes.c_int),
                 ("rank", ctypes.c_uint32), ("dim", ctypes.c_uint32 * MAX_RANK),
                 ("size", ctypes.c_uint64), ("device_size", ctypes.c_uint64),
                 ("scale", ctypes.c_float), ("zero_point", ctypes.c_int32),
-                ("base", ctypes.c_uint32)]
+                ("base", ctypes.c_uint32), ("key", ctypes.c_char_p)]
 
 
 class _ProgramInfo(ctypes.Structure):

@@ -150,8 +150,13 @@ static int is_model(const struct dirent *entry)
 {
 	const char *dot = strrchr(entry->d_name, '.');
 
+	/* One of each operator; other types only where they take other ways. */
 	return dot && !strcmp(dot, ".tflite") &&
-	       (strstr(entry->d_name, "_00.") || !strcmp(entry->d_name, "digits.tflite"));
+	       (!strcmp(entry->d_name, "digits.tflite") ||
+		!strcmp(entry->d_name, "fully_connected_int16_00.tflite") ||
+		!strcmp(entry->d_name, "concatenation_uint8_00.tflite") ||
+		(strstr(entry->d_name, "_00.") && !strstr(entry->d_name, "int16") &&
+		 !strstr(entry->d_name, "uint8") && !strstr(entry->d_name, "tflite_")));
 }
 
 int main(int argc, char **argv)

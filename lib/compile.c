@@ -79,10 +79,14 @@ static int32_t graph_io(const struct compile *c, uint32_t i)
 
 static char *copy_name(const struct fb_vector *name)
 {
-	size_t size = name->count < NAME_LIMIT ? name->count : NAME_LIMIT;
+	const char *text = (const char *)name->data;
+	size_t size = name->count;
 
-	/* Each of many may have the same long name. */
-	return name->data ? strndup((const char *)name->data, size) : strdup("");
+	/* Each of many may have the same long name: not more of it, and no part of a character. */
+	if (size > NAME_LIMIT)
+		for (size = NAME_LIMIT; size && ((unsigned char)text[size] & 0xc0) == 0x80; size--)
+			;
+	return text ? strndup(text, size) : strdup("");
 }
 
 /* ---- Constants and commands ---- */
@@ -665,6 +669,11 @@ static bool describe_io(struct compile *c, uint32_t i)
 	memcpy(info->dim, v->dim, sizeof(info->dim));
 	if (!info->name || (alias.data && !info->key))
 		return compile_fail(c, -ENOMEM, "out of memory");
+	/* They are what callers ask for. */
+	if (outside->tfl.name.count > NAME_LIMIT || alias.count > NAME_LIMIT)
+		return compile_fail(c, -EOPNOTSUPP, "the name of %s %u has more than %u bytes",
+				    output ? "output" : "input",
+				    output ? i - c->model.inputs.count : i, NAME_LIMIT);
 	if (outside->elements != v->elements)
 		return compile_fail(c, -EBADMSG, "'%s' changes its size at the graph's edge",
 				    info->name);
@@ -693,6 +702,11 @@ static bool finish_program(struct compile *c)
 	struct npu_program_info *info = &p->info;
 	uint32_t i;
 
+	if (p->bases[NPU_BASE_ARENA].size < c->arena)
+		p->bases[NPU_BASE_ARENA].size = c->arena;
+	if (p->bases[NPU_BASE_ARENA].size > ARENA_LIMIT)
+		return compile_fail(c, -EOPNOTSUPP, "it needs %llu GiB of memory",
+				    (unsigned long long)p->bases[NPU_BASE_ARENA].size >> 30);
 	p->bases[NPU_BASE_ARENA].flags = NPU_BASE_WRITE;
 	for (i = 0; i < count_io(c); i++) {
 		p->bases[NPU_BASE_IO + i].size = p->io[i].device_size;
@@ -703,16 +717,15 @@ static bool finish_program(struct compile *c)
 		p->bases[info->nbases].flags = NPU_BASE_WRITE;
 		info->state_base = info->nbases++;
 	}
-	if (p->bases[NPU_BASE_ARENA].size < c->arena)
-		p->bases[NPU_BASE_ARENA].size = c->arena;
 	if (info->flags & NPU_COMPILE_PROFILE)
 		p->bases[info->nbases++] = (struct npu_base) {
 			.size = (info->nops + 1) * sizeof(struct npu_timestamp),
 			.flags = NPU_BASE_WRITE,
 		};
 	program_describe(p);
+	/* This fails by a mistake of the compiler only. */
 	if (npu_stream_check(info->stream, info->stream_size, p->bases, info->nbases, NULL, c->err))
-		c->error = -EOPNOTSUPP;
+		c->error = -ENOTRECOVERABLE;
 	return !c->error;
 }
 

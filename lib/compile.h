@@ -10,6 +10,7 @@
 
 #include "tflite.h"
 
+#define ARENA_LIMIT	(1ull << 36)	/* more is a mistake, or malice */
 #define SCALE_LIMIT	3e38f	/* scales are less */
 #define NAME_LIMIT	255	/* bytes of names that are kept */
 #define NPU_CONST_ALIGN	64	/* of tensors in constants and arena */

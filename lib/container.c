@@ -339,7 +339,7 @@ static bool read_tensor(struct reader *r, const struct container_tensor *t, uint
 	if (!width || t->rank > NPU_ISA_MAX_RANK || t->reserved || t->reserved1 ||
 	    !(t->scale >= 0 && t->scale < SCALE_LIMIT))
 		return damaged(r, "a tensor");
-	if (is_float ? !(t->scale > 0) : t->type != t->device_type)
+	if (is_float ? !(t->scale > 0) || width > sizeof(int32_t) : t->type != t->device_type)
 		return damaged(r, "the type of a tensor");
 	for (d = 0; d < NPU_ISA_MAX_RANK; d++) {
 		if (d < t->rank ? !t->dim[d] : t->dim[d])

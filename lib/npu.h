@@ -763,7 +763,8 @@ struct npu_program_info {
  * that it was compiled with; those of @options must be among them, limits do not matter, and other
  * options of a model are refused.
  * Return: 0; -EBADMSG: no valid file; -EOPNOTSUPP: valid, but something is
- * not supported; -EINVAL: options; -ENOMEM.
+ * not supported; -EINVAL: options; -ENOMEM; -ENOTRECOVERABLE: the compiler has
+ * made a program that its own check refuses, please report it.
  */
 int npu_program_compile(const void *file, size_t size, const struct npu_compile_options *options,
 			struct npu_program **program, struct npu_error *err);

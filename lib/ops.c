@@ -525,6 +525,10 @@ static bool want_broadcast(const struct op *op, const struct value *a, const str
 
 	if (!want_rank(op, out, a->rank > b->rank ? a->rank : b->rank))
 		return false;
+	/* The first dimension of one would be another one of the other. */
+	if ((a->batched && a->rank != out->rank) || (b->batched && b->rank != out->rank))
+		return op_fail(op, UNSUPPORTED, "'%.*s' and '%.*s' do not have the same batch",
+			       NAME(a), NAME(b));
 	for (i = inner + 1; i <= out->rank; i++) {
 		x = i <= a->rank ? a->dim[a->rank - i] : 1;
 		y = i <= b->rank ? b->dim[b->rank - i] : 1;

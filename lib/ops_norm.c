@@ -9,6 +9,9 @@ static bool get_rows(struct op *op, struct act *in, struct act *out, float scale
 	return get_acts(op, in, out) && want_same_shape(op, in->v, out->v) &&
 	       (in->v->rank ||
 		op_fail(op, DAMAGED, "tensor '%.*s' has no dimension", NAME(in->v))) &&
+	       (!in->v->batched || in->v->rank > 1 ||
+		op_fail(op, UNSUPPORTED, "tensor '%.*s' is one row of the whole batch",
+			NAME(in->v))) &&
 	       want_output_quant(op, out, scale, zp);
 }
 

@@ -12,7 +12,7 @@ import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../models"))
-from tflite import Model, Table  # noqa: E402
+from tflite import Model, Table, Vector  # noqa: E402
 
 npuctl, models = sys.argv[1:]
 digits = os.path.join(models, "digits.tflite")
@@ -143,6 +143,37 @@ for name in sorted(os.listdir(models)):
 os.unlink(out)
 ok(sims > 100 and not sim_bad, f"sim: {sims - sim_bad} of {sims} models equal the reference")
 
+# Whatever takes a batch gives what single runs give.
+pairs = pairs_bad = 0
+two = os.path.join(models, "two.in")
+for name in sorted(os.listdir(models)):
+    base, suffix = os.path.splitext(os.path.join(models, name))
+    if suffix != ".tflite" or name.startswith("float_"):
+        continue
+    whose = "tflite" if name.startswith("tflite_") else "tflm"
+    p = run("--json", "--batch-size", "2", "--numerics", whose, "dis", base + ".tflite")
+    if p.returncode:
+        continue
+    bases = json.loads(p.stdout)["bases"]
+    with open(base + ".in", "rb") as f:
+        data = f.read(bases[2]["size"])
+    if len(bases) != 4 or len(data) != bases[2]["size"]:
+        continue
+    with open(two, "wb") as f:
+        f.write(data)
+    p = run("--raw", out, "--batch", two, "--batch-size", "2", "--numerics", whose, "sim", base + ".tflite")
+    with open(base + ".out", "rb") as f:
+        want = f.read(bases[3]["size"])
+    with open(out, "rb") as f:
+        got = f.read()
+    pairs += 1
+    if p.returncode or got != want:
+        pairs_bad += 1
+        print(f"# {name}: {p.stderr.decode().strip() or 'differs'}")
+os.unlink(two)
+os.unlink(out)
+ok(pairs > 30 and not pairs_bad, f"{pairs - pairs_bad} of {pairs} models give for a batch of 2 what they give for each")
+
 # Saved programs, whole and damaged.
 program = os.path.join(models, "digits.npu")
 heldout = os.path.join(models, "digits.in")
@@ -229,6 +260,24 @@ def over_batch(kind):
     return save(m)
 
 
+def mixed_batch(kind):
+    m = Model()
+    a = m.tensor("a", [1, 2] if kind == "add" else [1], "int8", 0.05, 0)
+    m.inputs.append(a)
+    if kind == "add":
+        m.inputs.append(m.tensor("b", [1, 4, 2], "int8", 0.05, 0))
+        m.outputs.append(m.tensor("y", [1, 4, 2], "int8", 0.1, 0))
+        m.add(*m.inputs, m.outputs[0])
+    else:
+        m.outputs.append(m.tensor("y", [1], "int8", 1 / 256, -128))
+        m.softmax(a, m.outputs[0])
+    return save(m)
+
+
+for kind in ("add", "softmax"):
+    path = mixed_batch(kind)
+    run_json(0, "dis", path)
+    run_json(5, "--batch-size", "4", "dis", path)
 for kind in ("mean", "shrink", "gather", "unpack", "reshape"):
     path = over_batch(kind)
     run_json(0, "dis", path)
@@ -308,6 +357,23 @@ for i in range(100):
     m.call_once(g)
 m.op("RELU", m.inputs, m.outputs)
 bomb(m, "names of variables", 20000)
+m = Model()
+m.inputs.append(m.tensor("x" * 256, [1, 8], "int8", 0.1, 0))
+m.outputs.append(m.tensor("y", [1, 8], "int8", 0.1, 0))
+m.op("RELU", m.inputs, m.outputs)
+run_json(5, "dis", save(m))
+# One pixel that is spread over the largest image there can be.
+m = Model()
+m.inputs.append(m.tensor("x", [1, 1, 1, 64], "int8", 0.1, 0))
+sizes = m.tensor("sizes", [4], "int32", data=[1, 32768, 32768, 1])
+m.outputs.append(m.tensor("y", [1, 32768, 32768, 1], "int8", 0.1, 0))
+w = m.tensor("w", [1, 1, 1, 64], "int8", 0.1, 0, data=[1] * 64)
+m.transpose_conv(sizes, w, m.inputs[0], None, m.outputs[0], stride=(32768, 32768))
+run_json(0, "dis", save(m))
+m.tensors[0][0] = Vector("i", [1, 1, 1, 256])
+m.tensors[w][0] = Vector("i", [1, 1, 1, 256])
+m.buffers[-1] = Table({0: Vector("B", [1] * 256, 16)})
+run_json(5, "dis", save(m))
 m = Model()
 m.inputs.append(m.tensor("x", [1, 8], "int8", 0.1, 0))
 m.outputs.append(m.tensor("y", [1, 8], "int8", 0.1, 0))

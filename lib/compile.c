@@ -360,9 +360,11 @@ static bool read_op(struct compile *c, uint32_t i)
 	if (c->error)
 		return false;
 	op->rules = op_rules(op->tfl.builtin);
+	if (is_control_flow(op->tfl.builtin))
+		return op_fail(op, -EOPNOTSUPP,
+			       "control flow is not supported; unroll loops before converting (unroll=True of Keras layers)");
 	if (!op->rules)
-		return op_fail(op, -EOPNOTSUPP, "%s", is_control_flow(op->tfl.builtin) ?
-			       "control flow is not supported; unroll loops before converting (unroll=True of Keras layers)" :
+		return op_fail(op, -EOPNOTSUPP,
 			       "operator not supported; keep this part of the network on the CPU or replace it ('man libnpu' lists the supported ones)");
 	if (op->tfl.inputs.count < op->rules->inputs_min ||
 	    op->tfl.inputs.count > op->rules->inputs_max ||

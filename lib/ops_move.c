@@ -555,6 +555,7 @@ static bool emit_mirrors(struct op *op, const struct npu_tensor *from, const str
 			 uint32_t (*pad)[2], unsigned int dim, bool edge)
 {
 	uint32_t size = from->dim[dim], i, n, at[3];
+	int64_t first;
 	struct npu_tensor in, out;
 
 	if (dim == from->rank)
@@ -569,7 +570,8 @@ static bool emit_mirrors(struct op *op, const struct npu_tensor *from, const str
 		in = *from;
 		out = *to;
 		tensor_take(&out, dim, at[i], n);
-		tensor_take(&in, dim, !i ? (int64_t)n - edge : i == 1 ? 0 : (int64_t)size - 2 + edge, n);
+		first = !i ? (int64_t)n - edge : i == 1 ? 0 : (int64_t)size - 2 + edge;
+		tensor_take(&in, dim, first, n);
 		if (i != 1)
 			in.stride[dim] = -in.stride[dim];
 		if (!emit_mirrors(op, &in, &out, pad, dim + 1, edge))

@@ -25,7 +25,8 @@ static uint32_t find_resource(struct op *op, const struct tfl_operator *handle)
 	if (c->error)
 		return 0;
 	if (container.count > NAME_LIMIT || name.count > NAME_LIMIT) {
-		op_fail(op, UNSUPPORTED, "the name of a variable has more than %u bytes", NAME_LIMIT);
+		op_fail(op, UNSUPPORTED, "the name of a variable has more than %u bytes",
+			NAME_LIMIT);
 		return 0;
 	}
 	for (i = 0; i < c->nresources; i++) {

@@ -172,6 +172,11 @@ static bool parse_priority(const char *text, enum drm_npu_priority *priority)
 	return false;
 }
 
+static bool parse_order(const char *text, unsigned long *order)
+{
+	return parse_number(text, order) && *order < 64;
+}
+
 static bool parse_numerics(const char *text, uint32_t *numerics)
 {
 	*numerics = strcmp(text, "tflite") ? NPU_NUMERICS_TFLM : NPU_NUMERICS_TFLITE;
@@ -276,10 +281,12 @@ static int run_command(int argc, char **argv, struct options *opt)
 			opt->signature = optarg;
 			break;
 		case 'M':
+			if (!parse_order(optarg, &opt->macs_order))
+				return fail(EXIT_USAGE, "--macs-order: '%s' is not 1 to 63", optarg);
+			break;
 		case 'Y':
-			if (!parse_number(optarg, c == 'M' ? &opt->macs_order : &opt->bytes_order) ||
-			    opt->macs_order > 63 || opt->bytes_order > 63)
-				return fail(EXIT_USAGE, "'%s' is no order of 1 to 63", optarg);
+			if (!parse_order(optarg, &opt->bytes_order))
+				return fail(EXIT_USAGE, "--bytes-order: '%s' is not 1 to 63", optarg);
 			break;
 		case 't':
 			if (!parse_number(optarg, &opt->top))

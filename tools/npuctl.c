@@ -282,11 +282,13 @@ static int run_command(int argc, char **argv, struct options *opt)
 			break;
 		case 'M':
 			if (!parse_order(optarg, &opt->macs_order))
-				return fail(EXIT_USAGE, "--macs-order: '%s' is not 1 to 63", optarg);
+				return fail(EXIT_USAGE, "--macs-order: '%s' is not 1 to 63",
+					    optarg);
 			break;
 		case 'Y':
 			if (!parse_order(optarg, &opt->bytes_order))
-				return fail(EXIT_USAGE, "--bytes-order: '%s' is not 1 to 63", optarg);
+				return fail(EXIT_USAGE, "--bytes-order: '%s' is not 1 to 63",
+					    optarg);
 			break;
 		case 't':
 			if (!parse_number(optarg, &opt->top))

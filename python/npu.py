@@ -15,9 +15,11 @@ does not fit a model raises ValueError or TypeError.
 
 Objects may be used by several threads. Runs of one Session take turns; for
 parallel ones take more sessions. with, close() or the end of the object's life
-give back what it holds."""
+give back what it holds. close() does not wait for what other threads are doing with
+the object: that ends as always, then the handle goes; new calls raise ValueError."""
 
 import collections
+import contextlib
 import ctypes
 import os
 import struct
@@ -132,25 +134,49 @@ def _call(name, *args):
 
 
 class _Object:
-    """A handle that is given back once."""
+    """A handle that is given back once: when it is closed and nobody uses it any more."""
     _destroy = None
-    _handle = None
+
+    def __new__(cls, *_args, **_kwargs):
+        self = super().__new__(cls)
+        # A signal's handler may close what it interrupts, so it is an RLock.
+        self._guard = threading.RLock()
+        self._handle, self._users, self._closed = None, 0, False
+        return self
 
     def _make(self, name, *args):
         handle = ctypes.c_void_p()
         _call(name, *args, ctypes.byref(handle))
         self._handle = handle
 
+    @contextlib.contextmanager
     def _use(self):
-        if self._handle is None:
-            raise ValueError("this %s is closed" % type(self).__name__)
-        return self._handle
+        """The handle, which stays as long as the with does."""
+        with self._guard:
+            self._users += 1
+        try:
+            # Only now: a close() from here on sees the user.
+            if self._closed or self._handle is None:
+                raise ValueError("this %s is closed" % type(self).__name__)
+            yield self._handle
+        finally:
+            with self._guard:
+                self._users -= 1
+            self._release()
 
-    def close(self):
-        """Give back what it holds; further calls do nothing."""
-        handle, self._handle = self._handle, None
+    def _release(self):
+        with self._guard:
+            if not self._closed or self._users:
+                return
+            handle, self._handle = self._handle, None
         if handle is not None:
             self._destroy(handle)
+
+    def close(self):
+        """Give back what it holds, at once or when the last call that is under way ends;
+        further calls do nothing."""
+        self._closed = True
+        self._release()
 
     def __enter__(self):
         return self
@@ -159,7 +185,8 @@ class _Object:
         self.close()
 
     def __del__(self):
-        self.close()
+        self._users = 0     # whoever uses it has a reference
+        _Object.close(self)
 
 
 # ---- Devices ----
@@ -181,7 +208,8 @@ class Device(_Object):
 
     @property
     def path(self):
-        return _lib.npu_device_path(self._use()).decode()
+        with self._use() as handle:
+            return os.fsdecode(_lib.npu_device_path(handle))
 
 
 # ---- Values ----
@@ -228,42 +256,48 @@ def _give(data, info):
 
 # ---- Models ----
 
+def _info(model):
+    return _lib.npu_model_get_info(model).contents
+
+
 class Session(_Object):
     """Runs of a model, in order; from Model.session()."""
     _destroy = staticmethod(_lib.npu_session_destroy)
 
     def __init__(self, model, priority="normal"):
         self._lock = threading.Lock()
-        # The session keeps libnpu's model alive, not this one: no circle of objects.
-        self._info = model._info()
-        self._make("npu_session_create", model._use(), _choose(PRIORITIES, priority))
+        with model._use() as handle:
+            # The session keeps libnpu's model alive, not this one: no circle of objects.
+            self._info = _info(handle)
+            self._make("npu_session_create", handle, _choose(PRIORITIES, priority))
 
     def run(self, *inputs, real=False):
         """Outputs of a run, a list. real: values are float32 outside, and are quantised
         and dequantised with scale and zero point, where there is a scale; else they are as
         the model has them."""
-        self._use()
-        info = self._info
-        if len(inputs) != info.ninputs:
-            raise ValueError("the model has %d inputs, not %d" % (info.ninputs, len(inputs)))
-        with self._lock:
+        with self._lock, self._use() as handle:
+            info = self._info
+            if len(inputs) != info.ninputs:
+                raise ValueError("the model has %d inputs, not %d" % (info.ninputs, len(inputs)))
             for i, value in enumerate(inputs):
-                self._write(i, info.inputs[i], value, real)
-            _call("npu_session_run", self._use())
-            return [self._read(i, info.outputs[i], real) for i in range(info.noutputs)]
+                self._write(handle, i, info.inputs[i], value, real)
+            _call("npu_session_run", handle)
+            return [self._read(handle, i, info.outputs[i], real) for i in range(info.noutputs)]
 
-    def _write(self, i, info, value, real):
+    @staticmethod
+    def _write(handle, i, info, value, real):
         outside = _as_real(info) if real else None
         if outside:
             data = ctypes.create_string_buffer(info.device_size)
             _lib.npu_tensor_encode(outside, _take(value, outside), data)
         else:
             data = _take(value, info)
-        _call("npu_session_write", self._use(), i, data, info.size)
+        _call("npu_session_write", handle, i, data, info.size)
 
-    def _read(self, i, info, real):
+    @staticmethod
+    def _read(handle, i, info, real):
         data = bytearray(info.size)
-        _call("npu_session_read", self._use(), i, (ctypes.c_char * len(data)).from_buffer(data),
+        _call("npu_session_read", handle, i, (ctypes.c_char * len(data)).from_buffer(data),
               len(data))
         outside = _as_real(info) if real else None
         if not outside:
@@ -275,8 +309,8 @@ class Session(_Object):
 
     def reset(self):
         """Forget a failure, and what earlier runs left in variables of the model."""
-        with self._lock:
-            _call("npu_session_reset", self._use())
+        with self._lock, self._use() as handle:
+            _call("npu_session_reset", handle)
 
 
 class Model(_Object):
@@ -289,11 +323,11 @@ class Model(_Object):
     def __init__(self, source, device=None, *, numerics="tflm", batch=0, signature=None):
         options = _CompileOptions(numerics=_choose(NUMERICS, numerics), batch=batch)
         options.signature = None if signature is None else signature.encode()
-        self._lock = threading.Lock()
         mine = None if isinstance(device, Device) else Device(device)
         # libnpu keeps the device open as long as the model needs it.
         try:
-            self._load((mine or device)._use(), source, options)
+            with (mine or device)._use() as handle:
+                self._load(handle, source, options)
         finally:
             if mine:
                 mine.close()
@@ -309,27 +343,26 @@ class Model(_Object):
             file.flush()
             self._make("npu_model_load", device, b"/proc/self/fd/%d" % fd, options)
 
-    def _info(self):
-        return _lib.npu_model_get_info(self._use()).contents
-
     @property
     def inputs(self):
         """What run() takes: a list of Tensor."""
-        info = self._info()
-        return [_describe(info.inputs[i]) for i in range(info.ninputs)]
+        with self._use() as handle:
+            info = _info(handle)
+            return [_describe(info.inputs[i]) for i in range(info.ninputs)]
 
     @property
     def outputs(self):
         """What run() returns: a list of Tensor."""
-        info = self._info()
-        return [_describe(info.outputs[i]) for i in range(info.noutputs)]
+        with self._use() as handle:
+            info = _info(handle)
+            return [_describe(info.outputs[i]) for i in range(info.noutputs)]
 
     def session(self, priority="normal"):
         """A Session of its own. More than "normal" needs CAP_SYS_NICE."""
         return Session(self, priority)
 
     def _own(self):
-        with self._lock:
+        with self._guard:
             if self._session is None:
                 self._session = self.session()
             return self._session
@@ -343,7 +376,8 @@ class Model(_Object):
         self._own().reset()
 
     def close(self):
-        session, self._session = self._session, None
+        super().close()     # first: from now on nobody makes a session
+        with self._guard:
+            session, self._session = self._session, None
         if session is not None:
             session.close()
-        super().close()

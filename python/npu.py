@@ -21,8 +21,10 @@ the object: that ends as always, then the handle goes; new calls raise ValueErro
 import collections
 import contextlib
 import ctypes
+import operator
 import os
 import struct
+import sys
 import threading
 
 try:
@@ -33,6 +35,7 @@ except ImportError:
 __all__ = ["Device", "Error", "Model", "Session", "Tensor", "devices"]
 
 MAX_RANK = 6
+BATCH_MAX = 2**31 - 1
 NUMERICS = {"tflm": 0, "tflite": 1}
 PRIORITIES = {"low": 0, "normal": 1, "high": 2, "realtime": 3}
 
@@ -125,6 +128,14 @@ def _choose(table, word):
     return table[word]
 
 
+def _string(value):
+    """For C, which ends it at a zero byte."""
+    value = value.encode() if isinstance(value, str) else value
+    if b"\0" in value:
+        raise ValueError("%r has a zero byte" % value)
+    return value
+
+
 def _call(name, *args):
     """Call a function whose last argument is a struct npu_error."""
     err = _Error()
@@ -196,7 +207,7 @@ def devices():
     count = _lib.npu_device_list(None, 0)
     ids = (_DeviceId * max(count, 1))()
     count = min(_lib.npu_device_list(ids, len(ids)), len(ids))
-    return [ids[i].path.decode() for i in range(count)]
+    return [os.fsdecode(ids[i].path) for i in range(count)]
 
 
 class Device(_Object):
@@ -204,7 +215,9 @@ class Device(_Object):
     _destroy = staticmethod(_lib.npu_device_close)
 
     def __init__(self, name=None):
-        self._make("npu_device_open", None if name is None else str(name).encode())
+        if name is not None and not isinstance(name, (str, bytes, os.PathLike)):
+            name = str(operator.index(name))
+        self._make("npu_device_open", None if name is None else _string(os.fsencode(name)))
 
     @property
     def path(self):
@@ -230,21 +243,33 @@ def _as_real(info):
     return real
 
 
+def _is_type(view, letter):
+    """Are the items of a buffer of this type? Unsigned bytes may be the bytes of any."""
+    mine = view.format.lstrip("@=" + ("<" if sys.byteorder == "little" else ">"))
+    kinds = ("?", "bhilqn", "BHILQN", "efd")
+    return mine in ("B", "c") or (view.itemsize == struct.calcsize("=" + letter) and
+                                  any(mine in kind and letter in kind for kind in kinds))
+
+
 def _take(value, info):
     """The bytes of an input, which has to be what info says."""
-    name, (dtype, _) = info.name.decode(errors="replace"), TYPES[info.type]
+    name, (dtype, letter) = info.name.decode(errors="replace"), TYPES[info.type]
     if numpy is not None and not isinstance(value, (bytes, bytearray, memoryview)):
-        array = numpy.asarray(value, dtype if info.type == FLOAT32 else None)
+        array = numpy.asarray(value)
+        if info.type == FLOAT32 and array.dtype == "float64":
+            array = array.astype(dtype)
         if array.dtype != dtype:
             raise TypeError("'%s' is %s, not %s" % (name, dtype, array.dtype))
         if array.shape != tuple(info.dim[:info.rank]):
             raise ValueError("'%s' has shape %s, not %s" % (name, tuple(info.dim[:info.rank]),
                                                             array.shape))
         return array.tobytes()
-    data = memoryview(value).tobytes()
-    if len(data) != info.size:
-        raise ValueError("'%s' has %d bytes, not %d" % (name, info.size, len(data)))
-    return data
+    view = memoryview(value)
+    if not _is_type(view, letter):
+        raise TypeError("'%s' is %s, not of the format '%s'" % (name, dtype, view.format))
+    if view.nbytes != info.size:
+        raise ValueError("'%s' has %d bytes, not %d" % (name, info.size, view.nbytes))
+    return view.tobytes()
 
 
 def _give(data, info):
@@ -321,8 +346,11 @@ class Model(_Object):
     _session = None
 
     def __init__(self, source, device=None, *, numerics="tflm", batch=0, signature=None):
+        # ctypes would cut off what is too much.
+        if not 0 <= operator.index(batch) <= BATCH_MAX:
+            raise ValueError("batch is 0 to %d, not %d" % (BATCH_MAX, batch))
         options = _CompileOptions(numerics=_choose(NUMERICS, numerics), batch=batch)
-        options.signature = None if signature is None else signature.encode()
+        options.signature = None if signature is None else _string(signature)
         mine = None if isinstance(device, Device) else Device(device)
         # libnpu keeps the device open as long as the model needs it.
         try:
@@ -335,7 +363,7 @@ class Model(_Object):
     def _load(self, device, source, options):
         options = ctypes.byref(options)
         if not isinstance(source, (bytes, bytearray, memoryview)):
-            self._make("npu_model_load", device, os.fsencode(source), options)
+            self._make("npu_model_load", device, _string(os.fsencode(source)), options)
             return
         fd = os.memfd_create("model", os.MFD_CLOEXEC)
         with os.fdopen(fd, "wb") as file:

@@ -44,6 +44,9 @@ models() {
 	python3 "$TOP/tests/lib/generate.py" "$out/operators" "${COUNT:-4}" "${SEED:-1}" &&
 	python3 "$tests/models.py" "$out/mixed" || return
 	rm -f "$out"/operators/bad_* "$out"/operators/variables_*
+	# As the top Makefile does, for whoever did not begin there.
+	make -s -C "$TOP/tests/models/reference" BUILD="$BUILD/static" SANITIZE=0 LDFLAGS=-static ||
+		return
 	for m in "$out"/operators/*.tflite; do
 		m=${m%.tflite}
 		"$BUILD/static/tests/reference/npu-reference" -n tflite "$m.tflite" "$m.in" >"$m.out" || return

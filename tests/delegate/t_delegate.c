@@ -468,6 +468,52 @@ static void test_foreign_state(const char *folder)
 	close_model(&model);
 }
 
+static void copy_variables(TfLiteInterpreter *interpreter, char *saved, bool restore)
+{
+	TfLiteTensor *tensor;
+	size_t at = 0;
+	int i;
+
+	for (i = 0; (tensor = TfLiteInterpreterGetTensor(interpreter, i)); i++) {
+		if (!tensor->is_variable || !tensor->data.raw ||
+		    at + tensor->bytes > OUTPUT_SIZE)
+			continue;
+		memcpy(restore ? tensor->data.raw : saved + at,
+		       restore ? saved + at : tensor->data.raw, tensor->bytes);
+		at += tensor->bytes;
+	}
+}
+
+/* Nor is one that looks like ours. */
+static void test_restored_state(const char *folder)
+{
+	char path[PATH_SIZE], *out, *saved = calloc(1, OUTPUT_SIZE);
+	TfLiteInterpreter *interpreter;
+	struct model model;
+	size_t size;
+
+	snprintf(path, sizeof(path), "%s/svdf_keywords", folder);
+	if (!ok(saved && open_model(path, "", &model), "a network with variables")) {
+		free(saved);
+		return;
+	}
+	interpreter = model.interpreter;
+	free(run_all(interpreter, path, &size));
+	copy_variables(interpreter, saved, false);
+	copy_variables(interpreter, saved, true);
+	ok(TfLiteInterpreterInvoke(interpreter) == kTfLiteOk, "restored before it changed");
+	copy_variables(interpreter, saved, true);
+	messages[0] = 0;
+	ok(TfLiteInterpreterInvoke(interpreter) != kTfLiteOk && strstr(messages, "variable"),
+	   "restored after a run: %s", messages);
+	TfLiteInterpreterResetVariableTensors(interpreter);
+	out = run_all(interpreter, path, &size);
+	ok(same_bytes(path, ".out", out, size), "and a reset helps");
+	free(out);
+	free(saved);
+	close_model(&model);
+}
+
 /* ---- Shapes ---- */
 
 static void test_resize(const char *folder)
@@ -698,6 +744,7 @@ int main(int argc, char **argv)
 	ok(count > 5, "there were graphs of which the NPU gets a part");
 	test_variables(argv[2]);
 	test_foreign_state(argv[2]);
+	test_restored_state(argv[2]);
 	test_resize(argv[4]);
 	test_threads(argv[2]);
 	test_explain(argv[4]);

@@ -6,10 +6,7 @@
 . "$TOP/tests/tap.sh"
 
 mkdir -p "$BUILD"
-root=$("$TOP/tests/vm/tflite.sh" 2>"$BUILD/tflite.log") || {
-	skip delegate "no TensorFlow Lite: $(sed -n 's/.*error:[^ ]* //p' "$BUILD/tflite.log")"
-	finish
-}
+need_root "TensorFlow Lite" "$TOP/tests/vm/tflite.sh"
 out=$BUILD/tests/delegate tests=$TOP/tests/delegate
 
 # Beside what a host that has the headers may have built.

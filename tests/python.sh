@@ -40,10 +40,7 @@ pack() {
 
 check "structures and constants" layout
 check "handles and types, without a device" stub
-root=$("$TOP/tests/vm/python.sh" 2>"$BUILD/python.log") || {
-	skip "runs" "no Python for the VM: $(sed -n 's/.*error:[^ ]* //p' "$BUILD/python.log")"
-	finish
-}
+need_root "Python for the VM" "$TOP/tests/vm/python.sh"
 check "what the VM needs" pack "$root"
 
 # -S: without the folder that NumPy is in.

@@ -207,6 +207,21 @@ make_root() {	# FOLDER TEXT PACKAGE...
 	mv -T "$tmp/root" "$dir" || die "could not write $dir"
 }
 
+# need_root TEXT SCRIPT: a folder that a script prints, as $root. Without it the suite ends:
+# the test TEXT is skipped if it cannot be had, else it fails. After tap.sh.
+need_root() {
+	local log=$BUILD/${2##*/}.log code=0
+	mkdir -p "$BUILD"
+	root=$("$2" 2>"$log") || code=$?
+	[ $code != 0 ] || return 0
+	if [ $code = $UNAVAILABLE ]; then
+		skip "$1" "$(sed -n 's/.*error:[^ ]* //p' "$log")"
+	else
+		check "$1" eval 'cat "$log"; false'
+	fi
+	finish
+}
+
 # enter FOLDER: "${inside[@]}" COMMAND... runs with such a folder as the root, and with
 # our files where they are; without FOLDER as always.
 inside=()

@@ -63,7 +63,7 @@ deps:
 lib: deps-build
 	@$(MAKE) -s -C lib
 	@$(MAKE) -s -C tools
-	@$(MAKE) -s -C delegate >/dev/null
+	@$(MAKE) -s -C delegate
 
 modules: deps-build
 	@$(VM)/modules.sh

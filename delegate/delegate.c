@@ -13,6 +13,9 @@
  * Invoke(): it is not repeated on the CPU. The next one begins with a new queue, and with
  * variables as before the first one.
  *
+ * ABI: it is built for the version of TensorFlow Lite whose headers it is compiled
+ * with. Structures are shared with the interpreter, some by value, see delegate.h.
+ *
  * Lifetime: as TensorFlow Lite has it, the delegate outlives the interpreters
  * that it was given to. They may be several; each partition of each has a session
  * of its own.
@@ -124,6 +127,7 @@ PLUGIN TfLiteDelegate *tflite_plugin_create_delegate(const char *const *keys,
 	}
 	delegate->numerics = settings.numerics;
 	delegate->explain = settings.explain;
+	/* All else of it is zero, whatever members this version has. */
 	delegate->base.data_ = delegate;
 	delegate->base.Prepare = prepare;
 	delegate->base.flags = kTfLiteDelegateFlagsNone;

@@ -3,19 +3,32 @@
 #define DELEGATE_DELEGATE_H
 
 #include <npu.h>
+#include <stddef.h>
 #include <tensorflow/lite/c/common.h>
 
 #include "model.h"
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 
-/* What tflite_plugin_create_delegate() makes; @base comes first. */
+/*
+ * What tflite_plugin_create_delegate() makes. The interpreter reads a TfLiteDelegate of
+ * its own version, which may be longer: members that this one does not have are zero to it.
+ *
+ * TfLiteTensor, TfLiteNode, TfLiteContext and TfLiteRegistration have no such way out:
+ * arrays of the first are indexed, and the last is handed over by value. So the headers have
+ * to be those of the version that is used at run time; delegate.rst says so.
+ */
 struct delegate {
 	TfLiteDelegate base;
+	void *reserved[16];	/* zero */
 	struct npu_device *dev;
 	uint32_t numerics;	/* NPU_NUMERICS_* */
 	bool explain;	/* tell why nodes stay on the CPU */
 };
+
+_Static_assert(offsetof(struct delegate, base) == 0, "it is a TfLiteDelegate");
+_Static_assert(offsetof(struct delegate, reserved) == sizeof(TfLiteDelegate),
+	       "what a longer TfLiteDelegate has is zero");
 
 /* ---- delegate.c: what TensorFlow Lite looks for ---- */
 

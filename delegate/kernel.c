@@ -3,9 +3,10 @@
  * The operator that a partition becomes: a session of libnpu.
  *
  * Variables are in the session. The interpreter's own ones are not used but as a
- * letter box: after a run they are full of a mark. If the interpreter finds them
- * as it makes them when it resets variables, the session is reset as well; with
- * anything else in them somebody has written a state, which libnpu cannot take.
+ * letter box: after a run they are full of a mark, another one for each run. If they
+ * are as the interpreter makes them when it resets variables, the session is reset as
+ * well; with anything else in them somebody has written a state, which libnpu cannot
+ * take. What was saved after an earlier run is such a state: it has an old mark.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -19,6 +20,7 @@ struct kernel {
 	struct model model;	/* without its file */
 	bool used;	/* there was a run, or a try, since the last reset */
 	bool failed;	/* and the last one failed */
+	uint32_t runs;	/* good ones, which the mark in the variables counts */
 };
 
 static TfLiteStatus report(TfLiteContext *context, const char *text)
@@ -90,17 +92,38 @@ static uint8_t reset_byte(const TfLiteTensor *tensor)
 	return tensor->type == kTfLiteInt8 ? (uint8_t)tensor->params.zero_point : 0;
 }
 
-static uint8_t mark_byte(const TfLiteTensor *tensor)
+/* What a variable is full of, again and again. */
+struct pattern {
+	uint8_t byte[4];
+};
+
+static struct pattern reset_pattern(const TfLiteTensor *tensor)
 {
-	return (uint8_t)~reset_byte(tensor);
+	struct pattern pattern;
+
+	memset(&pattern, reset_byte(tensor), sizeof(pattern));
+	return pattern;
 }
 
-static bool full_of(const TfLiteTensor *tensor, uint8_t byte)
+/* The number of the run to the base 255; no byte is one of a reset. */
+static struct pattern mark_pattern(const TfLiteTensor *tensor, uint32_t runs)
+{
+	struct pattern pattern = reset_pattern(tensor);
+	size_t i;
+
+	for (i = 0; i < sizeof(pattern); i++) {
+		pattern.byte[i] ^= (uint8_t)(1 + runs % 255);
+		runs /= 255;
+	}
+	return pattern;
+}
+
+static bool full_of(const TfLiteTensor *tensor, struct pattern pattern)
 {
 	size_t i;
 
 	for (i = 0; i < tensor->bytes; i++)
-		if (tensor->data.uint8[i] != byte)
+		if (tensor->data.uint8[i] != pattern.byte[i % sizeof(pattern)])
 			return false;
 	return true;
 }
@@ -117,23 +140,26 @@ static bool variables_reset(const TfLiteContext *context, const struct kernel *k
 		tensor = &context->tensors[kernel->model.variables.index[i]];
 		if (!tensor->data.raw || !tensor->bytes)
 			continue;
-		if (full_of(tensor, reset_byte(tensor)))
+		if (full_of(tensor, reset_pattern(tensor)))
 			reset = true;
-		else if (!full_of(tensor, mark_byte(tensor)))
+		else if (!full_of(tensor, mark_pattern(tensor, kernel->runs)))
 			*other = true;
 	}
 	return reset;
 }
 
-static void mark_variables(const TfLiteContext *context, const struct kernel *kernel)
+static void mark_variables(const TfLiteContext *context, struct kernel *kernel)
 {
 	const TfLiteTensor *tensor;
-	size_t i;
+	struct pattern pattern;
+	size_t i, k;
 
+	kernel->runs++;
 	for (i = 0; i < kernel->model.variables.count; i++) {
 		tensor = &context->tensors[kernel->model.variables.index[i]];
-		if (tensor->data.raw)
-			memset(tensor->data.raw, mark_byte(tensor), tensor->bytes);
+		pattern = mark_pattern(tensor, kernel->runs);
+		for (k = 0; tensor->data.raw && k < tensor->bytes; k++)
+			tensor->data.uint8[k] = pattern.byte[k % sizeof(pattern)];
 	}
 }
 

@@ -9,6 +9,11 @@
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 
+/* Copied to the file as they are. */
+_Static_assert(sizeof(((TfLiteIntArray *)0)->data[0]) == sizeof(int32_t), "dims are int32");
+_Static_assert(sizeof(((TfLiteQuantizationParams *)0)->scale) == 4, "scales are float32");
+_Static_assert(sizeof(((TfLiteFloatArray *)0)->data[0]) == 4, "scales are float32");
+
 static const char no_memory[] = "out of memory";
 
 /* What is known of a tensor of the interpreter. */

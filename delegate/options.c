@@ -26,6 +26,15 @@ struct option {
 	uint16_t offset;
 };
 
+/* As they are copied; INT is a float32 as well. */
+_Static_assert(sizeof(int) == 4 && sizeof(float) == 4, "INT");
+_Static_assert(sizeof(TfLiteFusedActivation) == 4 && sizeof(TfLitePadding) == 4, "ENUM, FROM_1");
+_Static_assert(sizeof(bool) == 1, "BOOL");
+_Static_assert(kTfLiteActNone == 0 && kTfLiteActRelu == 1 && kTfLiteActReluN1To1 == 2 &&
+	       kTfLiteActRelu6 == 3 && kTfLiteActTanh == 4, "the schema counts alike");
+_Static_assert(kTfLitePaddingUnknown == 0 && kTfLitePaddingSame == 1 && kTfLitePaddingValid == 2,
+	       "the schema counts from 0");
+
 #define OPTION(field, kind, type, member) { field, kind, offsetof(type, member) }
 
 static const struct option conv[] = {

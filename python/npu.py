@@ -15,12 +15,16 @@ does not fit a model raises ValueError or TypeError.
 
 Objects may be used by several threads. Runs of one Session take turns; for
 parallel ones take more sessions. with, close() or the end of the object's life
-give back what it holds."""
+give back what it holds. close() does not wait for what other threads are doing with
+the object: that ends as always, then the handle goes; new calls raise ValueError."""
 
 import collections
+import contextlib
 import ctypes
+import operator
 import os
 import struct
+import sys
 import threading
 
 try:
@@ -31,6 +35,7 @@ except ImportError:
 __all__ = ["Device", "Error", "Model", "Session", "Tensor", "devices"]
 
 MAX_RANK = 6
+BATCH_MAX = 2**31 - 1
 NUMERICS = {"tflm": 0, "tflite": 1}
 PRIORITIES = {"low": 0, "normal": 1, "high": 2, "realtime": 3}
 
@@ -123,6 +128,14 @@ def _choose(table, word):
     return table[word]
 
 
+def _string(value):
+    """For C, which ends it at a zero byte."""
+    value = value.encode() if isinstance(value, str) else value
+    if b"\0" in value:
+        raise ValueError("%r has a zero byte" % value)
+    return value
+
+
 def _call(name, *args):
     """Call a function whose last argument is a struct npu_error."""
     err = _Error()
@@ -132,25 +145,49 @@ def _call(name, *args):
 
 
 class _Object:
-    """A handle that is given back once."""
+    """A handle that is given back once: when it is closed and nobody uses it any more."""
     _destroy = None
-    _handle = None
+
+    def __new__(cls, *_args, **_kwargs):
+        self = super().__new__(cls)
+        # A signal's handler may close what it interrupts, so it is an RLock.
+        self._guard = threading.RLock()
+        self._handle, self._users, self._closed = None, 0, False
+        return self
 
     def _make(self, name, *args):
         handle = ctypes.c_void_p()
         _call(name, *args, ctypes.byref(handle))
         self._handle = handle
 
+    @contextlib.contextmanager
     def _use(self):
-        if self._handle is None:
-            raise ValueError("this %s is closed" % type(self).__name__)
-        return self._handle
+        """The handle, which stays as long as the with does."""
+        with self._guard:
+            self._users += 1
+        try:
+            # Only now: a close() from here on sees the user.
+            if self._closed or self._handle is None:
+                raise ValueError("this %s is closed" % type(self).__name__)
+            yield self._handle
+        finally:
+            with self._guard:
+                self._users -= 1
+            self._release()
 
-    def close(self):
-        """Give back what it holds; further calls do nothing."""
-        handle, self._handle = self._handle, None
+    def _release(self):
+        with self._guard:
+            if not self._closed or self._users:
+                return
+            handle, self._handle = self._handle, None
         if handle is not None:
             self._destroy(handle)
+
+    def close(self):
+        """Give back what it holds, at once or when the last call that is under way ends;
+        further calls do nothing."""
+        self._closed = True
+        self._release()
 
     def __enter__(self):
         return self
@@ -159,7 +196,8 @@ class _Object:
         self.close()
 
     def __del__(self):
-        self.close()
+        self._users = 0     # whoever uses it has a reference
+        _Object.close(self)
 
 
 # ---- Devices ----
@@ -169,7 +207,7 @@ def devices():
     count = _lib.npu_device_list(None, 0)
     ids = (_DeviceId * max(count, 1))()
     count = min(_lib.npu_device_list(ids, len(ids)), len(ids))
-    return [ids[i].path.decode() for i in range(count)]
+    return [os.fsdecode(ids[i].path) for i in range(count)]
 
 
 class Device(_Object):
@@ -177,11 +215,14 @@ class Device(_Object):
     _destroy = staticmethod(_lib.npu_device_close)
 
     def __init__(self, name=None):
-        self._make("npu_device_open", None if name is None else str(name).encode())
+        if name is not None and not isinstance(name, (str, bytes, os.PathLike)):
+            name = str(operator.index(name))
+        self._make("npu_device_open", None if name is None else _string(os.fsencode(name)))
 
     @property
     def path(self):
-        return _lib.npu_device_path(self._use()).decode()
+        with self._use() as handle:
+            return os.fsdecode(_lib.npu_device_path(handle))
 
 
 # ---- Values ----
@@ -202,21 +243,33 @@ def _as_real(info):
     return real
 
 
+def _is_type(view, letter):
+    """Are the items of a buffer of this type? Unsigned bytes may be the bytes of any."""
+    mine = view.format.lstrip("@=" + ("<" if sys.byteorder == "little" else ">"))
+    kinds = ("?", "bhilqn", "BHILQN", "efd")
+    return mine in ("B", "c") or (view.itemsize == struct.calcsize("=" + letter) and
+                                  any(mine in kind and letter in kind for kind in kinds))
+
+
 def _take(value, info):
     """The bytes of an input, which has to be what info says."""
-    name, (dtype, _) = info.name.decode(errors="replace"), TYPES[info.type]
+    name, (dtype, letter) = info.name.decode(errors="replace"), TYPES[info.type]
     if numpy is not None and not isinstance(value, (bytes, bytearray, memoryview)):
-        array = numpy.asarray(value, dtype if info.type == FLOAT32 else None)
+        array = numpy.asarray(value)
+        if info.type == FLOAT32 and array.dtype == "float64":
+            array = array.astype(dtype)
         if array.dtype != dtype:
             raise TypeError("'%s' is %s, not %s" % (name, dtype, array.dtype))
         if array.shape != tuple(info.dim[:info.rank]):
             raise ValueError("'%s' has shape %s, not %s" % (name, tuple(info.dim[:info.rank]),
                                                             array.shape))
         return array.tobytes()
-    data = memoryview(value).tobytes()
-    if len(data) != info.size:
-        raise ValueError("'%s' has %d bytes, not %d" % (name, info.size, len(data)))
-    return data
+    view = memoryview(value)
+    if not _is_type(view, letter):
+        raise TypeError("'%s' is %s, not of the format '%s'" % (name, dtype, view.format))
+    if view.nbytes != info.size:
+        raise ValueError("'%s' has %d bytes, not %d" % (name, info.size, view.nbytes))
+    return view.tobytes()
 
 
 def _give(data, info):
@@ -228,42 +281,48 @@ def _give(data, info):
 
 # ---- Models ----
 
+def _info(model):
+    return _lib.npu_model_get_info(model).contents
+
+
 class Session(_Object):
     """Runs of a model, in order; from Model.session()."""
     _destroy = staticmethod(_lib.npu_session_destroy)
 
     def __init__(self, model, priority="normal"):
         self._lock = threading.Lock()
-        # The session keeps libnpu's model alive, not this one: no circle of objects.
-        self._info = model._info()
-        self._make("npu_session_create", model._use(), _choose(PRIORITIES, priority))
+        with model._use() as handle:
+            # The session keeps libnpu's model alive, not this one: no circle of objects.
+            self._info = _info(handle)
+            self._make("npu_session_create", handle, _choose(PRIORITIES, priority))
 
     def run(self, *inputs, real=False):
         """Outputs of a run, a list. real: values are float32 outside, and are quantised
         and dequantised with scale and zero point, where there is a scale; else they are as
         the model has them."""
-        self._use()
-        info = self._info
-        if len(inputs) != info.ninputs:
-            raise ValueError("the model has %d inputs, not %d" % (info.ninputs, len(inputs)))
-        with self._lock:
+        with self._lock, self._use() as handle:
+            info = self._info
+            if len(inputs) != info.ninputs:
+                raise ValueError("the model has %d inputs, not %d" % (info.ninputs, len(inputs)))
             for i, value in enumerate(inputs):
-                self._write(i, info.inputs[i], value, real)
-            _call("npu_session_run", self._use())
-            return [self._read(i, info.outputs[i], real) for i in range(info.noutputs)]
+                self._write(handle, i, info.inputs[i], value, real)
+            _call("npu_session_run", handle)
+            return [self._read(handle, i, info.outputs[i], real) for i in range(info.noutputs)]
 
-    def _write(self, i, info, value, real):
+    @staticmethod
+    def _write(handle, i, info, value, real):
         outside = _as_real(info) if real else None
         if outside:
             data = ctypes.create_string_buffer(info.device_size)
             _lib.npu_tensor_encode(outside, _take(value, outside), data)
         else:
             data = _take(value, info)
-        _call("npu_session_write", self._use(), i, data, info.size)
+        _call("npu_session_write", handle, i, data, info.size)
 
-    def _read(self, i, info, real):
+    @staticmethod
+    def _read(handle, i, info, real):
         data = bytearray(info.size)
-        _call("npu_session_read", self._use(), i, (ctypes.c_char * len(data)).from_buffer(data),
+        _call("npu_session_read", handle, i, (ctypes.c_char * len(data)).from_buffer(data),
               len(data))
         outside = _as_real(info) if real else None
         if not outside:
@@ -275,8 +334,8 @@ class Session(_Object):
 
     def reset(self):
         """Forget a failure, and what earlier runs left in variables of the model."""
-        with self._lock:
-            _call("npu_session_reset", self._use())
+        with self._lock, self._use() as handle:
+            _call("npu_session_reset", handle)
 
 
 class Model(_Object):
@@ -287,13 +346,16 @@ class Model(_Object):
     _session = None
 
     def __init__(self, source, device=None, *, numerics="tflm", batch=0, signature=None):
+        # ctypes would cut off what is too much.
+        if not 0 <= operator.index(batch) <= BATCH_MAX:
+            raise ValueError("batch is 0 to %d, not %d" % (BATCH_MAX, batch))
         options = _CompileOptions(numerics=_choose(NUMERICS, numerics), batch=batch)
-        options.signature = None if signature is None else signature.encode()
-        self._lock = threading.Lock()
+        options.signature = None if signature is None else _string(signature)
         mine = None if isinstance(device, Device) else Device(device)
         # libnpu keeps the device open as long as the model needs it.
         try:
-            self._load((mine or device)._use(), source, options)
+            with (mine or device)._use() as handle:
+                self._load(handle, source, options)
         finally:
             if mine:
                 mine.close()
@@ -301,7 +363,7 @@ class Model(_Object):
     def _load(self, device, source, options):
         options = ctypes.byref(options)
         if not isinstance(source, (bytes, bytearray, memoryview)):
-            self._make("npu_model_load", device, os.fsencode(source), options)
+            self._make("npu_model_load", device, _string(os.fsencode(source)), options)
             return
         fd = os.memfd_create("model", os.MFD_CLOEXEC)
         with os.fdopen(fd, "wb") as file:
@@ -309,27 +371,26 @@ class Model(_Object):
             file.flush()
             self._make("npu_model_load", device, b"/proc/self/fd/%d" % fd, options)
 
-    def _info(self):
-        return _lib.npu_model_get_info(self._use()).contents
-
     @property
     def inputs(self):
         """What run() takes: a list of Tensor."""
-        info = self._info()
-        return [_describe(info.inputs[i]) for i in range(info.ninputs)]
+        with self._use() as handle:
+            info = _info(handle)
+            return [_describe(info.inputs[i]) for i in range(info.ninputs)]
 
     @property
     def outputs(self):
         """What run() returns: a list of Tensor."""
-        info = self._info()
-        return [_describe(info.outputs[i]) for i in range(info.noutputs)]
+        with self._use() as handle:
+            info = _info(handle)
+            return [_describe(info.outputs[i]) for i in range(info.noutputs)]
 
     def session(self, priority="normal"):
         """A Session of its own. More than "normal" needs CAP_SYS_NICE."""
         return Session(self, priority)
 
     def _own(self):
-        with self._lock:
+        with self._guard:
             if self._session is None:
                 self._session = self.session()
             return self._session
@@ -343,7 +404,8 @@ class Model(_Object):
         self._own().reset()
 
     def close(self):
-        session, self._session = self._session, None
+        super().close()     # first: from now on nobody makes a session
+        with self._guard:
+            session, self._session = self._session, None
         if session is not None:
             session.close()
-        super().close()

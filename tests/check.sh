@@ -59,7 +59,9 @@ semantic_patches() {
 include=(-D_GNU_SOURCE -I{lib,uapi,driver,emu/core,emu/pci,emu/host,tests/unit,tests/lib,tools}
 	 -isystem "$source/tools/testing/selftests" $(pkg-config --cflags libdrm))
 user_space=(lib tools emu/core emu/pci emu/host tests)
-if tflite=$(tests/vm/tflite.sh 2>/dev/null); then
+code=0
+tflite=$(tests/vm/tflite.sh 2>"$BUILD/tflite.sh.log") || code=$?
+if [ $code = 0 ]; then
 	user_space+=(delegate)
 	include+=(-Idelegate -Itests/selftests -isystem "$tflite/usr/include")
 	without=
@@ -101,7 +103,11 @@ check "kernel-doc" kernel_doc
 check "sparse" sparse
 check "semantic patches" semantic_patches
 check "clang-tidy" clang_tidy
-[ -n "$tflite" ] || skip "clang-tidy and cppcheck of the delegate" "no headers of TensorFlow Lite"
+case $code in
+0)	;;
+"$UNAVAILABLE")	skip "clang-tidy and cppcheck of the delegate" "no headers of TensorFlow Lite" ;;
+*)	check "headers of TensorFlow Lite" eval 'cat "$BUILD/tflite.sh.log"; false' ;;
+esac
 check "cppcheck" cpp_check
 check "shellcheck" shell_check
 check "codespell" spelling

@@ -6,10 +6,7 @@
 . "$TOP/tests/tap.sh"
 
 mkdir -p "$BUILD"
-root=$("$TOP/tests/vm/tflite.sh" 2>"$BUILD/tflite.log") || {
-	skip delegate "no TensorFlow Lite: $(sed -n 's/.*error:[^ ]* //p' "$BUILD/tflite.log")"
-	finish
-}
+need_root "TensorFlow Lite" "$TOP/tests/vm/tflite.sh"
 out=$BUILD/tests/delegate tests=$TOP/tests/delegate
 
 # Beside what a host that has the headers may have built.
@@ -44,6 +41,9 @@ models() {
 	python3 "$TOP/tests/lib/generate.py" "$out/operators" "${COUNT:-4}" "${SEED:-1}" &&
 	python3 "$tests/models.py" "$out/mixed" || return
 	rm -f "$out"/operators/bad_* "$out"/operators/variables_*
+	# As the top Makefile does, for whoever did not begin there.
+	make -s -C "$TOP/tests/models/reference" BUILD="$BUILD/static" SANITIZE=0 LDFLAGS=-static ||
+		return
 	for m in "$out"/operators/*.tflite; do
 		m=${m%.tflite}
 		"$BUILD/static/tests/reference/npu-reference" -n tflite "$m.tflite" "$m.in" >"$m.out" || return

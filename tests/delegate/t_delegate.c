@@ -32,8 +32,9 @@
 #define NAMES_MAX	1000
 
 /*
- * TensorFlow Lite's own kernels for x86 do not round CONV_2D as its reference does, and
- * as the NPU.
+ * Of int8, how far the results of the graphs in MIXED may be apart from those of TensorFlow
+ * Lite's kernels for x86, which round CONV_2D otherwise. It is measured, with these graphs
+ * and inputs, which are always the same; it is no bound for others: see delegate.rst.
  */
 #define ROUNDING	1
 
@@ -353,7 +354,7 @@ static void test_operators(const char *folder)
 
 /* ---- A part of a graph ---- */
 
-/* The largest difference of two int8; float32 of these models are such values, scaled. */
+/* The largest difference of two int8. */
 static int difference(const char *a, const char *b, size_t size)
 {
 	int most = 0;
@@ -363,6 +364,18 @@ static int difference(const char *a, const char *b, size_t size)
 		if (abs(a[i] - b[i]) > most)
 			most = abs(a[i] - b[i]);
 	return most;
+}
+
+/* How far outputs of this model may be apart: if they are float32, not at all. */
+static int allowed(const TfLiteInterpreter *interpreter)
+{
+	int i;
+
+	for (i = 0; i < TfLiteInterpreterGetOutputTensorCount(interpreter); i++)
+		if (TfLiteTensorType(TfLiteInterpreterGetOutputTensor(interpreter, i)) !=
+		    kTfLiteInt8)
+			return 0;
+	return ROUNDING;
 }
 
 static bool read_want(const char *path, struct claim *want)
@@ -393,7 +406,7 @@ static void test_mixed(const char *path)
 {
 	char *out = NULL, *want = NULL;
 	const char *name = strrchr(path, '/') + 1;
-	int apart = INT_MAX;
+	int apart = INT_MAX, most = 0;
 	size_t size = 0, want_size = 0;
 	struct claim expected;
 	struct model model;
@@ -402,8 +415,10 @@ static void test_mixed(const char *path)
 		test_without(path);
 		return;
 	}
-	if (open_model(path, NULL, &model))
+	if (open_model(path, NULL, &model)) {
 		want = run_all(model.interpreter, path, &want_size);
+		most = allowed(model.interpreter);
+	}
 	close_model(&model);
 	ok(want, "%s: on the CPU", name);
 	if (open_model(path, "", &model))
@@ -413,7 +428,8 @@ static void test_mixed(const char *path)
 	   "%s: %d partitions, %d of %d nodes", name, claim.partitions, claim.nodes, claim.all);
 	if (out && want && size == want_size)
 		apart = difference(out, want, size);
-	ok(apart <= ROUNDING, "%s: %d apart from the CPU alone %s", name, apart, messages);
+	ok(apart <= most, "%s: %d apart from the CPU alone, at most %d %s", name, apart, most,
+	   messages);
 	free(out);
 	free(want);
 }
@@ -465,6 +481,52 @@ static void test_foreign_state(const char *folder)
 	out = run_all(model.interpreter, path, &size);
 	ok(n && !out && strstr(messages, "variable"), "of which one was written: %s", messages);
 	free(out);
+	close_model(&model);
+}
+
+static void copy_variables(TfLiteInterpreter *interpreter, char *saved, bool restore)
+{
+	TfLiteTensor *tensor;
+	size_t at = 0;
+	int i;
+
+	for (i = 0; (tensor = TfLiteInterpreterGetTensor(interpreter, i)); i++) {
+		if (!tensor->is_variable || !tensor->data.raw ||
+		    at + tensor->bytes > OUTPUT_SIZE)
+			continue;
+		memcpy(restore ? tensor->data.raw : saved + at,
+		       restore ? saved + at : tensor->data.raw, tensor->bytes);
+		at += tensor->bytes;
+	}
+}
+
+/* Nor is one that looks like ours. */
+static void test_restored_state(const char *folder)
+{
+	char path[PATH_SIZE], *out, *saved = calloc(1, OUTPUT_SIZE);
+	TfLiteInterpreter *interpreter;
+	struct model model;
+	size_t size;
+
+	snprintf(path, sizeof(path), "%s/svdf_keywords", folder);
+	if (!ok(saved && open_model(path, "", &model), "a network with variables")) {
+		free(saved);
+		return;
+	}
+	interpreter = model.interpreter;
+	free(run_all(interpreter, path, &size));
+	copy_variables(interpreter, saved, false);
+	copy_variables(interpreter, saved, true);
+	ok(TfLiteInterpreterInvoke(interpreter) == kTfLiteOk, "restored before it changed");
+	copy_variables(interpreter, saved, true);
+	messages[0] = 0;
+	ok(TfLiteInterpreterInvoke(interpreter) != kTfLiteOk && strstr(messages, "variable"),
+	   "restored after a run: %s", messages);
+	TfLiteInterpreterResetVariableTensors(interpreter);
+	out = run_all(interpreter, path, &size);
+	ok(same_bytes(path, ".out", out, size), "and a reset helps");
+	free(out);
+	free(saved);
 	close_model(&model);
 }
 
@@ -698,6 +760,7 @@ int main(int argc, char **argv)
 	ok(count > 5, "there were graphs of which the NPU gets a part");
 	test_variables(argv[2]);
 	test_foreign_state(argv[2]);
+	test_restored_state(argv[2]);
 	test_resize(argv[4]);
 	test_threads(argv[2]);
 	test_explain(argv[4]);

@@ -151,6 +151,15 @@ def test_misfits(model, image):
         fails(ValueError, "has shape (1, 8, 8, 1), not (64,)", model.run, x)
         fails(TypeError, "int8, not uint8", model.run, x.astype("uint8").reshape(1, 8, 8, 1))
         fails(ValueError, "has shape", model.run, x.astype("float32"), real=True)
+        for dtype in ("int8", "int64", "bool", "float16", "U3"):
+            fails(TypeError, "float32, not ", model.run, numpy.zeros((1, 8, 8, 1), dtype), real=True)
+        good, = model.run(x.astype("float32").reshape(1, 8, 8, 1), real=True)
+        again, = model.run(x.astype("float64").reshape(1, 8, 8, 1).tolist(), real=True)
+        ok(good.tobytes() == again.tobytes(), "lists of floats, which are float64")
+    fails(TypeError, "int8, not of the format 'h'", model.run, memoryview(image).cast("h"))
+    fails(TypeError, "float32, not of the format 'b'", model.run, memoryview(4 * image).cast("b"),
+          real=True)
+    fails(ValueError, "batch is", npu.Model, os.path.join(digits, "digits.tflite"), batch=2**32 + 1)
 
 
 def test_networks():

@@ -19,13 +19,37 @@ mkdir -p "$CACHE"
 
 say() { printf '\033[1m==>\033[0m %s\n' "$*" >&2; }
 
-die() {
+complain() {
 	printf '\033[1;31merror:\033[0m %s\n' "$1" >&2
 	shift
 	for line; do
 		printf '       %s\n' "$line" >&2
 	done
-	exit 1
+}
+
+die() { complain "$@"; exit 1; }
+
+# What cannot be had here and now, as the mirror does not answer or lacks it: exit
+# code 77, for which a test is skipped. For anything else it fails.
+UNAVAILABLE=77
+unavailable() { complain "$@"; exit $UNAVAILABLE; }
+
+# apt_failed LOG TEXT...: is it the network, or something that is to be mended?
+apt_failed() {
+	local log=$1 network
+	shift
+	network='Could not (resolve|connect)|Temporary failure (in )?resolving|Unable to connect'
+	network+='|Cannot initiate the connection|[Cc]onnection (failed|refused|timed out)'
+	network+='|Network is unreachable|No route to host|does not have a Release file'
+	network+='|Could not wait for server|Connection reset|Error reading from server'
+	network+='|50[0-9]  [A-Z]'
+	# What a full disk or a wrong checksum brings about may look like the network too.
+	if grep -qE "$network" "$log" &&
+	   ! grep -qE 'Hash Sum mismatch|[Ss]ize mismatch|unexpected size|No space left' "$log" &&
+	   ! grep -qE 'signatures? .*(not valid|invalid)|NO_PUBKEY|is not signed' "$log"; then
+		unavailable "$@"
+	fi
+	die "$@"
 }
 
 case $TOP$BUILD$CACHE in
@@ -67,26 +91,35 @@ apt_update_once() {
 APT=()
 newer_debian() {	# [SUITE]
 	local dir=$CACHE/apt${1:+-$1} suites=${1:-"$NEWER_DEBIAN $NEWER_DEBIAN-backports"}
-	local site suite key=/usr/share/keyrings/debian-archive-keyring.gpg
 	APT=(-o Dir::Etc::SourceList="$dir/sources.list" -o Dir::Etc::SourceParts=-
 	     -o Dir::State::Lists="$dir/lists" -o Dir::State::Status="$dir/status"
 	     -o Dir::Cache="$dir/cache")
-	[ -z "$(find "$dir/updated" -mmin -600 2>/dev/null)" ] || return 0
+	(	# One at a time, as in unpacked.
+		flock 9
+		[ -n "$(find "$dir/updated" -mmin -600 2>/dev/null)" ] || read_lists "$dir" "$suites"
+	) 9>"$CACHE/lock" || exit
+}
+
+read_lists() {	# FOLDER SUITES
+	local dir=$1 suites=$2 site suite key=/usr/share/keyrings/debian-archive-keyring.gpg
 	site=$(apt-get indextargets --format '$(SITE)' 'Created-By: Packages' 'Origin: Debian' | head -n 1)
-	mkdir -p "$dir"/{lists/partial,cache}
-	: >"$dir/status"
+	mkdir -p "$dir"/{lists/partial,cache} &&
+	: >"$dir/status" &&
 	for suite in $suites; do
 		echo "deb [signed-by=$key] $site $suite main"
-	done >"$dir/sources.list"
+	done >"$dir/sources.list" || die "cannot write to $dir"
 	say "reading the package lists of Debian $suites"
-	apt-get "${APT[@]}" -q -o APT::Update::Error-Mode=any update >&2 ||
-		die "cannot read Debian $suites at $site"
+	LC_ALL=C apt-get "${APT[@]}" -q -o APT::Update::Error-Mode=any update >"$dir/log" 2>&1 || {
+		cat "$dir/log" >&2
+		apt_failed "$dir/log" "cannot read Debian $suites at $site"
+	}
 	touch "$dir/updated"
 }
 
-# apt_field PACKAGE FIELD: a field of the newest version of a package.
+# apt_field PACKAGE FIELD: a field of the newest version of a package; nothing if there is none.
 apt_field() {
-	apt-cache "${APT[@]}" --no-all-versions show "$1" 2>/dev/null | sed -n "s/^$2: //p" | head -n 1
+	{ apt-cache "${APT[@]}" --no-all-versions show "$1" 2>/dev/null || true; } |
+		sed -n "s/^$2: //p" | head -n 1
 }
 
 # need_package PACKAGE: fails with advice if apt does not know it.
@@ -112,7 +145,7 @@ unpacked() {
 		(	# One download at a time, whoever else wants the same.
 			flock 9
 			[ -d "$dir" ] || download "$package" "$version" "$hash" "$dir"
-		) 9>"$CACHE/lock" || exit 1
+		) 9>"$CACHE/lock" || exit
 	fi
 	echo "$dir"
 }
@@ -123,15 +156,15 @@ download() {	# PACKAGE VERSION HASH FOLDER
 	tmp=$(mktemp -d "$CACHE/packages/tmp.XXXXXX")
 	trap "rm -rf '$tmp'" EXIT	# now: callers have a tmp too
 	say "downloading $1 $2 ($(($(apt_field "$1" Size) / 1048576)) MB)"
-	(cd "$tmp" && apt-get "${APT[@]}" -qq download "$1" >&2 2>apt.log) || {
+	(cd "$tmp" && LC_ALL=C apt-get "${APT[@]}" -qq download "$1" >&2 2>apt.log) || {
 		cat "$tmp/apt.log" >&2
-		die "could not download $1" "is there a network? 'apt-get update' may help too"
+		apt_failed "$tmp/apt.log" "could not download $1" "is there a network? 'apt-get update' may help too"
 	}
 	echo "$3  $(ls "$tmp"/*.deb)" | sha256sum --quiet -c - >&2 ||
 		die "wrong checksum: $1" "try again; 'apt-get update' if that does not help"
-	mkdir "$tmp/files"
-	dpkg-deb -x "$tmp"/*.deb "$tmp/files"
-	mv -T "$tmp/files" "$4"
+	mkdir "$tmp/files" &&
+	dpkg-deb -x "$tmp"/*.deb "$tmp/files" &&
+	mv -T "$tmp/files" "$4" || die "could not unpack $1"
 }
 
 # archive FOLDER: what NPU_ARCHIVE of vm.sh names
@@ -141,25 +174,52 @@ archive() { (cd "$1" && find . | cpio --quiet -o -H newc -R 0:0); }
 # of the newer Debian and all that they need, unpacked; nothing is installed.
 # After newer_debian.
 newer_root() {
-	local dir=$CACHE/tools/$1_${2:0:12} text=$3 file tmp
+	local dir=$CACHE/tools/$1_${2:0:12} text=$3
 	shift 3
 	if [ ! -d "$dir" ]; then
-		"$TOP/tests/vm/deps.sh" newer
-		mkdir -p "$CACHE/tools"
-		tmp=$(mktemp -d "$CACHE/tools/tmp.XXXXXX")
-		trap "rm -rf '$tmp'" EXIT
-		mkdir -p "$tmp/deb/partial" "$tmp/root"
-		say "downloading $text"
-		apt-get "${APT[@]}" -o Dir::Cache::Archives="$tmp/deb" -qq -o APT::Sandbox::User=root -y -d \
-			--no-install-recommends install base-files "$@" >&2
-		for file in "$tmp"/deb/base-files_* "$tmp"/deb/*.deb; do
-			dpkg-deb -x "$file" "$tmp/root"
-		done
-		ln -sf dash "$tmp/root/usr/bin/sh"
-		ln -sf mawk "$tmp/root/usr/bin/awk"
-		mv -T "$tmp/root" "$dir"
+		"$TOP/tests/vm/deps.sh" newer || exit 1
+		(	# As in unpacked.
+			flock 9
+			[ -d "$dir" ] || make_root "$dir" "$text" "$@"
+		) 9>"$CACHE/lock" || exit
 	fi
 	echo "$dir"
+}
+
+make_root() {	# FOLDER TEXT PACKAGE...
+	local dir=$1 text=$2 file tmp
+	shift 2
+	mkdir -p "$CACHE/tools"
+	tmp=$(mktemp -d "$CACHE/tools/tmp.XXXXXX") || exit 1
+	trap "rm -rf '$tmp'" EXIT
+	mkdir -p "$tmp/deb/partial" "$tmp/root"
+	say "downloading $text"
+	LC_ALL=C apt-get "${APT[@]}" -o Dir::Cache::Archives="$tmp/deb" -qq -o APT::Sandbox::User=root \
+		-y -d --no-install-recommends install base-files "$@" >"$tmp/log" 2>&1 || {
+		cat "$tmp/log" >&2
+		apt_failed "$tmp/log" "could not download $text"
+	}
+	for file in "$tmp"/deb/base-files_* "$tmp"/deb/*.deb; do
+		dpkg-deb -x "$file" "$tmp/root" || die "could not unpack ${file##*/}"
+	done
+	ln -sf dash "$tmp/root/usr/bin/sh" &&
+	ln -sf mawk "$tmp/root/usr/bin/awk" &&
+	mv -T "$tmp/root" "$dir" || die "could not write $dir"
+}
+
+# need_root TEXT SCRIPT: a folder that a script prints, as $root. Without it the suite ends:
+# the test TEXT is skipped if it cannot be had, else it fails. After tap.sh.
+need_root() {
+	local log=$BUILD/${2##*/}.log code=0
+	mkdir -p "$BUILD"
+	root=$("$2" 2>"$log") || code=$?
+	[ $code != 0 ] || return 0
+	if [ $code = $UNAVAILABLE ]; then
+		skip "$1" "$(sed -n 's/.*error:[^ ]* //p' "$log")"
+	else
+		check "$1" eval 'cat "$log"; false'
+	fi
+	finish
 }
 
 # enter FOLDER: "${inside[@]}" COMMAND... runs with such a folder as the root, and with

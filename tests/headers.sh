@@ -62,7 +62,7 @@ done
 # Every file says its licence, but for ABI files, whose form has no comments.
 missing() {
 	local files
-	files=$(git -C "$TOP" ls-files | grep -v -E '\.(tflite|raw|pgm|labels)$|^(LICENSES|Documentation/ABI)/|\.gitignore$' |
+	files=$(git -C "$TOP" ls-files | grep -v -E '\.(tflite|raw|pgm|labels|patch)$|^(LICENSES|Documentation/ABI)/|\.gitignore$' |
 		while read -r f; do
 			head -n 3 "$TOP/$f" | grep -q SPDX-License-Identifier || echo "$f"
 		done)

@@ -14,6 +14,7 @@ export KERNEL=${KERNEL:-$DEFAULT_KERNEL}
 VERSION=${KERNEL%%-*}
 NEWER_DEBIAN=trixie
 TFLITE_DEBIAN=${TFLITE_DEBIAN:-sid}	# where TensorFlow Lite is packaged
+PEERS_DEBIAN=${PEERS_DEBIAN:-sid}	# where oneDNN and XNNPACK are newest
 ARCH=$(dpkg --print-architecture)
 mkdir -p "$CACHE"
 

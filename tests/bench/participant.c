@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <sched.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "participant.h"
+
+#define WORKLOADS	64
+
+static struct entry {
+	char name[64];
+	struct workload workload;
+} entries[WORKLOADS];
+
+static unsigned int count;
+
+void participant_die(const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vfprintf(stderr, format, args);
+	va_end(args);
+	fputc('\n', stderr);
+	exit(1);
+}
+
+static uint64_t now(clockid_t clock)
+{
+	struct timespec ts;
+
+	clock_gettime(clock, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+}
+
+void participant_pin(unsigned int n)
+{
+	static cpu_set_t all;
+	cpu_set_t one;
+	int cpu;
+
+	if (!CPU_COUNT(&all))
+		sched_getaffinity(0, sizeof(all), &all);
+	CPU_ZERO(&one);
+	for (cpu = 0; cpu < CPU_SETSIZE; cpu++)
+		if (CPU_ISSET(cpu, &all) && !n--)
+			CPU_SET(cpu, &one);
+	if (CPU_COUNT(&one))
+		sched_setaffinity(0, sizeof(one), &one);
+}
+
+void participant_has(const char *name, const struct workload *workload)
+{
+	if (count == WORKLOADS)
+		participant_die("too many workloads");
+	snprintf(entries[count].name, sizeof(entries[count].name), "%s", name);
+	entries[count++].workload = *workload;
+	printf("has %s %llu\n", name, (unsigned long long)workload->macs);
+	fflush(stdout);
+}
+
+void participant_lacks(const char *name, const char *reason)
+{
+	printf("lacks %s %s\n", name, reason);
+	fflush(stdout);
+}
+
+struct sample {
+	uint64_t cpu;
+	uint64_t wall;
+	uint64_t runs;
+};
+
+/* Adds to the sample. */
+static bool run(const struct workload *w, uint64_t runs, struct sample *sample)
+{
+	uint64_t cpu = now(CLOCK_THREAD_CPUTIME_ID), wall = now(CLOCK_MONOTONIC), i;
+
+	for (i = 0; i < runs; i++)
+		if (!w->run(w->arg))
+			return false;
+	sample->cpu += now(CLOCK_THREAD_CPUTIME_ID) - cpu;
+	sample->wall += now(CLOCK_MONOTONIC) - wall;
+	sample->runs += runs;
+	return true;
+}
+
+/* The first run warms up, and counts only if there is no time for more. */
+static bool measure(const struct workload *w, uint64_t ns, struct sample *sample)
+{
+	uint64_t batch = 1;
+
+	memset(sample, 0, sizeof(*sample));
+	if (!run(w, 1, sample))
+		return false;
+	if (sample->wall >= ns / 2)
+		return true;
+	memset(sample, 0, sizeof(*sample));
+	while (sample->wall < ns / 4 * 3) {
+		if (!run(w, batch, sample))
+			return false;
+		batch = (ns - sample->wall % ns) / (sample->wall / sample->runs + 1) + 1;
+	}
+	return true;
+}
+
+static const struct workload *find(const char *name)
+{
+	unsigned int i;
+
+	for (i = 0; i < count; i++)
+		if (!strcmp(entries[i].name, name))
+			return &entries[i].workload;
+	return NULL;
+}
+
+static void answer(const char *name, uint64_t ms)
+{
+	const struct workload *w = find(name);
+	struct sample sample;
+	bool good;
+
+	if (!w) {
+		printf("error no workload '%s'\n", name);
+		return;
+	}
+	if (w->begin)
+		w->begin(w->arg);
+	good = measure(w, ms * 1000000, &sample);
+	if (w->end)
+		w->end(w->arg);
+	if (good)
+		printf("%llu %llu %llu\n", (unsigned long long)sample.cpu,
+		       (unsigned long long)sample.wall, (unsigned long long)sample.runs);
+	else
+		printf("error %s failed\n", name);
+}
+
+int participant_serve(const char *text)
+{
+	unsigned long long ms;
+	char line[128], name[64];
+
+	printf("ready %s\n", text);
+	fflush(stdout);
+	while (fgets(line, sizeof(line), stdin)) {
+		if (sscanf(line, "%63s %llu", name, &ms) == 2)
+			answer(name, ms);
+		else
+			printf("error what is that?\n");
+		fflush(stdout);
+	}
+	return 0;
+}

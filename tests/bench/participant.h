@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * A program that bench.py measures. It tells on its output which workloads it has, and then
+ * measures on demand; a line each way:
+ *
+ *	has NAME MACS		it can do this one, which multiplies so many times
+ *	lacks NAME REASON
+ *	ready TEXT		what it is; from now on it listens
+ *
+ *	NAME MS			run the workload for so many milliseconds, once at least
+ *	CPU WALL RUNS		nanoseconds of this thread and of the clock, for all runs
+ *	error TEXT		instead of it
+ */
+#ifndef _PARTICIPANT_H_
+#define _PARTICIPANT_H_
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/**
+ * struct workload - something to be measured
+ * @run: does it once; false: it failed, and has said why on stderr
+ * @begin: before a measurement, not part of it; may be NULL
+ * @end: behind it
+ * @arg: their argument
+ * @macs: multiplications in a run, 0 if nobody counts
+ */
+struct workload {
+	bool (*run)(void *arg);
+	void (*begin)(void *arg);
+	void (*end)(void *arg);
+	void *arg;
+	uint64_t macs;
+};
+
+/* What is registered is served until the input ends; returns the exit code of the program. */
+void participant_has(const char *name, const struct workload *workload);
+void participant_lacks(const char *name, const char *reason);
+int participant_serve(const char *text);
+
+/* Ends the program. */
+void participant_die(const char *format, ...)
+	__attribute__((noreturn, format(printf, 1, 2)));
+
+/* Bind this thread to the n-th CPU of those that the program was started on. */
+void participant_pin(unsigned int n);
+
+#endif /* _PARTICIPANT_H_ */

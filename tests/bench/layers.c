@@ -61,7 +61,8 @@ static void make_weights(struct layer *l)
 		double spread = 0.7 + 0.6 * (random_number() % 1000) / 1000;
 
 		l->weight_scale[i] = (float)(60 * (double)l->scale * spread / width);
-		l->bias[i] = (int32_t)(random_number() % 2001) - 1000;
+		l->bias[i] = (int32_t)(sqrt((double)taps(l)) *
+				       ((int32_t)(random_number() % 2001) - 1000));
 	}
 	l->macs = (uint64_t)l->elements * taps(l);
 }
@@ -123,7 +124,8 @@ static bool parse(struct layers *layers, struct layer *l, const char *line)
 static void quantise(struct layer *l, bool relu6)
 {
 	l->scale = 0.05f;
-	l->zero_point = l->from ? 3 : 0;
+	/* None for what is added later: oneDNN cannot do that. */
+	l->zero_point = l->kind == LAYER_DENSE ? 3 : 0;
 	if (relu6) {
 		l->scale = 6.0f / 255;
 		l->zero_point = -128;

@@ -72,18 +72,21 @@ struct sample {
 	uint64_t cpu;
 	uint64_t wall;
 	uint64_t runs;
+	uint64_t all;
 };
 
 /* Adds to the sample. */
 static bool run(const struct workload *w, uint64_t runs, struct sample *sample)
 {
-	uint64_t cpu = now(CLOCK_THREAD_CPUTIME_ID), wall = now(CLOCK_MONOTONIC), i;
+	uint64_t all = now(CLOCK_PROCESS_CPUTIME_ID), cpu = now(CLOCK_THREAD_CPUTIME_ID), i;
+	uint64_t wall = now(CLOCK_MONOTONIC);
 
 	for (i = 0; i < runs; i++)
 		if (!w->run(w->arg))
 			return false;
-	sample->cpu += now(CLOCK_THREAD_CPUTIME_ID) - cpu;
 	sample->wall += now(CLOCK_MONOTONIC) - wall;
+	sample->cpu += now(CLOCK_THREAD_CPUTIME_ID) - cpu;
+	sample->all += now(CLOCK_PROCESS_CPUTIME_ID) - all;
 	sample->runs += runs;
 	return true;
 }
@@ -133,8 +136,9 @@ static void answer(const char *name, uint64_t ms)
 	if (w->end)
 		w->end(w->arg);
 	if (good)
-		printf("%llu %llu %llu\n", (unsigned long long)sample.cpu,
-		       (unsigned long long)sample.wall, (unsigned long long)sample.runs);
+		printf("%llu %llu %llu %llu\n", (unsigned long long)sample.runs,
+		       (unsigned long long)sample.wall, (unsigned long long)sample.cpu,
+		       (unsigned long long)sample.all);
 	else
 		printf("error %s failed\n", name);
 }

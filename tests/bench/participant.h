@@ -8,7 +8,8 @@
  *	ready TEXT		what it is; from now on it listens
  *
  *	NAME MS			run the workload for so many milliseconds, once at least
- *	CPU WALL RUNS		nanoseconds of this thread and of the clock, for all runs
+ *	RUNS CLOCK CPU ALL	so many runs took nanoseconds of the clock, of the thread that
+ *				counts, of all threads
  *	error TEXT		instead of it
  */
 #ifndef _PARTICIPANT_H_

@@ -14,6 +14,13 @@ class Failed(Exception):
     """A program cannot take part, or does no more."""
 
 
+class Measured:
+    """Nanoseconds of a run: of the clock, of the thread that counts, of all threads."""
+
+    def __init__(self, clock, cpu, everything):
+        self.clock, self.cpu, self.everything = clock, cpu, everything
+
+
 class Participant:
     """@name: in tables. @cpus: those that it may use. @peer: a library of others."""
 
@@ -66,7 +73,7 @@ class Participant:
         return "it ended with %s %d" % (("code", code) if code >= 0 else ("signal", -code))
 
     def measure(self, workload, ms):
-        """Of one run, in nanoseconds: of the CPU, of the clock."""
+        """What one run took."""
         try:
             self.process.stdin.write(b"%s %d\n" % (workload.encode(), ms))
             self.process.stdin.flush()
@@ -75,8 +82,8 @@ class Participant:
         answer = self.line(time.monotonic() + RUN_LIMIT)
         if answer.startswith("error "):
             raise Failed(answer[6:])
-        cpu, wall, runs = map(int, answer.split())
-        return cpu / runs, wall / runs
+        runs, clock, cpu, everything = map(int, answer.split())
+        return Measured(clock / runs, cpu / runs, everything / runs)
 
     def stop(self):
         self.process.kill()

@@ -13,7 +13,6 @@
  */
 #include <errno.h>
 #include <getopt.h>
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,7 +34,6 @@ struct machine {
 	struct npu_base base[NPU_ISA_MAX_BASES];
 	u64 stream;		/* address */
 	u64 table;		/* of the bases */
-	pthread_t thread[NPU_MAX_CORES];
 	atomic_bool over;
 };
 
@@ -106,6 +104,23 @@ static void power_on(struct machine *m)
 	host_bind(m->queue, 1);
 }
 
+static bool faulted(const struct npu_context *context)
+{
+	fprintf(stderr, "fault %u, detail %u\n", le32_to_cpu(context->fault_status),
+		le32_to_cpu(context->fault_detail));
+	return false;
+}
+
+/* Was the core woken since the last question? */
+static bool woken(struct machine *m, u32 core)
+{
+	u32 bit = 1u << core;
+
+	return READ_ONCE(m->host->woken) & bit &&
+	       __atomic_fetch_and(&m->host->woken, ~bit, __ATOMIC_SEQ_CST) & bit;
+}
+
+/* Cores look for work all the time: what sleep costs is the host's matter. */
 static bool run(void *arg)
 {
 	struct machine *m = arg;
@@ -115,11 +130,11 @@ static bool run(void *arg)
 
 	host_ring_doorbell(m->queue);
 	while (host_done(m->queue) < sequence) {
-		if (host_step(m->host, 0) == NPU_STEP_RAN || !READ_ONCE(context->fault_status))
+		if (host_step(m->host, 0) == NPU_STEP_RAN)
 			continue;
-		fprintf(stderr, "fault %u, detail %u\n", le32_to_cpu(context->fault_status),
-			le32_to_cpu(context->fault_detail));
-		return false;
+		while (host_done(m->queue) < sequence && !woken(m, 0))
+			if (READ_ONCE(context->fault_status))
+				return faulted(context);
 	}
 	return true;
 }
@@ -131,7 +146,6 @@ struct core {
 	u32 index;
 };
 
-/* Looks for work all the time that is measured: sleep is the host's matter. */
 static void *core_thread(void *arg)
 {
 	struct core core = *(struct core *)arg;
@@ -142,9 +156,8 @@ static void *core_thread(void *arg)
 	while (!atomic_load(&m->over)) {
 		if (host_step(m->host, core.index) == NPU_STEP_RAN)
 			continue;
-		while (!atomic_load(&m->over) && !(READ_ONCE(m->host->woken) >> core.index & 1))
+		while (!atomic_load(&m->over) && !woken(m, core.index))
 			;
-		__atomic_fetch_and(&m->host->woken, ~(1u << core.index), __ATOMIC_SEQ_CST);
 	}
 	return NULL;
 }
@@ -158,26 +171,24 @@ static void begin(void *arg)
 	atomic_store(&m->over, false);
 	for (i = 1; i < config.cores; i++) {
 		core = malloc(sizeof(*core));
-		if (core)
-			*core = (struct core){ m, i };
-		if (!core || pthread_create(&m->thread[i], NULL, core_thread, core))
-			participant_die("no thread for core %u", i);
+		if (!core)
+			participant_die("out of memory");
+		*core = (struct core){ m, i };
+		participant_helper(core_thread, core);
 	}
 }
 
 static void end(void *arg)
 {
 	struct machine *m = arg;
-	u32 i;
 
 	atomic_store(&m->over, true);
-	for (i = 1; i < config.cores; i++)
-		pthread_join(m->thread[i], NULL);
+	participant_join();
 }
 
 /* ---- Workloads ---- */
 
-/* One run after another; returns how many bytes of output are right, -1: none is. */
+/* Is the output of each run, one after another, what it should be? */
 static bool right(struct machine *m, const char *in, size_t in_size, const char *want,
 		  size_t want_size)
 {

@@ -9,7 +9,7 @@
  *
  *	NAME MS			run the workload for so many milliseconds, once at least
  *	RUNS CLOCK CPU ALL	so many runs took nanoseconds of the clock, of the thread that
- *				counts, of all threads
+ *				counts, of it and its helpers
  *	error TEXT		instead of it
  */
 #ifndef _PARTICIPANT_H_
@@ -42,6 +42,10 @@ int participant_serve(const char *text);
 /* Ends the program. */
 void participant_die(const char *format, ...)
 	__attribute__((noreturn, format(printf, 1, 2)));
+
+/* Another thread that computes while it is measured, for begin(); and for end(): all end. */
+void participant_helper(void *(*run)(void *arg), void *arg);
+void participant_join(void);
 
 /* Bind this thread to the n-th CPU of those that the program was started on. */
 void participant_pin(unsigned int n);

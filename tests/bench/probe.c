@@ -6,7 +6,6 @@
  *
  * In assembly, as compilers may spill the accumulators of such a loop.
  */
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stddef.h>
 #include <string.h>
@@ -126,7 +125,6 @@ static bool probe_one(void *arg)
 }
 
 /* A second thread does what the first one does, run by run, while a measurement lasts. */
-static pthread_t second;
 static atomic_uint asked, done;
 static atomic_bool over;
 
@@ -149,8 +147,7 @@ static void probe_begin(void *arg)
 {
 	(void)arg;
 	atomic_store(&over, false);
-	if (pthread_create(&second, NULL, probe_second, NULL))
-		participant_die("no second thread");
+	participant_helper(probe_second, NULL);
 }
 
 static bool probe_two(void *arg)
@@ -168,7 +165,7 @@ static void probe_end(void *arg)
 {
 	(void)arg;
 	atomic_store(&over, true);
-	pthread_join(second, NULL);
+	participant_join();
 }
 
 int main(void)

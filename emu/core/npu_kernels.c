@@ -70,8 +70,11 @@ static void npu_narrow(void *dst, const s32 *src, u32 type, u32 n)
 	}
 }
 
-static void npu_patch_first(u64 *dst, const void *src, u32 type, s32 zp, u32 n)
+/* One lane of a pair: the first is assigned, the second added in the upper half. */
+static void npu_pack_lane(u64 *dst, u32 lane, const void *src, u32 type, s32 zp, u32 n)
 {
+	u64 keep = lane % 2 ? ~0ull : 0;
+	u32 up = lane % 2 * 32;
 	const s16_any *h = src;
 	const s8 *b = src;
 	const u8 *u = src;
@@ -80,44 +83,28 @@ static void npu_patch_first(u64 *dst, const void *src, u32 type, s32 zp, u32 n)
 	switch (type) {
 	case NPU_TYPE_U8:
 		for (i = 0; i < n; i++)
-			dst[i] = (u64)((s64)u[i] - zp);
+			dst[i] = (dst[i] & keep) + ((u64)((s64)u[i] - zp) << up);
 		break;
 	case NPU_TYPE_S8:
 		for (i = 0; i < n; i++)
-			dst[i] = (u64)((s64)b[i] - zp);
+			dst[i] = (dst[i] & keep) + ((u64)((s64)b[i] - zp) << up);
 		break;
 	default:
 		for (i = 0; i < n; i++)
-			dst[i] = (u64)((s64)h[i] - zp);
+			dst[i] = (dst[i] & keep) + ((u64)((s64)h[i] - zp) << up);
 		break;
 	}
 }
 
-static void npu_patch(u64 *dst, u32 lane, const void *src, u32 type, s32 zp, u32 n)
+static void npu_pack(struct npu_patch *p, u32 lane, u32 lanes, u32 at, const void *const *row,
+		     u32 n)
 {
-	const s16_any *h = src;
-	const s8 *b = src;
-	const u8 *u = src;
-	u32 i;
+	u32 l;
 
-	if (!lane) {
-		npu_patch_first(dst, src, type, zp, n);
-		return;
-	}
-	switch (type) {
-	case NPU_TYPE_U8:
-		for (i = 0; i < n; i++)
-			dst[i] += (u64)((s64)u[i] - zp) << 32;
-		break;
-	case NPU_TYPE_S8:
-		for (i = 0; i < n; i++)
-			dst[i] += (u64)((s64)b[i] - zp) << 32;
-		break;
-	default:
-		for (i = 0; i < n; i++)
-			dst[i] += (u64)((s64)h[i] - zp) << 32;
-		break;
-	}
+	p->offset = 0;
+	for (l = lane; l < lane + lanes; l++, row++)
+		npu_pack_lane(p->data + l / 2 * NPU_PATCH_TERMS + at, l, *row, p->type,
+			      p->zero_point, n);
 }
 
 static u64 npu_dot_s8(const u64 *patch, const s8 *w, u32 n)
@@ -152,24 +139,69 @@ static u64 npu_dot_u8(const u64 *patch, const u8 *w, u32 n)
 	return sum;
 }
 
-static void npu_mac(u32 *acc, u32 ld, const u64 *patch, const void *w, u32 type,
-		    s64 pitch, u32 columns, u32 n)
+/* Both lanes of a pair. */
+static void npu_mac_pair(u32 *acc, const u64 *patch, const u8 *column, u32 type, u32 n)
 {
-	const u8 *column = w;
-	u32 c, i, run;
+	u32 i, run;
 	u64 sum;
 	s32 low;
 
+	for (i = 0; i < n; i += run) {
+		run = min_t(u32, n - i, NPU_MAC_RUN);
+		if (type == NPU_TYPE_S8)
+			sum = npu_dot_s8(patch + i, (const s8 *)column + i, run);
+		else
+			sum = npu_dot_u8(patch + i, column + i, run);
+		low = (s32)(u32)sum;
+		acc[0] += (u32)low;
+		acc[1] += (u32)((sum - (u64)(s64)low) >> 32);
+	}
+}
+
+static void npu_mac(u32 *acc, struct npu_patch *p, const void *w, u32 type, s64 pitch,
+		    u32 columns, const u32 *start, bool fresh)
+{
+	u32 pairs = (p->lanes + 1) / 2;
+	const u8 *column = w;
+	u32 c, i;
+
+	for (c = 0; c < columns; c++, column += pitch, acc += NPU_LANES) {
+		for (i = 0; i < pairs * 2; i++)
+			acc[i] = start[c] + (fresh ? 0 : acc[i]);
+		for (i = 0; i < pairs; i++)
+			npu_mac_pair(acc + 2 * i, p->data + i * NPU_PATCH_TERMS, column, type,
+				     p->terms);
+	}
+}
+
+static void npu_sums(u32 *sum, const void *w, u32 type, s64 pitch, u32 columns, u32 n)
+{
+	const u8 *column = w;
+	u32 c, i;
+
 	for (c = 0; c < columns; c++, column += pitch) {
-		for (i = 0; i < n; i += run) {
-			run = min_t(u32, n - i, NPU_MAC_RUN);
-			if (type == NPU_TYPE_S8)
-				sum = npu_dot_s8(patch + i, (const s8 *)column + i, run);
+		sum[c] = 0;
+		for (i = 0; i < n; i++)
+			sum[c] += type == NPU_TYPE_S8 ? (u32)(s8)column[i] : column[i];
+	}
+}
+
+static void npu_store(void *dst, s64 pitch, u32 type, const u32 *acc,
+		      const struct npu_factor *factor, u32 step,
+		      const struct npu_limits *limits, u32 lanes, u32 columns)
+{
+	u8 *row = dst;
+	u32 l, c;
+	s32 x;
+
+	for (l = 0; l < lanes; l++, row += pitch) {
+		for (c = 0; c < columns; c++) {
+			x = npu_limit(npu_rq32((s32)acc[c * NPU_LANES + l], factor[c * step]),
+				      limits);
+			if (type == NPU_TYPE_S16)
+				((s16_any *)row)[c] = (s16)x;
 			else
-				sum = npu_dot_u8(patch + i, column + i, run);
-			low = (s32)(u32)sum;
-			acc[c] += (u32)low;
-			acc[ld + c] += (u32)((sum - (u64)(s64)low) >> 32);
+				row[c] = (u8)x;
 		}
 	}
 }
@@ -208,15 +240,16 @@ static s64 npu_weight(const void *w, u32 type, u32 i)
 	return type == NPU_TYPE_S16 ? h[i] : type == NPU_TYPE_S8 ? b[i] : u[i];
 }
 
-static void npu_mac_wide(u64 *acc, const u64 *patch, const void *w, u32 type, s64 pitch,
-			 u32 columns, u32 n)
+static void npu_mac_wide(u64 *acc, const s16 *x, s32 zero_point, const void *w, u32 type,
+			 s64 pitch, u32 columns, u32 n)
 {
 	const u8 *column = w;
 	u32 c, i;
 
 	for (c = 0; c < columns; c++, column += pitch)
 		for (i = 0; i < n; i++)
-			acc[c] += patch[i] * (u64)npu_weight(column, type, i);
+			acc[c] += (u64)((s64)x[i] - zero_point) *
+				  (u64)npu_weight(column, type, i);
 }
 
 static void npu_mac_channel_wide(u64 *acc, const s32 *x, const void *w, u32 type,
@@ -327,11 +360,13 @@ static void npu_lut(u8 *dst, const u8 *src, const u8 *table, u8 flip, u32 n)
 }
 
 const struct npu_kernels npu_kernels_portable = {
-	.lanes		= NPU_LANES,
+	.name		= "portable",
 	.widen		= npu_widen,
 	.narrow		= npu_narrow,
-	.patch		= npu_patch,
+	.pack		= npu_pack,
+	.sums		= npu_sums,
 	.mac		= npu_mac,
+	.store		= npu_store,
 	.mac_channel	= npu_mac_channel,
 	.mac_wide	= npu_mac_wide,
 	.mac_channel_wide = npu_mac_channel_wide,
@@ -344,3 +379,67 @@ const struct npu_kernels npu_kernels_portable = {
 	.pick		= npu_pick,
 	.lut		= npu_lut,
 };
+
+/**
+ * npu_kernels_fill() - complete a set
+ * @to: result
+ * @from: a set that may lack some members
+ */
+void npu_kernels_fill(struct npu_kernels *to, const struct npu_kernels *from)
+{
+	*to = *from;
+#define NPU_FILL(member)	(to->member = to->member ?: npu_kernels_portable.member)
+	NPU_FILL(widen);
+	NPU_FILL(narrow);
+	NPU_FILL(pack);
+	NPU_FILL(sums);
+	NPU_FILL(mac);
+	NPU_FILL(store);
+	NPU_FILL(mac_channel);
+	NPU_FILL(mac_wide);
+	NPU_FILL(mac_channel_wide);
+	NPU_FILL(sum);
+	NPU_FILL(total);
+	NPU_FILL(maximum);
+	NPU_FILL(requant);
+	NPU_FILL(requant_wide);
+	NPU_FILL(eltwise);
+	NPU_FILL(pick);
+	NPU_FILL(lut);
+#undef NPU_FILL
+}
+
+#ifndef __KERNEL__
+/* Sets that this processor can run, the best first. */
+static const struct npu_kernels *npu_kernels_list(u32 i)
+{
+	const struct npu_kernels *list[4] = { NULL };
+	u32 n = 0;
+
+#ifdef NPU_X86
+	if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+	    __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+	    __builtin_cpu_supports("avx512vnni"))
+		list[n++] = &npu_kernels_avx512;
+#endif
+	list[n] = &npu_kernels_portable;
+	return list[i];
+}
+
+/**
+ * npu_kernels_find() - a set for this processor
+ * @name: of the set, NULL: the best one
+ *
+ * Return: the set, NULL if there is none of this name or the processor cannot run it.
+ */
+const struct npu_kernels *npu_kernels_find(const char *name)
+{
+	const struct npu_kernels *k;
+	u32 i;
+
+	for (i = 0; (k = npu_kernels_list(i)); i++)
+		if (!name || !strcmp(name, k->name))
+			return k;
+	return NULL;
+}
+#endif

@@ -34,18 +34,48 @@ struct npu_limits {
 	s32 max;
 };
 
+#define NPU_LANES	48		/* results in each column of a patch; a multiple of 16 */
+#define NPU_GROUP	16		/* of them are packed at a time */
+#define NPU_PATCH_TERMS	1024		/* that a patch holds at most */
+#define NPU_PATCH_ALIGN	4		/* pieces of a patch begin at multiples of so many terms */
+#define NPU_COLUMNS	1024		/* output channels of one tile; a multiple of 16 */
+
+/**
+ * struct npu_patch - inputs of some results, as a set of kernels wants them
+ * @type: of the inputs
+ * @zero_point: of the inputs
+ * @lanes: results whose inputs it has, up to NPU_LANES
+ * @terms: of each, a multiple of NPU_PATCH_ALIGN; what no piece has filled is multiplied
+ *         with weights of 0
+ * @offset: what is still to be taken from each input, set by pack
+ * @room: for the kernels
+ * @data: the inputs; how is a matter of the set
+ */
+struct npu_patch {
+	u32 type;
+	s32 zero_point;
+	u32 lanes;
+	u32 terms;
+	s32 offset;
+	u64 room[NPU_PATCH_TERMS * 2];
+	u64 data[NPU_LANES / 2 * NPU_PATCH_TERMS] __aligned(64);
+};
+
 /**
  * struct npu_kernels - a set of inner loops
- * @lanes: rows that one patch holds, 1 to NPU_LANES
+ * @name: how users call it; members after it may be NULL before npu_kernels_fill()
  * @widen: dst[i] = src[i] - zero_point, wrapping, from elements of a type of
  *         at most 32 bits
  * @narrow: elements of a type of at most 32 bits from values in its range
- * @patch: puts @n elements less the zero point (a difference of at most 16
- *         bits and sign) into one lane of a patch; lane 0 first
- * @mac: acc[l * ld + c] += sum of patch lane l times column c of @n weights,
- *       columns @pitch bytes apart; wraps
+ * @pack: puts @n terms of the patch's type into up to NPU_GROUP lanes from @lane on, at place
+ *        @at; @row has a pointer for each lane
+ * @sums: sum[c] = sum of @n weights, of 8 bits, of column c; columns are @pitch bytes apart
+ * @mac: acc[c * NPU_LANES + l] += start[c] + sum of lane l times column c of as many weights;
+ *       if @fresh, = instead of +=; wraps
+ * @store: dst[l * pitch + c] = limited RQ32 of acc[c * NPU_LANES + l] with factor[c * step],
+ *         as elements of a type
  * @mac_channel: acc[i] += x[i] * (w[i] - zero_point); wraps
- * @mac_wide: acc[c] += sum of patch lane 0, the only one, times column c; in 64 bits
+ * @mac_wide: acc[c] += sum of x[i] - @zero_point times column c; in 64 bits
  * @mac_channel_wide: acc[i] += x[i] * (w[i] - zero_point), in 64 bits
  * @sum: acc[i] += x[i]; wraps
  * @total: sum of x[i]; wraps
@@ -58,16 +88,21 @@ struct npu_limits {
  * @lut: dst[i] = table[src[i] ^ flip]
  */
 struct npu_kernels {
-	u32 lanes;
+	const char *name;
 	void (*widen)(s32 *dst, const void *src, u32 type, s32 zero_point, u32 n);
 	void (*narrow)(void *dst, const s32 *src, u32 type, u32 n);
-	void (*patch)(u64 *dst, u32 lane, const void *src, u32 type, s32 zero_point, u32 n);
-	void (*mac)(u32 *acc, u32 ld, const u64 *patch, const void *w, u32 type,
-		    s64 pitch, u32 columns, u32 n);
+	void (*pack)(struct npu_patch *patch, u32 lane, u32 lanes, u32 at,
+		     const void *const *row, u32 n);
+	void (*sums)(u32 *sum, const void *w, u32 type, s64 pitch, u32 columns, u32 n);
+	void (*mac)(u32 *acc, struct npu_patch *patch, const void *w, u32 type, s64 pitch,
+		    u32 columns, const u32 *start, bool fresh);
+	void (*store)(void *dst, s64 pitch, u32 type, const u32 *acc,
+		      const struct npu_factor *factor, u32 step,
+		      const struct npu_limits *limits, u32 lanes, u32 columns);
 	void (*mac_channel)(u32 *acc, const s32 *x, const void *w, u32 type,
 			    s32 zero_point, u32 n);
-	void (*mac_wide)(u64 *acc, const u64 *patch, const void *w, u32 type, s64 pitch,
-			 u32 columns, u32 n);
+	void (*mac_wide)(u64 *acc, const s16 *x, s32 zero_point, const void *w, u32 type,
+			 s64 pitch, u32 columns, u32 n);
 	void (*mac_channel_wide)(u64 *acc, const s32 *x, const void *w, u32 type,
 				 s32 zero_point, u32 n);
 	void (*sum)(u32 *acc, const s32 *x, u32 n);
@@ -85,9 +120,12 @@ struct npu_kernels {
 	void (*lut)(u8 *dst, const u8 *src, const u8 *table, u8 flip, u32 n);
 };
 
-#define NPU_LANES	2
-
 extern const struct npu_kernels npu_kernels_portable;
+extern const struct npu_kernels npu_kernels_avx2;
+extern const struct npu_kernels npu_kernels_avx512;
+
+void npu_kernels_fill(struct npu_kernels *to, const struct npu_kernels *from);
+const struct npu_kernels *npu_kernels_find(const char *name);
 
 /**
  * npu_high_mul() - rounding doubling high half of a product

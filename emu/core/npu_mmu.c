@@ -223,6 +223,16 @@ static int npu_pin_fill(struct npu_core *core, struct npu_pin *pin,
 	return 0;
 }
 
+/* Is the tile to be given up? All loops of all commands ask every few thousand elements. */
+bool npu_leaving(struct npu_core *core)
+{
+	if (likely(!READ_ONCE(core->leave)))
+		return false;
+	core->left = true;
+	npu_fault(core, NPU_FAULT_ABORTED, 0, 0, NPU_ACCESS_NONE);
+	return true;
+}
+
 /**
  * npu_pin() - borrow memory of the current address space
  * @core: that executes
@@ -238,12 +248,8 @@ u8 *npu_pin(struct npu_core *core, enum npu_pin_kind kind, u64 va, u64 want, u64
 {
 	struct npu_pin *pin = &core->pin[kind][(va >> NPU_PT_SHIFT(0)) % NPU_PINS];
 
-	/* All loops of all commands come here every few thousand elements. */
-	if (READ_ONCE(core->leave)) {
-		core->left = true;
-		npu_fault(core, NPU_FAULT_ABORTED, 0, 0, NPU_ACCESS_NONE);
+	if (npu_leaving(core))
 		return NULL;
-	}
 	if (va - pin->va >= pin->len && npu_pin_fill(core, pin, kind, va, want))
 		return NULL;
 	*got = min_t(u64, want, pin->va + pin->len - va);

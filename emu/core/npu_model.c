@@ -69,7 +69,7 @@ struct npu_model *npu_model_init(void *mem, const struct npu_model_config *confi
 	model->config = *config;
 	model->ops = ops;
 	model->host = host;
-	model->kernels = &npu_kernels_portable;
+	model->kernels = npu_kernels_portable;
 	model->slots = (struct npu_slot *)((u8 *)mem + slots);
 	model->cores = (struct npu_core *)((u8 *)mem + cores);
 	model->slot_words = (config->slots + 63) / 64;
@@ -83,6 +83,18 @@ struct npu_model *npu_model_init(void *mem, const struct npu_model_config *confi
 		model->idle |= 1u << i;
 	}
 	return model;
+}
+
+/**
+ * npu_model_use() - choose the inner loops
+ * @model: just powered on
+ * @kernels: a set that the processor can run; what it lacks is done by the portable one
+ *
+ * All sets compute the same.
+ */
+void npu_model_use(struct npu_model *model, const struct npu_kernels *kernels)
+{
+	npu_kernels_fill(&model->kernels, kernels);
 }
 
 /* ---- Reset ------------------------------------------------------------------------- */

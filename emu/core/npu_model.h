@@ -115,6 +115,9 @@ size_t npu_model_size(const struct npu_model_config *config);
 struct npu_model *npu_model_init(void *mem, const struct npu_model_config *config,
 				 const struct npu_host_ops *ops, void *host);
 
+struct npu_kernels;
+void npu_model_use(struct npu_model *model, const struct npu_kernels *kernels);
+
 u32 npu_model_read(struct npu_model *model, u32 reg);
 void npu_model_write(struct npu_model *model, u32 reg, u32 value);
 void npu_model_doorbell(struct npu_model *model, u32 slot, u32 value);

@@ -30,6 +30,7 @@
 #ifndef NPU_TILE_WORK
 #define NPU_TILE_WORK		65536	/* at least 512; tests take less */
 #endif
+#define NPU_MAC_WORK		128	/* products of bytes that take as long as one element */
 #define NPU_RUN_WORK		16
 #define NPU_PIN_WORK		64
 #define NPU_TILE_ELEMENTS	4096
@@ -238,6 +239,19 @@ struct npu_mac {
 	u64 strips;		/* of pixels, for one outer index */
 };
 
+/* What one tile of these makes. */
+struct npu_mac_tile {
+	u64 in;			/* addresses for the outer index */
+	u64 w;
+	u64 out;
+	u32 group;
+	u32 column;		/* first output channel */
+	u32 columns;
+	u64 pixel;		/* first */
+	u32 pixels;
+	struct npu_slice slice;
+};
+
 struct npu_pool_cmd {
 	struct npu_window window;
 	struct npu_limits limits;
@@ -443,19 +457,52 @@ enum npu_outcome {
 	NPU_OUT_LOST,		/* the context is unreachable */
 };
 
-#define NPU_PATCH_TERMS		8192	/* of one patch */
-#define NPU_COLUMNS		1024	/* output channels of one tile */
+#define NPU_PIECES		64	/* of a patch */
+#define NPU_GATHERED		32768	/* bytes of weights that are not where the kernels want them */
 
-/* Working memory of a core; only accumulators outlive a tile, see struct npu_plan. */
+/**
+ * struct npu_piece - neighbouring terms of results that neighbour in the input, too
+ * @at: place in the patch, a multiple of NPU_PATCH_ALIGN
+ * @n: how many
+ * @ky: row of the window
+ * @kx: column of the window
+ * @i: channel of the group
+ * @more: columns of the window after the first
+ */
+struct npu_piece {
+	u32 at;
+	u32 n;
+	u32 ky;
+	u32 kx;
+	u32 i;
+	u32 more;
+};
+
+/*
+ * Working memory of a core. Only accumulators outlive a tile, see struct npu_plan, and what is
+ * known of weights, until the end of the command.
+ */
 struct npu_scratch {
-	u64 patch[NPU_PATCH_TERMS];
+	struct npu_patch patch;
 	u8 stage[3][NPU_TILE_ELEMENTS * 8];
 	s32 wide[3][NPU_TILE_ELEMENTS];
-	u32 acc[NPU_LANES * NPU_COLUMNS];
+	u32 acc[NPU_LANES * NPU_COLUMNS] __aligned(64);
 	u64 acc_wide[NPU_COLUMNS];
 	s32 bias[NPU_COLUMNS];
 	u64 bias_wide[NPU_COLUMNS];
 	struct npu_factor factor[NPU_COLUMNS];
+	struct npu_piece piece[NPU_PIECES];
+	u32 pieces;
+	bool aligned;		/* all pieces are multiples of NPU_PATCH_ALIGN */
+	u8 outside[NPU_PATCH_TERMS * 2];	/* inputs that are padding */
+	u8 ones[NPU_PATCH_TERMS];	/* 1 where the patch has a term */
+	u32 lane_sum[NPU_LANES];
+	u32 start[NPU_COLUMNS];
+	u64 sum_va;		/* of weights whose sums, or places in @gathered, are known */
+	u32 sums;		/* of so many columns */
+	u32 sum[NPU_COLUMNS];
+	u32 gathers;
+	u8 gathered[NPU_GATHERED];
 };
 
 struct npu_core {
@@ -530,7 +577,7 @@ struct npu_slot {
 struct npu_model {
 	struct npu_model_config config;
 	const struct npu_host_ops *ops;
-	const struct npu_kernels *kernels;
+	struct npu_kernels kernels;
 	void *host;
 	u32 slot_words;
 	struct npu_slot *slots;
@@ -635,6 +682,7 @@ void npu_unmap(struct npu_model *model, void *ptr, u64 size);
 int npu_fault(struct npu_core *core, enum npu_fault status, u32 detail, u64 va,
 	      enum npu_access access);
 int npu_illegal(struct npu_core *core, enum npu_illegal detail);
+bool npu_leaving(struct npu_core *core);
 u8 *npu_pin(struct npu_core *core, enum npu_pin_kind kind, u64 va, u64 want, u64 *got);
 void npu_unpin_all(struct npu_core *core);
 int npu_read(struct npu_core *core, enum npu_pin_kind kind, u64 va, void *dst, u64 size);
@@ -686,6 +734,25 @@ void npu_reset_poll(struct npu_model *model);
 
 /* npu_job.c */
 void npu_job_work(struct npu_core *core);
+
+/* npu_op_mac.c */
+u32 npu_mac_jump(const struct npu_mac *m);
+void npu_mac_tiles(struct npu_core *core);
+void npu_mac_locate(const struct npu_core *core, u64 tile, struct npu_mac_tile *p);
+void npu_mac_cost(const struct npu_core *core, const struct npu_mac_tile *p, u64 inputs,
+		  struct npu_cost *cost);
+int npu_mac_params(struct npu_core *core, const struct npu_mac_tile *p);
+u64 npu_mac_out(const struct npu_mac *m, const struct npu_mac_tile *p, u64 pixel);
+int npu_mac_store_row(struct npu_core *core, const struct npu_mac_tile *p, u64 pixel,
+		      const u32 *acc);
+
+/* npu_mac_dense.c */
+void npu_dense_tiles(struct npu_core *core);
+int npu_dense_tile(struct npu_core *core, u64 tile, struct npu_cost *cost);
+
+/* npu_mac_depthwise.c */
+void npu_depthwise_tiles(struct npu_core *core);
+int npu_depthwise_tile(struct npu_core *core, u64 tile, struct npu_cost *cost);
 
 /* npu_tensor.c */
 void npu_operand_load(struct npu_operand *t, const struct npu_tensor *raw);

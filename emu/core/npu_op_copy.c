@@ -351,7 +351,7 @@ static u64 npu_resize_place(const struct npu_resize_axis_cmd *axis, u32 x, u32 s
 static int npu_resize_mix(struct npu_core *core, u64 image, u64 y, u64 x, u32 n)
 {
 	struct npu_scratch *s = &core->scratch;
-	s64 *sum = (s64 *)s->patch;
+	s64 *sum = (s64 *)s->patch.data;
 	const u64 wy[2] = { NPU_RESIZE_ONE - y % NPU_RESIZE_ONE, y % NPU_RESIZE_ONE };
 	const u64 wx[2] = { NPU_RESIZE_ONE - x % NPU_RESIZE_ONE, x % NPU_RESIZE_ONE };
 	const void *src;
@@ -367,7 +367,7 @@ static int npu_resize_mix(struct npu_core *core, u64 image, u64 y, u64 x, u32 n)
 				      (u32)(x / NPU_RESIZE_ONE) + corner % 2, n);
 		if (!src)
 			return -1;
-		core->model->kernels->widen(s->wide[0], src, core->cmd.t[0].type, 0, n);
+		core->model->kernels.widen(s->wide[0], src, core->cmd.t[0].type, 0, n);
 		for (i = 0; i < n; i++)
 			sum[i] += s->wide[0][i] * w;
 	}
@@ -395,7 +395,7 @@ static int npu_resize_pixel(struct npu_core *core, u64 pixel, u32 column, u32 n)
 		if (npu_resize_mix(core, image, npu_resize_place(&r->axis[0], y, in->dim[1]),
 				   npu_resize_place(&r->axis[1], x, in->dim[2]), n))
 			return -1;
-		core->model->kernels->narrow(core->scratch.stage[1], core->scratch.wide[1],
+		core->model->kernels.narrow(core->scratch.stage[1], core->scratch.wide[1],
 					     out->type, n);
 	} else {
 		src = npu_resize_read(core, image, npu_resize_index(&r->axis[0], y, in->dim[1]),

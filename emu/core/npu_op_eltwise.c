@@ -14,7 +14,7 @@ static int npu_widen_run(struct npu_core *core, u32 operand, enum npu_pin_kind k
 
 	if (!src)
 		return -1;
-	core->model->kernels->widen(core->scratch.wide[operand], src, t->type, zero_point, n);
+	core->model->kernels.widen(core->scratch.wide[operand], src, t->type, zero_point, n);
 	return 0;
 }
 
@@ -26,7 +26,7 @@ static int npu_narrow_run(struct npu_core *core, const struct npu_rows *rows,
 	const struct npu_operand *t = &core->cmd.t[out];
 	void *stage = core->scratch.stage[out];
 
-	core->model->kernels->narrow(stage, wide, t->type, n);
+	core->model->kernels.narrow(stage, wide, t->type, n);
 	return npu_write_run(core, row->va[out], rows->step[out], t->esize, n, stage);
 }
 
@@ -134,7 +134,7 @@ static int npu_eltwise_decode(struct npu_core *core)
 
 static int npu_eltwise_row(struct npu_core *core, const struct npu_row *row, u32 n)
 {
-	const struct npu_kernels *k = core->model->kernels;
+	const struct npu_kernels *k = &core->model->kernels;
 	const struct npu_eltwise_cmd *e = &core->cmd.eltwise;
 	const struct npu_operand *t = core->cmd.t;
 	s32 *a = core->scratch.wide[0];
@@ -229,7 +229,7 @@ static int npu_requant_row(struct npu_core *core, const struct npu_row *row, u32
 	if (npu_widen_run(core, 0, NPU_PIN_IN, &r->rows, row->va[0], n,
 			  core->cmd.t[0].zero_point))
 		return -1;
-	core->model->kernels->requant(out, (const u32 *)wide, &r->factor, 0, &r->limits, n);
+	core->model->kernels.requant(out, (const u32 *)wide, &r->factor, 0, &r->limits, n);
 	return npu_narrow_run(core, &r->rows, row, out, n);
 }
 
@@ -314,7 +314,7 @@ static int npu_lut_wide(struct npu_core *core, s16 *out, const void *src, u32 n)
 	u64 got;
 	u32 i;
 
-	core->model->kernels->widen(x, src, NPU_TYPE_S16, -32768, n);
+	core->model->kernels.widen(x, src, NPU_TYPE_S16, -32768, n);
 	for (i = 0; i < n; i++) {
 		p = npu_pin(core, NPU_PIN_TABLE, core->cmd.a[0].va + (u32)x[i] * sizeof(s16),
 			    sizeof(s16), &got);
@@ -338,7 +338,7 @@ static int npu_lut_row(struct npu_core *core, const struct npu_row *row, const u
 	if (!src)
 		return -1;
 	if (type != NPU_TYPE_S16)
-		core->model->kernels->lut(out, src, table, type == NPU_TYPE_S8 ? 0x80 : 0, n);
+		core->model->kernels.lut(out, src, table, type == NPU_TYPE_S8 ? 0x80 : 0, n);
 	else if (npu_lut_wide(core, out, src, n))
 		return -1;
 	return npu_write_run(core, row->va[1], rows->step[1], esize, n, out);

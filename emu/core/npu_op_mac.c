@@ -1,11 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 /*
- * Commands that multiply and accumulate: CONV2D, DEPTHWISE, MATMUL.
- *
- * A tile makes some output pixels of some output channels. For each pair of
- * pixels it gathers the inputs of a result into a patch, then runs the rows
- * of weights over it. A matrix multiply is a convolution of a 1 x M image by
- * windows of one element.
+ * Commands that multiply and accumulate: CONV2D, DEPTHWISE, MATMUL. Each of their tiles makes
+ * some output pixels of some output channels. A matrix multiply is a convolution of a 1 x M
+ * image by windows of one element.
  */
 #include "npu_model_priv.h"
 
@@ -69,8 +66,10 @@ static void npu_mac_arrays(struct npu_core *core, const struct npu_requant *raw)
 		       q->bias_type == NPU_TYPE_NONE ? 0 : channels * bias, bias);
 }
 
+/* ---- Size of tiles -------------------------------------------------------------------- */
+
 /* Work between two runs of inputs. */
-static u32 npu_mac_jump(const struct npu_mac *m)
+u32 npu_mac_jump(const struct npu_mac *m)
 {
 	const struct npu_window *w = &m->window;
 
@@ -80,49 +79,16 @@ static u32 npu_mac_jump(const struct npu_mac *m)
 			     m->in_dim[1] > 1 ? max_t(u32, w->dilation[1], w->stride[1]) : 0);
 }
 
-/* Size of the tiles; the work is already known to be within the caps. */
-static void npu_mac_tiles(struct npu_core *core, u32 fixed, u32 each)
+/* Cut results into tiles as the plan says. */
+void npu_mac_tiles(struct npu_core *core)
 {
 	struct npu_command *cmd = &core->cmd;
 	struct npu_mac *m = &cmd->mac;
 	u64 outer = (u64)m->outer[0] * m->outer[1] * m->outer[2] * m->outer[3];
-	u32 store = npu_jump_work(m->out_stride[0], m->out_dim[0] > 1, m->out_stride[1],
-				  m->out_dim[1] > 1);
-	u32 column = npu_stride_work(m->out_stride[2], m->out_dim[2] > 1) +
-		     npu_stride_work(m->w_stride[0], m->group_out > 1);
 
-	npu_plan_init(&m->plan, cmd->terms, m->group_out, store, fixed, each, column);
 	m->blocks = (u32)npu_div_up(m->group_out, m->plan.columns);
 	m->strips = npu_div_up((u64)m->out_dim[0] * m->out_dim[1], m->plan.pixels);
 	cmd->tiles = outer * m->strips * m->groups * m->blocks * m->plan.slices;
-}
-
-/* Inputs are gathered once for all columns, weights are read for each. */
-static void npu_dense_tiles(struct npu_core *core)
-{
-	struct npu_mac *m = &core->cmd.mac;
-	u32 run = m->group_in * (m->in_dense ? m->window.size[1] : 1);
-	u32 fixed = npu_stride_work(m->in_stride[2], 1) + npu_mac_jump(m) / run;
-	u32 each = 1;
-
-	if (!m->w_dense)
-		each = npu_stride_work(m->w_stride[3], 1) +
-		       npu_jump_work(m->w_stride[1], m->window.size[0] > 1, m->w_stride[2],
-				     m->window.size[1] > 1) / m->group_in;
-	npu_mac_tiles(core, fixed, each);
-}
-
-/* For each term a run of inputs and one of weights. */
-static void npu_depthwise_tiles(struct npu_core *core)
-{
-	struct npu_mac *m = &core->cmd.mac;
-	u32 fixed = npu_mac_jump(m) +
-		    npu_jump_work(m->w_stride[1], m->window.size[0] > 1, m->w_stride[2],
-				  m->window.size[1] > 1);
-
-	m->w_stride[0] = 0;
-	npu_mac_tiles(core, fixed, npu_stride_work(m->in_stride[2], 1) +
-				   npu_stride_work(m->w_stride[3], 1));
 }
 
 /* ---- CONV2D and DEPTHWISE ---------------------------------------------------------------- */
@@ -345,20 +311,7 @@ static int npu_matmul_decode(struct npu_core *core)
 
 /* ---- Execution ------------------------------------------------------------------------------- */
 
-/* What one tile makes. */
-struct npu_mac_tile {
-	u64 in;			/* addresses for the outer index */
-	u64 w;
-	u64 out;
-	u32 group;
-	u32 column;		/* first output channel */
-	u32 columns;
-	u64 pixel;		/* first */
-	u32 pixels;
-	struct npu_slice slice;
-};
-
-static void npu_mac_locate(const struct npu_core *core, u64 tile, struct npu_mac_tile *p)
+void npu_mac_locate(const struct npu_core *core, u64 tile, struct npu_mac_tile *p)
 {
 	const struct npu_mac *m = &core->cmd.mac;
 	u64 total = (u64)m->out_dim[0] * m->out_dim[1];
@@ -414,8 +367,8 @@ static int npu_mac_bias(struct npu_core *core, const struct npu_mac_tile *p)
 	return 0;
 }
 
-/* Scale and bias of the tile's channels, each fetched once. */
-static int npu_mac_params(struct npu_core *core, const struct npu_mac_tile *p)
+/* Scales of the tile's channels, each fetched once. */
+static int npu_mac_scales(struct npu_core *core, const struct npu_mac_tile *p)
 {
 	const struct npu_quant *q = &core->cmd.mac.quant;
 	struct npu_scratch *s = &core->scratch;
@@ -424,276 +377,28 @@ static int npu_mac_params(struct npu_core *core, const struct npu_mac_tile *p)
 	u64 first = q->count == 1 ? 0 : p->column;
 	u32 i;
 
-	if (core->cmd.a[0].size) {
-		if (npu_read(core, NPU_PIN_TABLE, core->cmd.a[0].va + first * sizeof(*scale),
-			     s->stage[0], n * sizeof(*scale)))
-			return -1;
-		for (i = 0; i < n; i++) {
-			s->factor[i] = npu_factor_load(&scale[i]);
-			if (!npu_factor_ok(s->factor[i]) ||
-			    (q->wide && s->factor[i].shift > NPU_ROUND_WIDE_SHIFT))
-				return npu_illegal(core, NPU_ILLEGAL_QUANT);
-		}
-	}
-	return npu_mac_bias(core, p);
-}
-
-/* Bias, scale, clamp and store one pixel's accumulators. */
-static int npu_mac_store(struct npu_core *core, const struct npu_mac_tile *p, u64 pixel,
-			 u32 *acc)
-{
-	const struct npu_kernels *k = core->model->kernels;
-	const struct npu_mac *m = &core->cmd.mac;
-	const struct npu_limits *l = &m->quant.limits;
-	const struct npu_operand *out = &core->cmd.t[2];
-	struct npu_scratch *s = &core->scratch;
-	s32 *wide = s->wide[2];
-	u64 y = pixel / m->out_dim[1];
-	u64 x = pixel % m->out_dim[1];
-	u64 va = p->out + (u64)m->out_stride[0] * y + (u64)m->out_stride[1] * x +
-		 (u64)m->out_stride[2] * p->column;
-	u32 i;
-
-	if (m->quant.wide) {
-		for (i = 0; i < p->columns; i++)
-			s->acc_wide[i] += s->bias_wide[i];
-		k->requant_wide(wide, s->acc_wide, s->factor, m->quant.count != 1, l, p->columns);
-		k->narrow(s->stage[2], wide, out->type, p->columns);
-		return npu_write_run(core, va, m->out_stride[2], out->esize, p->columns,
-				     s->stage[2]);
-	}
-	k->sum(acc, s->bias, p->columns);
-	if (m->quant.rounding == NPU_ROUND_NONE) {
-		for (i = 0; i < p->columns; i++)
-			wide[i] = clamp_t(s32, (s32)acc[i], l->min, l->max);
-	} else {
-		k->requant(wide, acc, s->factor, m->quant.count != 1, l, p->columns);
-	}
-	k->narrow(s->stage[2], wide, out->type, p->columns);
-	return npu_write_run(core, va, m->out_stride[2], out->esize, p->columns, s->stage[2]);
-}
-
-/* A position in the window, in the order of the weights. */
-struct npu_term {
-	u32 ky;
-	u32 kx;
-	u32 i;
-};
-
-static struct npu_term npu_term_at(const struct npu_mac *m, u32 term)
-{
-	struct npu_term t;
-
-	t.i = term % m->group_in;
-	term /= m->group_in;
-	t.kx = term % m->window.size[1];
-	t.ky = term / m->window.size[1];
-	return t;
-}
-
-static void npu_term_skip(const struct npu_mac *m, struct npu_term *t, u32 n)
-{
-	t->i += n;
-	while (t->i >= m->group_in) {
-		t->i -= m->group_in;
-		if (++t->kx == m->window.size[1]) {
-			t->kx = 0;
-			t->ky++;
-		}
-	}
-}
-
-/*
- * How many terms from @t on are equally spaced in the input, or all padding.
- * @inside says which; @va moves from the address of the image to the element.
- */
-static u32 npu_patch_run(const struct npu_mac *m, const struct npu_term *t, s64 y, s64 x,
-			 bool *inside, u64 *va)
-{
-	const struct npu_window *w = &m->window;
-	u32 left = w->size[1] - t->kx;
-	u32 n = 1;
-
-	y += (s64)t->ky * w->dilation[0];
-	x += (s64)t->kx * w->dilation[1];
-	*inside = false;
-	if (y < 0 || y >= m->in_dim[0])
-		return left * m->group_in - t->i;
-	if (x < 0 || x >= m->in_dim[1])
-		return m->group_in - t->i;
-	if (m->in_dense)
-		n = (u32)min_t(u64, left, m->in_dim[1] - (u64)x);
-	*inside = true;
-	*va += (u64)m->in_stride[0] * (u64)y + (u64)m->in_stride[1] * (u64)x +
-	       (u64)m->in_stride[2] * t->i;
-	return n * m->group_in - t->i;
-}
-
-/* Gather terms [@from, @from + @n) of a pixel into a lane of the patch. */
-static int npu_patch_gather(struct npu_core *core, const struct npu_mac_tile *p, u64 pixel,
-			    u32 lane, u32 from, u32 n)
-{
-	const struct npu_mac *m = &core->cmd.mac;
-	const struct npu_operand *in = &core->cmd.t[0];
-	struct npu_scratch *s = &core->scratch;
-	struct npu_term t = npu_term_at(m, from);
-	s64 y = (s64)(pixel / m->out_dim[1]) * m->window.stride[0] - m->window.pad[0];
-	s64 x = (s64)(pixel % m->out_dim[1]) * m->window.stride[1] - m->window.pad[1];
-	u64 base = p->in + (u64)m->in_stride[2] * p->group * m->group_in;
-	const void *src;
-	bool inside;
-	u32 run, at;
-	u64 va;
-
-	for (at = 0; at < n; at += run) {
-		va = base;
-		run = min_t(u32, n - at, npu_patch_run(m, &t, y, x, &inside, &va));
-		npu_term_skip(m, &t, run);
-		if (!inside) {
-			if (!lane)
-				memset(s->patch + at, 0, run * sizeof(s->patch[0]));
-			continue;
-		}
-		src = npu_read_run(core, NPU_PIN_IN, va, m->in_stride[2], in->esize, run,
-				   s->stage[0]);
-		if (!src)
-			return -1;
-		core->model->kernels->patch(s->patch + at, lane, src, in->type,
-					    in->zero_point, run);
+	if (!core->cmd.a[0].size)
+		return 0;
+	if (npu_read(core, NPU_PIN_TABLE, core->cmd.a[0].va + first * sizeof(*scale),
+		     s->stage[0], n * sizeof(*scale)))
+		return -1;
+	for (i = 0; i < n; i++) {
+		s->factor[i] = npu_factor_load(&scale[i]);
+		if (!npu_factor_ok(s->factor[i]) ||
+		    (q->wide && s->factor[i].shift > NPU_ROUND_WIDE_SHIFT))
+			return npu_illegal(core, NPU_ILLEGAL_QUANT);
 	}
 	return 0;
 }
 
-/* @n terms from place @at of the patch on, for some columns. */
-static void npu_mac_run(struct npu_core *core, u32 column, u32 at, const void *w, s64 pitch,
-			u32 columns, u32 n)
+int npu_mac_params(struct npu_core *core, const struct npu_mac_tile *p)
 {
-	const struct npu_kernels *k = core->model->kernels;
-	struct npu_scratch *s = &core->scratch;
-	u32 type = core->cmd.t[1].type;
-
-	if (core->cmd.mac.quant.wide)
-		k->mac_wide(s->acc_wide + column, s->patch + at, w, type, pitch, columns, n);
-	else
-		k->mac(s->acc + column, NPU_COLUMNS, s->patch + at, w, type, pitch, columns, n);
+	if (p->slice.first && npu_mac_bias(core, p))
+		return -1;
+	return p->slice.last ? npu_mac_scales(core, p) : 0;
 }
 
-/* Columns of contiguous weights, as many at a time as lie together in memory. */
-static int npu_mac_dense(struct npu_core *core, u64 va, u32 columns, u32 n)
-{
-	const struct npu_mac *m = &core->cmd.mac;
-	u64 pitch = m->w_stride[0] > 0 ? (u64)m->w_stride[0] : 0;
-	/* Memory between columns is borrowed for nothing. */
-	u64 more = pitch <= NPU_BUS_WINDOW ? pitch : 0;
-	u32 c, done, run;
-	const u8 *w;
-	u64 got;
-
-	for (c = 0; c < columns; c += run, va += (u64)m->w_stride[0] * run) {
-		w = npu_pin(core, NPU_PIN_IN2, va, more * (columns - c - 1) + n, &got);
-		if (!w)
-			return -1;
-		run = 1;
-		if (got >= n) {
-			if (pitch)
-				run = (u32)min_t(u64, (got - n) / pitch + 1, columns - c);
-			npu_mac_run(core, c, 0, w, (s64)pitch, run, n);
-			continue;
-		}
-		/* This one lies on two pages or more. */
-		for (done = 0; done < n; done += (u32)got) {
-			w = npu_pin(core, NPU_PIN_IN2, va + done, n - done, &got);
-			if (!w)
-				return -1;
-			npu_mac_run(core, c, done, w, 0, 1, (u32)got);
-		}
-	}
-	return 0;
-}
-
-/* Columns of weights with any strides. */
-static int npu_mac_sparse(struct npu_core *core, u64 base, u32 columns, u32 from, u32 n)
-{
-	const struct npu_mac *m = &core->cmd.mac;
-	struct npu_term t;
-	u32 c, at, run;
-	const void *w;
-	u64 va;
-
-	for (c = 0; c < columns; c++, base += (u64)m->w_stride[0]) {
-		t = npu_term_at(m, from);
-		for (at = 0; at < n; at += run) {
-			run = min_t(u32, n - at, m->group_in - t.i);
-			va = base + (u64)m->w_stride[1] * t.ky + (u64)m->w_stride[2] * t.kx +
-			     (u64)m->w_stride[3] * t.i;
-			w = npu_read_run(core, NPU_PIN_IN2, va, m->w_stride[3],
-					 core->cmd.t[1].esize, run, core->scratch.stage[1]);
-			if (!w)
-				return -1;
-			npu_mac_run(core, c, at, w, 0, 1, run);
-			npu_term_skip(m, &t, run);
-		}
-	}
-	return 0;
-}
-
-/* sum x * (w - zero) = sum x * w - zero * sum x; the ones make the second sum. */
-static void npu_mac_zero_point(struct npu_core *core, u32 columns, u32 n)
-{
-	u32 zero = (u32)core->cmd.mac.quant.weight_zero_point;
-	struct npu_scratch *s = &core->scratch;
-	u32 sum[NPU_LANES] = { 0 };
-	u64 sum_wide = 0;
-	u32 lane, c;
-
-	if (!zero)
-		return;
-	memset(s->stage[1], 1, n);
-	if (core->cmd.mac.quant.wide) {
-		core->model->kernels->mac_wide(&sum_wide, s->patch, s->stage[1], NPU_TYPE_U8, 0, 1,
-					       n);
-		for (c = 0; c < columns; c++)
-			s->acc_wide[c] -= (u64)(s64)(s32)zero * sum_wide;
-		return;
-	}
-	core->model->kernels->mac(sum, 1, s->patch, s->stage[1], NPU_TYPE_U8, 0, 1, n);
-	for (lane = 0; lane < NPU_LANES; lane++)
-		for (c = 0; c < columns; c++)
-			s->acc[lane * NPU_COLUMNS + c] -= zero * sum[lane];
-}
-
-/* All results of up to NPU_LANES neighbouring pixels. */
-static int npu_mac_pixels(struct npu_core *core, const struct npu_mac_tile *p, u64 pixel,
-			  u32 lanes)
-{
-	const struct npu_mac *m = &core->cmd.mac;
-	struct npu_scratch *s = &core->scratch;
-	u64 w = p->w + (u64)m->w_stride[0] * p->column;
-	u32 from, n, lane;
-	int err;
-
-	for (lane = 0; p->slice.first && lane < NPU_LANES; lane++)
-		memset(s->acc + lane * NPU_COLUMNS, 0, p->columns * sizeof(s->acc[0]));
-	if (p->slice.first)
-		memset(s->acc_wide, 0, p->columns * sizeof(s->acc_wide[0]));
-	for (from = p->slice.from; from < p->slice.to; from += n) {
-		n = min_t(u32, p->slice.to - from, NPU_PATCH_TERMS);
-		for (lane = 0; lane < lanes; lane++)
-			if (npu_patch_gather(core, p, pixel + lane, lane, from, n))
-				return -1;
-		err = m->w_dense ? npu_mac_dense(core, w + from, p->columns, n) :
-				   npu_mac_sparse(core, w, p->columns, from, n);
-		if (err)
-			return -1;
-		npu_mac_zero_point(core, p->columns, n);
-	}
-	for (lane = 0; p->slice.last && lane < lanes; lane++)
-		if (npu_mac_store(core, p, pixel + lane, s->acc + lane * NPU_COLUMNS))
-			return -1;
-	return 0;
-}
-
-static void npu_mac_cost(const struct npu_core *core, const struct npu_mac_tile *p,
+void npu_mac_cost(const struct npu_core *core, const struct npu_mac_tile *p,
 			 u64 inputs, struct npu_cost *cost)
 {
 	const struct npu_operand *t = core->cmd.t;
@@ -706,121 +411,47 @@ static void npu_mac_cost(const struct npu_core *core, const struct npu_mac_tile 
 		cost->bytes += (u64)p->columns * p->pixels * t[2].esize;
 }
 
-static int npu_mac_tile(struct npu_core *core, u64 tile, struct npu_cost *cost)
+/* Address of an output pixel, at the first channel of the tile. */
+u64 npu_mac_out(const struct npu_mac *m, const struct npu_mac_tile *p, u64 pixel)
 {
-	struct npu_mac_tile p;
-	u32 i, lanes;
+	u64 y = pixel / m->out_dim[1];
+	u64 x = pixel % m->out_dim[1];
 
-	npu_mac_locate(core, tile, &p);
-	npu_mac_cost(core, &p, 1, cost);
-	if (p.slice.last && npu_mac_params(core, &p))
-		return -1;
-	for (i = 0; i < p.pixels; i += lanes) {
-		lanes = core->cmd.mac.quant.wide ? 1 : core->model->kernels->lanes;
-		lanes = min_t(u32, p.pixels - i, lanes);
-		if (npu_mac_pixels(core, &p, p.pixel + i, lanes))
-			return -1;
-	}
-	return 0;
+	return p->out + (u64)m->out_stride[0] * y + (u64)m->out_stride[1] * x +
+	       (u64)m->out_stride[2] * p->column;
 }
 
-/* ---- Depthwise execution ------------------------------------------------------------------ */
-
-/* Widened inputs of the tile's channels, each repeated for its outputs. */
-static const s32 *npu_channel_run(struct npu_core *core, const struct npu_mac_tile *p, u64 va)
+/* Scale, clamp and store the accumulators of one pixel, which lie in a row. */
+int npu_mac_store_row(struct npu_core *core, const struct npu_mac_tile *p, u64 pixel,
+			     const u32 *acc)
 {
+	const struct npu_kernels *k = &core->model->kernels;
 	const struct npu_mac *m = &core->cmd.mac;
-	const struct npu_operand *in = &core->cmd.t[0];
+	const struct npu_limits *l = &m->quant.limits;
+	const struct npu_operand *out = &core->cmd.t[2];
 	struct npu_scratch *s = &core->scratch;
-	u32 times = m->out_dim[2] / m->in_dim[2];
-	u32 first = p->column / times;
-	u32 phase = p->column % times;
-	u32 n = (p->column + p->columns - 1) / times - first + 1;
-	const void *src;
+	u32 step = m->quant.count != 1;
+	s32 *wide = s->wide[2];
 	u32 i;
 
-	src = npu_read_run(core, NPU_PIN_IN, va + (u64)m->in_stride[2] * first, m->in_stride[2],
-			   in->esize, n, s->stage[0]);
-	if (!src)
-		return NULL;
-	core->model->kernels->widen(s->wide[0], src, in->type, in->zero_point, n);
-	if (times == 1)
-		return s->wide[0];
-	for (i = 0, n = 0; i < p->columns; i++) {
-		s->wide[1][i] = s->wide[0][n];
-		if (++phase == times) {
-			phase = 0;
-			n++;
-		}
+	if (m->quant.wide) {
+		k->requant_wide(wide, s->acc_wide, s->factor, step, l, p->columns);
+	} else if (m->quant.rounding == NPU_ROUND_NONE) {
+		for (i = 0; i < p->columns; i++)
+			wide[i] = clamp_t(s32, (s32)acc[i], l->min, l->max);
+	} else {
+		k->requant(wide, acc, s->factor, step, l, p->columns);
 	}
-	return s->wide[1];
-}
-
-static int npu_depthwise_pixel(struct npu_core *core, const struct npu_mac_tile *p, u64 pixel)
-{
-	const struct npu_mac *m = &core->cmd.mac;
-	const struct npu_window *w = &m->window;
-	struct npu_scratch *s = &core->scratch;
-	s64 top = (s64)(pixel / m->out_dim[1]) * w->stride[0] - w->pad[0];
-	s64 left = (s64)(pixel % m->out_dim[1]) * w->stride[1] - w->pad[1];
-	const struct npu_kernels *k = core->model->kernels;
-	const void *weight;
-	const s32 *in;
-	u32 term, ky, kx;
-	s64 y, x;
-
-	if (p->slice.first) {
-		memset(s->acc, 0, p->columns * sizeof(s->acc[0]));
-		memset(s->acc_wide, 0, p->columns * sizeof(s->acc_wide[0]));
-	}
-	for (term = p->slice.from; term < p->slice.to; term++) {
-		ky = term / w->size[1];
-		kx = term % w->size[1];
-		y = top + (s64)ky * w->dilation[0];
-		x = left + (s64)kx * w->dilation[1];
-		if (y < 0 || y >= m->in_dim[0] || x < 0 || x >= m->in_dim[1])
-			continue;
-		in = npu_channel_run(core, p, p->in + (u64)m->in_stride[0] * (u64)y +
-				     (u64)m->in_stride[1] * (u64)x);
-		if (!in)
-			return -1;
-		weight = npu_read_run(core, NPU_PIN_IN2, p->w + (u64)m->w_stride[1] * ky +
-				      (u64)m->w_stride[2] * kx +
-				      (u64)m->w_stride[3] * p->column,
-				      m->w_stride[3], core->cmd.t[1].esize, p->columns,
-				      s->stage[1]);
-		if (!weight)
-			return -1;
-		if (m->quant.wide)
-			k->mac_channel_wide(s->acc_wide, in, weight, core->cmd.t[1].type,
-					    m->quant.weight_zero_point, p->columns);
-		else
-			k->mac_channel(s->acc, in, weight, core->cmd.t[1].type,
-				       m->quant.weight_zero_point, p->columns);
-	}
-	return p->slice.last ? npu_mac_store(core, p, pixel, s->acc) : 0;
-}
-
-static int npu_depthwise_tile(struct npu_core *core, u64 tile, struct npu_cost *cost)
-{
-	struct npu_mac_tile p;
-	u32 i;
-
-	npu_mac_locate(core, tile, &p);
-	npu_mac_cost(core, &p, p.columns, cost);
-	if (p.slice.last && npu_mac_params(core, &p))
-		return -1;
-	for (i = 0; i < p.pixels; i++)
-		if (npu_depthwise_pixel(core, &p, p.pixel + i))
-			return -1;
-	return 0;
+	k->narrow(s->stage[2], wide, out->type, p->columns);
+	return npu_write_run(core, npu_mac_out(m, p, pixel), m->out_stride[2], out->esize,
+			     p->columns, s->stage[2]);
 }
 
 const struct npu_op npu_op_conv2d = {
 	.opcode	= NPU_OP_CONV2D,
 	.size	= sizeof(struct npu_cmd_conv),
 	.decode	= npu_conv2d_decode,
-	.tile	= npu_mac_tile,
+	.tile	= npu_dense_tile,
 };
 
 const struct npu_op npu_op_depthwise = {
@@ -834,5 +465,5 @@ const struct npu_op npu_op_matmul = {
 	.opcode	= NPU_OP_MATMUL,
 	.size	= sizeof(struct npu_cmd_matmul),
 	.decode	= npu_matmul_decode,
-	.tile	= npu_mac_tile,
+	.tile	= npu_dense_tile,
 };

@@ -105,7 +105,7 @@ static void npu_pool_clip(const struct npu_window *w, u32 axis, u64 at, u32 size
 static int npu_pool_window(struct npu_core *core, const struct npu_pool_part *part,
 			   const struct npu_slice *slice, u32 n, s32 *acc)
 {
-	const struct npu_kernels *k = core->model->kernels;
+	const struct npu_kernels *k = &core->model->kernels;
 	const struct npu_operand *in = &core->cmd.t[0];
 	struct npu_scratch *s = &core->scratch;
 	bool average = core->cmd.pool.mode == NPU_POOL_AVERAGE;
@@ -164,7 +164,7 @@ static int npu_pool_pixel(struct npu_core *core, u64 pixel, const struct npu_sli
 		return 0;
 	for (i = 0; i < n; i++)
 		acc[i] = clamp_t(s32, acc[i], c->limits.min, c->limits.max);
-	core->model->kernels->narrow(s->stage[1], acc, out->type, n);
+	core->model->kernels.narrow(s->stage[1], acc, out->type, n);
 	return npu_write_run(core, va, out->stride[3], out->esize, n, s->stage[1]);
 }
 

@@ -160,7 +160,7 @@ static void npu_reduce_arg_max(struct npu_core *core, u32 *acc, u32 term, u32 n)
 /* One run of inputs, of which @term is the first, goes into the accumulators of a cell. */
 static void npu_reduce_add(struct npu_core *core, u32 *acc, u32 term, u32 n)
 {
-	const struct npu_kernels *k = core->model->kernels;
+	const struct npu_kernels *k = &core->model->kernels;
 	const struct npu_reduce_cmd *r = &core->cmd.reduce;
 	const s32 *x = core->scratch.wide[0];
 	u32 i;
@@ -182,7 +182,7 @@ static void npu_reduce_add(struct npu_core *core, u32 *acc, u32 term, u32 n)
 
 static int npu_reduce_run(struct npu_core *core, u64 va, u32 term, u32 n, u32 *acc)
 {
-	const struct npu_kernels *k = core->model->kernels;
+	const struct npu_kernels *k = &core->model->kernels;
 	const struct npu_reduce_cmd *r = &core->cmd.reduce;
 	const struct npu_operand *in = &core->cmd.t[0];
 	struct npu_scratch *s = &core->scratch;
@@ -237,7 +237,7 @@ static int npu_reduce_sum(struct npu_core *core, const struct npu_slice *slice, 
 /* Results of a cell, at the end of all terms; into stage[1]. */
 static void npu_reduce_finish(struct npu_core *core, u32 n)
 {
-	const struct npu_kernels *k = core->model->kernels;
+	const struct npu_kernels *k = &core->model->kernels;
 	const struct npu_reduce_cmd *r = &core->cmd.reduce;
 	struct npu_scratch *s = &core->scratch;
 	u32 *place = npu_reduce_places(core);

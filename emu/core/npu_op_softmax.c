@@ -438,7 +438,7 @@ static const s32 *npu_norm_part(struct npu_core *core, const struct npu_row *row
 			   s->stage[0]);
 	if (!src)
 		return NULL;
-	core->model->kernels->widen(s->wide[0], src, in->type,
+	core->model->kernels.widen(s->wide[0], src, in->type,
 				    c->norm->zero_point ? in->zero_point : 0, *part);
 	return s->wide[0];
 }
@@ -499,7 +499,7 @@ static int npu_norm_store(struct npu_core *core, const struct npu_row *row, u32 
 			return -1;
 		for (i = 0; i < n; i++)
 			s->wide[1][i] = c->norm->result(c, x[i]);
-		core->model->kernels->narrow(s->stage[1], s->wide[1], out->type, n);
+		core->model->kernels.narrow(s->stage[1], s->wide[1], out->type, n);
 		if (npu_write_run(core, row->va[1] + (u64)c->rows.step[1] * at,
 				  c->rows.step[1], out->esize, n, s->stage[1]))
 			return -1;

@@ -85,6 +85,8 @@ static inline __le64 cpu_to_le64(u64 x)
 }
 
 #define BIT_ULL(n)		(1ull << (n))
+#define likely(x)		__builtin_expect(!!(x), 1)
+#define __aligned(n)		__attribute__((__aligned__(n)))
 
 #define READ_ONCE(x)		__atomic_load_n(&(x), __ATOMIC_RELAXED)
 #define WRITE_ONCE(x, v)	__atomic_store_n(&(x), (v), __ATOMIC_RELAXED)
@@ -119,6 +121,14 @@ static inline __le64 cpu_to_le64(u64 x)
 	((type *)((char *)(ptr) - offsetof(type, member)))
 
 #endif /* !__KERNEL__ */
+
+/* Kernels that need these may be compiled in; whether they run is decided at run time. */
+#ifdef __x86_64__
+#define NPU_X86
+#endif
+
+/* A function for processors that have more than the one that all is compiled for. */
+#define NPU_TARGET(features)	__attribute__((__target__(features)))
 
 #define NPU_U32_MAX		0xffffffffu
 #define NPU_S32_MAX		0x7fffffff

@@ -495,10 +495,8 @@ void npu_plan_init(struct npu_plan *plan, u64 terms, u32 width, u32 once, u32 fi
 	}
 	plan->columns = (u32)clamp_t(u64, NPU_TILE_WORK / 2 / one, 1, most);
 	pixel = all + plan->columns * one;
-	/* Pixels share what is read for all lanes. */
 	if (pixel <= NPU_TILE_WORK)
-		plan->pixels = (u32)clamp_t(u64, NPU_TILE_WORK / pixel, NPU_LANES,
-					    NPU_TILE_ELEMENTS);
+		plan->pixels = (u32)clamp_t(u64, NPU_TILE_WORK / pixel, 1, NPU_TILE_ELEMENTS);
 }
 
 /* The terms of @tile, which becomes the number of its results. */

@@ -675,6 +675,7 @@ void trace_power(struct trace *t, void *mem, const struct npu_model_config *conf
 	if (!trace_begin(t)) {
 		flags = ops->lock(host);
 		npu_model_init(mem, config, ops, host);
+		npu_model_use(t->model, t->kernels);
 		ops->unlock(host, flags);
 		return;
 	}
@@ -684,6 +685,7 @@ void trace_power(struct trace *t, void *mem, const struct npu_model_config *conf
 	out_config(t, config);
 	flags = trace_lock(t);
 	npu_model_init(mem, config, &trace_ops, t);
+	npu_model_use(t->model, t->kernels);
 	trace_unlock(t, flags);
 	trace_effect(t);
 }
@@ -807,9 +809,19 @@ static bool record_begin(struct trace *t)
 	return true;
 }
 
+bool trace_kernels(struct trace *t, const char *name)
+{
+	t->kernels = npu_kernels_find(name);
+	if (!t->kernels)
+		fprintf(stderr, "this processor has no kernels \"%s\"\n", name);
+	return t->kernels;
+}
+
 bool trace_init(struct trace *t, FILE *file)
 {
 	memset(t, 0, sizeof(*t));
+	if (!trace_kernels(t, getenv("NPU_KERNELS")))
+		abort();
 	t->file = file;
 	t->grain = 1;
 	t->effects = 1;

@@ -18,6 +18,7 @@
 #include <pthread.h>
 #include <stdio.h>
 
+#include "npu_kernels.h"
 #include "npu_model.h"
 
 #define TRACE_VERSION	1
@@ -34,6 +35,7 @@
 struct trace {
 	FILE *file;
 	u64 grain;
+	const struct npu_kernels *kernels;
 	bool failed;
 
 	/* private: */
@@ -70,7 +72,13 @@ struct trace {
 	enum npu_step last[NPU_MAX_CORES];	/* what it said */
 };
 
-/* Begin with no memory known; @file may be NULL. Returns false without memory. */
+/* Choose inner loops by name; NULL: the best ones. Tells why there are none. */
+bool trace_kernels(struct trace *t, const char *name);
+
+/*
+ * Begin with no memory known, and the kernels that the environment variable NPU_KERNELS names;
+ * @file may be NULL. Returns false without memory.
+ */
 bool trace_init(struct trace *t, FILE *file);
 /* The model is the host's to free. */
 void trace_fini(struct trace *t);

@@ -1,0 +1,588 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+/*
+ * Inner loops for x86 with AVX-512 and VNNI. Whatever is not here is the
+ * portable set's.
+ *
+ * DOC: how eight bits are multiplied
+ *
+ * vpdpbusd multiplies unsigned bytes by signed ones and adds up groups of four; it never
+ * saturates (vpdpbusds would). Inputs are its unsigned factors: signed ones get 128 added, by
+ * flipping their top bit. With z the zero point after that,
+ *
+ *     sum (x - z) * w = sum x * w - z * sum w
+ *
+ * modulo 2^32, so that the kernel multiplies what is in memory, and the sum of each column of
+ * weights is a correction. Unsigned weights have their top bit flipped, too, which takes 128
+ * from each: 128 * sum (x - z) of the lane is added.
+ *
+ * A vector holds four neighbouring terms of 16 lanes, so weights, four bytes of a column each,
+ * are broadcast from where they are: they need no packing. Very few lanes are multiplied the
+ * other way, 64 neighbouring terms of one lane at a time.
+ */
+#include "npu_kernels.h"
+
+#ifdef NPU_X86
+
+#define _MM_MALLOC_H_INCLUDED	/* the kernel has no malloc() */
+#include <immintrin.h>
+
+#define NPU_SIMD	NPU_TARGET("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")
+#define NPU_APART	NPU_SIMD __attribute__((__noinline__))	/* the compiler hoists too much */
+#define NPU_INLINE	NPU_SIMD static inline __attribute__((__always_inline__))
+
+#define NPU_FEW		2	/* lanes that lie in rows instead of groups */
+#define NPU_BLOCK	8	/* columns of the innermost loop */
+#define NPU_SHIFT_MAX	20	/* of a factor, for results of 8 bits in 32-bit arithmetic */
+
+typedef s32 __attribute__((__may_alias__, __aligned__(1))) s32_any;
+typedef s64 __attribute__((__may_alias__, __aligned__(1))) s64_any;
+
+/* ---- Patches ----------------------------------------------------------------------- */
+
+NPU_INLINE bool npu_few(const struct npu_patch *p)
+{
+	return p->lanes <= NPU_FEW;
+}
+
+NPU_INLINE u32 npu_vectors(const struct npu_patch *p)
+{
+	return (p->lanes + NPU_GROUP - 1) / NPU_GROUP;
+}
+
+/* What turns bytes of a type into signed ones, and signed ones into those with 128 added. */
+NPU_INLINE __m512i npu_flip(bool yes)
+{
+	return _mm512_set1_epi8(yes ? (char)0x80 : 0);
+}
+
+NPU_INLINE __mmask64 npu_first(u32 n)
+{
+	return n >= 64 ? ~0ull : (1ull << n) - 1;
+}
+
+/* 4 x 4 doublewords in each quarter, then quarters: rows become columns. */
+NPU_INLINE void npu_transpose(__m512i r[16])
+{
+	__m512i t[16];
+	u32 i;
+
+#pragma GCC unroll 8
+	for (i = 0; i < 8; i++) {
+		t[2 * i] = _mm512_unpacklo_epi32(r[2 * i], r[2 * i + 1]);
+		t[2 * i + 1] = _mm512_unpackhi_epi32(r[2 * i], r[2 * i + 1]);
+	}
+#pragma GCC unroll 4
+	for (i = 0; i < 16; i += 4) {
+		r[i] = _mm512_unpacklo_epi64(t[i], t[i + 2]);
+		r[i + 1] = _mm512_unpackhi_epi64(t[i], t[i + 2]);
+		r[i + 2] = _mm512_unpacklo_epi64(t[i + 1], t[i + 3]);
+		r[i + 3] = _mm512_unpackhi_epi64(t[i + 1], t[i + 3]);
+	}
+#pragma GCC unroll 4
+	for (i = 0; i < 4; i++) {
+		t[i] = _mm512_shuffle_i32x4(r[i], r[4 + i], 0x88);
+		t[4 + i] = _mm512_shuffle_i32x4(r[i], r[4 + i], 0xdd);
+		t[8 + i] = _mm512_shuffle_i32x4(r[8 + i], r[12 + i], 0x88);
+		t[12 + i] = _mm512_shuffle_i32x4(r[8 + i], r[12 + i], 0xdd);
+	}
+#pragma GCC unroll 4
+	for (i = 0; i < 4; i++) {
+		r[i] = _mm512_shuffle_i32x4(t[i], t[8 + i], 0x88);
+		r[8 + i] = _mm512_shuffle_i32x4(t[i], t[8 + i], 0xdd);
+		r[4 + i] = _mm512_shuffle_i32x4(t[4 + i], t[12 + i], 0x88);
+		r[12 + i] = _mm512_shuffle_i32x4(t[4 + i], t[12 + i], 0xdd);
+	}
+}
+
+NPU_SIMD static void npu_pack_few(struct npu_patch *p, u32 lane, u32 lanes, u32 at,
+				  const void *const *row, u32 n)
+{
+	__m512i flip = npu_flip(p->type == NPU_TYPE_S8);
+	u8 *to = (u8 *)p->data + lane * NPU_PATCH_TERMS + at;
+	__mmask64 mask;
+	u32 l, i;
+
+	for (l = 0; l < lanes; l++, to += NPU_PATCH_TERMS) {
+		for (i = 0; i < n; i += 64) {
+			mask = npu_first(n - i);
+			_mm512_mask_storeu_epi8(to + i, npu_first((n - i + 3) & ~3u),
+						_mm512_xor_si512(flip, _mm512_maskz_loadu_epi8(mask,
+							(const u8 *)row[l] + i)));
+		}
+	}
+}
+
+NPU_SIMD static void npu_pack_block(u8 *to, u32 pitch, const void *const *row, u32 lanes,
+				    u32 from, u32 n, __m512i flip)
+{
+	__mmask64 mask = npu_first(n);
+	__m512i r[16];
+	u32 i;
+
+#pragma GCC unroll 16
+	for (i = 0; i < NPU_GROUP; i++) {
+		r[i] = flip;
+		if (i < lanes)
+			r[i] = _mm512_xor_si512(flip, _mm512_maskz_loadu_epi8(mask,
+						(const u8 *)row[i] + from));
+	}
+	npu_transpose(r);
+	n = (n + 3) / 4;
+#pragma GCC unroll 16
+	for (i = 0; i < 16; i++)
+		if (i < n)
+			_mm512_storeu_si512(to + i * pitch, r[i]);
+}
+
+NPU_SIMD static void npu_pack(struct npu_patch *p, u32 lane, u32 lanes, u32 at,
+			      const void *const *row, u32 n)
+{
+	u32 pitch = npu_vectors(p) * 64;
+	u32 i, part;
+	u8 *to;
+
+	if (p->type == NPU_TYPE_S16) {
+		npu_kernels_portable.pack(p, lane, lanes, at, row, n);
+		return;
+	}
+	p->offset = p->zero_point + (p->type == NPU_TYPE_S8 ? 128 : 0);
+	if (npu_few(p)) {
+		npu_pack_few(p, lane, lanes, at, row, n);
+		_mm256_zeroupper();
+		return;
+	}
+	to = (u8 *)p->data + at / 4 * pitch + lane * 4;
+	for (i = 0; i < n; i += 64, to += 16 * pitch) {
+		part = min_t(u32, n - i, 64);
+		npu_pack_block(to, pitch, row, lanes, i, part,
+			       npu_flip(p->type == NPU_TYPE_S8));
+	}
+	_mm256_zeroupper();
+}
+
+/* ---- Multiply and accumulate ---------------------------------------------------------- */
+
+/* The compiler's own idea of this instruction keeps accumulators in memory. */
+NPU_INLINE __m512i npu_dot4(__m512i acc, __m512i x, __m512i w)
+{
+	asm("vpdpbusd %2, %1, %0" : "+v"(acc) : "v"(x), "v"(w));
+	return acc;
+}
+
+NPU_INLINE __m512i npu_broadcast4(const u8 *w)
+{
+	__m512i v;
+
+	asm("vpbroadcastd %1, %0" : "=v"(v) : "m"(*(const s32_any *)w));
+	return v;
+}
+
+/* A block of columns, from @start on if @fresh, added to what there is if not. */
+NPU_INLINE void npu_mac_block(u32 *acc, const struct npu_patch *p, u32 vectors, const u8 *w,
+			      s64 pitch, u32 columns, bool flip, const u32 *start, bool fresh)
+{
+	const u8 *x = (const u8 *)p->data;
+	__m512i a[NPU_BLOCK][NPU_LANES / 16], in[NPU_LANES / 16], b;
+	u32 c, v, i;
+
+#pragma GCC unroll 8
+	for (c = 0; c < columns; c++) {
+		b = _mm512_set1_epi32((s32)start[c]);
+#pragma GCC unroll 3
+		for (v = 0; v < vectors; v++)
+			a[c][v] = b;
+	}
+	for (i = p->terms / 4; i; i--, w += 4, x += vectors * 64) {
+#pragma GCC unroll 3
+		for (v = 0; v < vectors; v++)
+			in[v] = _mm512_loadu_si512(x + v * 64);
+#pragma GCC unroll 8
+		for (c = 0; c < columns; c++) {
+			b = npu_broadcast4(w + (s64)c * pitch);
+			if (flip)
+				b = _mm512_xor_si512(b, npu_flip(true));
+#pragma GCC unroll 3
+			for (v = 0; v < vectors; v++)
+				a[c][v] = npu_dot4(a[c][v], in[v], b);
+		}
+	}
+#pragma GCC unroll 8
+	for (c = 0; c < columns; c++) {
+#pragma GCC unroll 3
+		for (v = 0; v < vectors; v++) {
+			if (!fresh)
+				a[c][v] = _mm512_add_epi32(a[c][v], _mm512_loadu_si512(
+								acc + c * NPU_LANES + v * 16));
+			_mm512_storeu_si512(acc + c * NPU_LANES + v * 16, a[c][v]);
+		}
+	}
+}
+
+/* All columns; a frame of its own for each shape, so that accumulators are registers. */
+#define NPU_MAC(name, vectors, flip)							\
+NPU_SIMD static void name(u32 *acc, const struct npu_patch *p, const u8 *w, s64 pitch,	\
+			  u32 columns, const u32 *start, bool fresh)			\
+{											\
+	for (; columns >= NPU_BLOCK; columns -= NPU_BLOCK) {				\
+		npu_mac_block(acc, p, vectors, w, pitch, NPU_BLOCK, flip, start, fresh);	\
+		acc += NPU_BLOCK * NPU_LANES;						\
+		w += NPU_BLOCK * pitch;							\
+		start += NPU_BLOCK;							\
+	}										\
+	for (; columns; columns--) {							\
+		npu_mac_block(acc, p, vectors, w, pitch, 1, flip, start, fresh);	\
+		acc += NPU_LANES;							\
+		w += pitch;								\
+		start++;								\
+	}										\
+}
+
+NPU_MAC(npu_mac_s8_1, 1, false)
+NPU_MAC(npu_mac_s8_2, 2, false)
+NPU_MAC(npu_mac_s8_3, 3, false)
+NPU_MAC(npu_mac_u8_1, 1, true)
+NPU_MAC(npu_mac_u8_2, 2, true)
+NPU_MAC(npu_mac_u8_3, 3, true)
+
+/* Lanes in rows: 64 terms of a column at a time. */
+NPU_SIMD static void npu_mac_few(u32 *acc, const struct npu_patch *p, const u8 *w, u32 type,
+				 s64 pitch, u32 columns, const u32 *start, bool fresh)
+{
+	__m512i flip = npu_flip(type == NPU_TYPE_U8);
+	const u8 *x = (const u8 *)p->data;
+	__m512i sum[NPU_FEW], v;
+	u32 c, i, l, add;
+	__mmask64 mask;
+
+	for (c = 0; c < columns; c++, w += pitch, acc += NPU_LANES) {
+		for (l = 0; l < NPU_FEW; l++)
+			sum[l] = _mm512_setzero_si512();
+		for (i = 0; i < p->terms; i += 64) {
+			mask = npu_first(p->terms - i);
+			v = _mm512_maskz_loadu_epi8(mask, w + i);
+			v = _mm512_maskz_mov_epi8(mask, _mm512_xor_si512(v, flip));
+			for (l = 0; l < NPU_FEW; l++)
+				sum[l] = npu_dot4(sum[l], _mm512_maskz_loadu_epi8(mask,
+							x + l * NPU_PATCH_TERMS + i), v);
+		}
+		for (l = 0; l < p->lanes; l++) {
+			add = start[c] + (u32)_mm512_reduce_add_epi32(sum[l]);
+			acc[l] = fresh ? add : acc[l] + add;
+		}
+	}
+}
+
+/* Unsigned weights had 128 taken from them: add 128 * sum x to all columns of each lane. */
+NPU_SIMD static void npu_mac_lanes(u32 *acc, const struct npu_patch *p, u32 columns)
+{
+	u32 vectors = npu_vectors(p);
+	__m512i sum[NPU_LANES / 16];
+	__m512i *to;
+	u32 v, i, c;
+
+	for (v = 0; v < vectors; v++) {
+		sum[v] = _mm512_setzero_si512();
+		for (i = 0; i < p->terms / 4; i++)
+			sum[v] = npu_dot4(sum[v], _mm512_loadu_si512((const u8 *)p->data +
+							(i * vectors + v) * 64),
+					  _mm512_set1_epi8(1));
+		sum[v] = _mm512_slli_epi32(sum[v], 7);
+	}
+	for (c = 0; c < columns; c++)
+		for (v = 0; v < vectors; v++) {
+			to = (void *)(acc + c * NPU_LANES + v * 16);
+			_mm512_storeu_si512(to, _mm512_add_epi32(_mm512_loadu_si512(to), sum[v]));
+		}
+}
+
+/* The same for lanes in rows. */
+NPU_SIMD static void npu_mac_lanes_few(u32 *acc, const struct npu_patch *p, u32 columns)
+{
+	const u8 *x = (const u8 *)p->data;
+	__m512i sum;
+	u32 l, i, c, add;
+
+	for (l = 0; l < p->lanes; l++, x += NPU_PATCH_TERMS) {
+		sum = _mm512_setzero_si512();
+		for (i = 0; i < p->terms; i += 64)
+			sum = npu_dot4(sum, _mm512_maskz_loadu_epi8(npu_first(p->terms - i), x + i),
+				       _mm512_set1_epi8(1));
+		add = (u32)_mm512_reduce_add_epi32(sum) << 7;
+		for (c = 0; c < columns; c++)
+			acc[c * NPU_LANES + l] += add;
+	}
+}
+
+NPU_SIMD static void npu_mac(u32 *acc, struct npu_patch *p, const void *w, u32 type, s64 pitch,
+			     u32 columns, const u32 *start, bool fresh)
+{
+	static void (*const mac[2][3])(u32 *acc, const struct npu_patch *p, const u8 *w, s64 pitch,
+				       u32 columns, const u32 *start, bool fresh) = {
+		{ npu_mac_s8_1, npu_mac_s8_2, npu_mac_s8_3 },
+		{ npu_mac_u8_1, npu_mac_u8_2, npu_mac_u8_3 },
+	};
+
+	if (p->type == NPU_TYPE_S16) {
+		npu_kernels_portable.mac(acc, p, w, type, pitch, columns, start, fresh);
+		return;
+	}
+	if (npu_few(p))
+		npu_mac_few(acc, p, w, type, pitch, columns, start, fresh);
+	else
+		mac[type == NPU_TYPE_U8][npu_vectors(p) - 1](acc, p, w, pitch, columns, start,
+							     fresh);
+	if (type == NPU_TYPE_U8 && npu_few(p))
+		npu_mac_lanes_few(acc, p, columns);
+	else if (type == NPU_TYPE_U8)
+		npu_mac_lanes(acc, p, columns);
+	_mm256_zeroupper();
+}
+
+/* Sums of eight columns at a time. */
+NPU_INLINE void npu_sums_block(u32 *sum, const u8 *w, s64 pitch, u32 columns, u32 n, bool is_signed)
+{
+	__m512i a[NPU_BLOCK], ones = _mm512_set1_epi8(1), v;
+	__mmask64 mask;
+	u32 i, c;
+
+#pragma GCC unroll 8
+	for (c = 0; c < columns; c++)
+		a[c] = _mm512_setzero_si512();
+	for (i = 0; i < n; i += 64) {
+		mask = npu_first(n - i);
+#pragma GCC unroll 8
+		for (c = 0; c < columns; c++) {
+			v = _mm512_maskz_loadu_epi8(mask, w + (s64)c * pitch + i);
+			a[c] = is_signed ? npu_dot4(a[c], ones, v) : npu_dot4(a[c], v, ones);
+		}
+	}
+#pragma GCC unroll 8
+	for (c = 0; c < columns; c++)
+		sum[c] = (u32)_mm512_reduce_add_epi32(a[c]);
+}
+
+NPU_SIMD static void npu_sums(u32 *sum, const void *w, u32 type, s64 pitch, u32 columns, u32 n)
+{
+	bool is_signed = type == NPU_TYPE_S8;
+	const u8 *from = w;
+
+	for (; columns >= NPU_BLOCK; columns -= NPU_BLOCK) {
+		npu_sums_block(sum, from, pitch, NPU_BLOCK, n, is_signed);
+		sum += NPU_BLOCK;
+		from += NPU_BLOCK * pitch;
+	}
+	for (; columns; columns--, sum++, from += pitch)
+		npu_sums_block(sum, from, pitch, 1, n, is_signed);
+	_mm256_zeroupper();
+}
+
+/* ---- Requantisation --------------------------------------------------------------------- */
+
+/*
+ * RQ32 of a column: with h the rounded high half of the product, the result is
+ * (h + half - (h < 0)) >> right. The zero point goes into the constant that is added, and the
+ * clamp to the values of h that have the limits as results, which commutes because the steps are
+ * monotonous. All of it fits 32 bits for results of 8 bits and shifts up to NPU_SHIFT_MAX.
+ */
+struct npu_column {
+	s32 multiplier[16];
+	u32 left[16];
+	u32 right[16];
+	u32 sign[16];		/* shift that makes 1 of a negative h; 0 if there is no rounding */
+	s32 add[16];
+	s32 low[16];
+	s32 high[16];
+};
+
+/* Constants of 16 columns; false: one of them needs the portable way. */
+NPU_APART static bool npu_columns(struct npu_column *col, const struct npu_factor *factor, u32 step,
+			    const struct npu_limits *l, s32 zero)
+{
+	__m512i even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+	__m512i odd = _mm512_add_epi32(even, _mm512_set1_epi32(1));
+	__m512i nil = _mm512_setzero_si512(), one = _mm512_set1_epi32(1);
+	__m512i f0, f1, m, shift, right, half, zp = _mm512_set1_epi32(zero);
+
+	if (step) {
+		f0 = _mm512_loadu_si512(factor);
+		f1 = _mm512_loadu_si512(factor + 8);
+	} else {
+		f0 = _mm512_set1_epi64(*(const s64_any *)factor);
+		f1 = f0;
+	}
+	m = _mm512_permutex2var_epi32(f0, even, f1);
+	shift = _mm512_permutex2var_epi32(f0, odd, f1);
+	right = _mm512_max_epi32(_mm512_sub_epi32(nil, shift), nil);
+	half = _mm512_srli_epi32(_mm512_sllv_epi32(one, right), 1);
+	_mm512_storeu_si512(col->multiplier, m);
+	_mm512_storeu_si512(col->left, _mm512_max_epi32(shift, nil));
+	_mm512_storeu_si512(col->right, right);
+	_mm512_storeu_si512(col->sign, _mm512_mask_set1_epi32(_mm512_set1_epi32(31),
+				_mm512_cmpeq_epi32_mask(right, nil), 32));
+	_mm512_storeu_si512(col->add, _mm512_add_epi32(half, _mm512_sllv_epi32(zp, right)));
+	_mm512_storeu_si512(col->low, _mm512_sllv_epi32(_mm512_set1_epi32(l->min - l->zero_point),
+							right));
+	_mm512_storeu_si512(col->high, _mm512_sllv_epi32(_mm512_set1_epi32(l->max - l->zero_point),
+							 right));
+	return !_mm512_cmpgt_epi32_mask(right, _mm512_set1_epi32(NPU_SHIFT_MAX)) &&
+	       !_mm512_cmpeq_epi32_mask(m, _mm512_set1_epi32(NPU_S32_MIN));
+}
+
+/* The constants of one column, in all elements. */
+struct npu_constants {
+	__m512i multiplier, left, right, sign, add, low, high;
+};
+
+NPU_INLINE void npu_column_load(struct npu_constants *k, const struct npu_column *col, u32 c)
+{
+	k->multiplier = _mm512_set1_epi32(col->multiplier[c]);
+	k->left = _mm512_set1_epi32((s32)col->left[c]);
+	k->right = _mm512_set1_epi32((s32)col->right[c]);
+	k->sign = _mm512_set1_epi32((s32)col->sign[c]);
+	k->add = _mm512_set1_epi32(col->add[c]);
+	k->low = _mm512_set1_epi32(col->low[c]);
+	k->high = _mm512_set1_epi32(col->high[c]);
+}
+
+/* @odd: the multipliers of odd elements, in the even ones */
+NPU_INLINE __m512i npu_rq(__m512i x, const struct npu_constants *k, __m512i odd)
+{
+	__m512i round = _mm512_set1_epi64(1 << 30);
+	__m512i a, b, h;
+
+	x = _mm512_sllv_epi32(x, k->left);
+	a = _mm512_add_epi64(_mm512_mul_epi32(x, k->multiplier), round);
+	b = _mm512_add_epi64(_mm512_mul_epi32(_mm512_srli_epi64(x, 32), odd), round);
+	h = _mm512_mask_mov_epi32(_mm512_srli_epi64(a, 31), 0xaaaa, _mm512_add_epi64(b, b));
+	h = _mm512_min_epi32(_mm512_max_epi32(h, k->low), k->high);
+	h = _mm512_sub_epi32(_mm512_add_epi32(h, k->add), _mm512_srlv_epi32(h, k->sign));
+	return _mm512_srav_epi32(h, k->right);
+}
+
+/* Four columns of up to 48 lanes: each element gets their four results of one lane. */
+NPU_INLINE void npu_store_four(__m512i *q, const struct npu_column *col, u32 c, const u32 *acc,
+			       u32 vectors, __m512i flip)
+{
+	__m512i order = _mm512_broadcast_i32x4(_mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13,
+							     2, 6, 10, 14, 3, 7, 11, 15));
+	__m512i r[4][NPU_LANES / 16];
+	struct npu_constants k;
+	u32 i, v;
+
+#pragma GCC unroll 4
+	for (i = 0; i < 4; i++) {
+		npu_column_load(&k, col, c + i);
+#pragma GCC unroll 3
+		for (v = 0; v < vectors; v++)
+			r[i][v] = npu_rq(_mm512_loadu_si512(acc + i * NPU_LANES + v * 16), &k,
+					 k.multiplier);
+	}
+#pragma GCC unroll 3
+	for (v = 0; v < vectors; v++) {
+		r[0][v] = _mm512_packs_epi32(r[0][v], r[1][v]);
+		r[2][v] = _mm512_packs_epi32(r[2][v], r[3][v]);
+		r[0][v] = _mm512_packs_epi16(r[0][v], r[2][v]);
+		_mm512_storeu_si512(q + v, _mm512_xor_si512(flip, _mm512_shuffle_epi8(r[0][v],
+										      order)));
+	}
+}
+
+/* 16 columns of 16 lanes become rows: the quarters of row k are those of lanes k, 4 + k, ... */
+NPU_INLINE void npu_store_rows(u8 *dst, s64 pitch, const __m512i *q, u32 step, u32 lanes,
+			       __mmask16 mask)
+{
+	__m512i t[4], r[4];
+	u32 k;
+
+	t[0] = _mm512_unpacklo_epi32(q[0], q[step]);
+	t[1] = _mm512_unpackhi_epi32(q[0], q[step]);
+	t[2] = _mm512_unpacklo_epi32(q[2 * step], q[3 * step]);
+	t[3] = _mm512_unpackhi_epi32(q[2 * step], q[3 * step]);
+	r[0] = _mm512_unpacklo_epi64(t[0], t[2]);
+	r[1] = _mm512_unpackhi_epi64(t[0], t[2]);
+	r[2] = _mm512_unpacklo_epi64(t[1], t[3]);
+	r[3] = _mm512_unpackhi_epi64(t[1], t[3]);
+#pragma GCC unroll 4
+	for (k = 0; k < 4; k++) {
+		if (k < lanes)
+			_mm_mask_storeu_epi8(dst + (s64)k * pitch, mask,
+					     _mm512_castsi512_si128(r[k]));
+		if (4 + k < lanes)
+			_mm_mask_storeu_epi8(dst + (s64)(4 + k) * pitch, mask,
+					     _mm512_extracti32x4_epi32(r[k], 1));
+		if (8 + k < lanes)
+			_mm_mask_storeu_epi8(dst + (s64)(8 + k) * pitch, mask,
+					     _mm512_extracti32x4_epi32(r[k], 2));
+		if (12 + k < lanes)
+			_mm_mask_storeu_epi8(dst + (s64)(12 + k) * pitch, mask,
+					     _mm512_extracti32x4_epi32(r[k], 3));
+	}
+}
+
+/* Up to 16 columns of up to 48 lanes. */
+NPU_INLINE void npu_store_block(u8 *dst, s64 pitch, const struct npu_column *col, const u32 *acc,
+				u32 lanes, u32 vectors, u32 columns, bool flip)
+{
+	__m512i q[4][NPU_LANES / 16];
+	u32 i, v;
+
+	for (i = 0; i < 4; i++)
+		npu_store_four(q[i], col, 4 * i, acc + 4 * i * NPU_LANES, vectors, npu_flip(flip));
+	for (v = 0; v < vectors; v++)
+		npu_store_rows(dst + (s64)(v * 16) * pitch, pitch, &q[0][v], NPU_LANES / 16,
+			       lanes - v * 16, (__mmask16)npu_first(columns));
+}
+
+NPU_APART static void npu_store_1(u8 *dst, s64 pitch, const struct npu_column *col, const u32 *acc,
+				  u32 lanes, u32 columns, bool flip)
+{
+	npu_store_block(dst, pitch, col, acc, lanes, 1, columns, flip);
+}
+
+NPU_APART static void npu_store_3(u8 *dst, s64 pitch, const struct npu_column *col, const u32 *acc,
+				  u32 lanes, u32 columns, bool flip)
+{
+	npu_store_block(dst, pitch, col, acc, lanes, 3, columns, flip);
+}
+
+NPU_SIMD static void npu_store(void *dst, s64 pitch, u32 type, const u32 *acc,
+			       const struct npu_factor *factor, u32 step,
+			       const struct npu_limits *limits, u32 lanes, u32 columns)
+{
+	bool flip = type == NPU_TYPE_U8;
+	struct npu_column col;
+	u32 c, l, n;
+
+	if (type != NPU_TYPE_S8 && type != NPU_TYPE_U8) {
+		npu_kernels_portable.store(dst, pitch, type, acc, factor, step, limits, lanes,
+					   columns);
+		return;
+	}
+	for (c = 0; c < columns; c += n, dst = (u8 *)dst + n) {
+		n = min_t(u32, columns - c, 16);
+		if (!npu_columns(&col, factor + (u64)c * step, step, limits,
+				 limits->zero_point - (flip ? 128 : 0))) {
+			npu_kernels_portable.store(dst, pitch, type, acc + c * NPU_LANES,
+						   factor + (u64)c * step, step, limits, lanes, n);
+			continue;
+		}
+		if (lanes > 32) {
+			npu_store_3(dst, pitch, &col, acc + c * NPU_LANES, lanes, n, flip);
+			continue;
+		}
+		for (l = 0; l < lanes; l += 16)
+			npu_store_1((u8 *)dst + (s64)l * pitch, pitch, &col,
+				    acc + c * NPU_LANES + l, min_t(u32, lanes - l, 16), n, flip);
+	}
+	_mm256_zeroupper();
+}
+
+const struct npu_kernels npu_kernels_avx512 = {
+	.name		= "avx512",
+	.pack		= npu_pack,
+	.sums		= npu_sums,
+	.mac		= npu_mac,
+	.store		= npu_store,
+};
+
+#endif /* NPU_X86 */

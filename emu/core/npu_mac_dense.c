@@ -1,0 +1,738 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+/*
+ * CONV2D and MATMUL: each result is made of all channels of its group.
+ *
+ * A tile takes NPU_LANES pixels at a time: it packs their inputs into a patch as the inner loops
+ * want it, and multiplies that by one column of weights after the other, where these are in
+ * memory. Results are complete as soon as all of their terms fit one patch, which is nearly
+ * always, and are stored while they are in the cache.
+ */
+#include "npu_model_priv.h"
+
+#define NPU_SPAN	(1u << 20)	/* bytes between rows that are borrowed as one */
+#define NPU_RUN_COLUMNS	64		/* multiplied, then stored */
+
+/* What some lanes of a tile need. */
+struct npu_block {
+	const struct npu_mac_tile *tile;
+	u64 pixel;		/* of the first lane */
+	bool fresh;		/* accumulators begin here */
+	bool complete;		/* all terms of the results are in the patch */
+};
+
+/* ---- Size of tiles ---------------------------------------------------------------------- */
+
+/*
+ * Work of some lanes, in sixteenths: that of a vector instruction for a byte. See NPU_TILE_WORK
+ * for the ones that others count in.
+ */
+#define NPU_PART	16
+
+/* What multiplies by one weight. */
+static u32 npu_dense_mac_work(const struct npu_command *cmd, u32 lanes)
+{
+	if (cmd->t[0].esize > 1)
+		return lanes * NPU_PART;
+	return max_t(u32, lanes * NPU_PART / NPU_MAC_WORK, 1);
+}
+
+static u32 npu_dense_weight_work(const struct npu_command *cmd)
+{
+	const struct npu_mac *m = &cmd->mac;
+
+	if (m->w_dense)
+		return 0;
+	return NPU_PART * (npu_stride_work(m->w_stride[3], 1) +
+			   npu_jump_work(m->w_stride[1], m->window.size[0] > 1, m->w_stride[2],
+					 m->window.size[1] > 1) / m->group_in);
+}
+
+static u32 npu_dense_input_work(const struct npu_command *cmd)
+{
+	const struct npu_mac *m = &cmd->mac;
+	u32 run = m->group_in * (m->in_dense ? m->window.size[1] : 1);
+	u32 each = cmd->t[0].esize;
+
+	if (m->in_stride[2] != cmd->t[0].esize)
+		each = NPU_PART * npu_stride_work(m->in_stride[2], 1);
+	return each + NPU_PART * npu_mac_jump(m) / run;
+}
+
+static u32 npu_dense_store_work(const struct npu_command *cmd)
+{
+	const struct npu_mac *m = &cmd->mac;
+
+	if (cmd->t[0].esize == 1 && m->out_stride[2] == cmd->t[2].esize)
+		return NPU_PART / 2;
+	return NPU_PART * (1 + npu_stride_work(m->out_stride[2], m->out_dim[2] > 1));
+}
+
+/* A result does not fit a tile: cut its terms. */
+static void npu_dense_slices(struct npu_plan *plan, u64 input, u64 weight, u64 column, u64 budget)
+{
+	plan->columns = min_t(u32, plan->columns, (u32)max_t(u64, input / weight, 1));
+	plan->columns = min_t(u32, plan->columns, (u32)max_t(u64, budget / 2 / column, 1));
+	plan->slice = (u32)clamp_t(u64, budget / (input + plan->columns * weight), 1, plan->terms);
+	if (plan->slice > NPU_PATCH_ALIGN)
+		plan->slice -= plan->slice % NPU_PATCH_ALIGN;
+	plan->slices = (u32)npu_div_up(plan->terms, plan->slice);
+}
+
+void npu_dense_tiles(struct npu_core *core)
+{
+	struct npu_command *cmd = &core->cmd;
+	struct npu_mac *m = &cmd->mac;
+	struct npu_plan *plan = &m->plan;
+	u64 budget = (u64)NPU_TILE_WORK * NPU_PART;
+	u64 pixels = (u64)m->out_dim[0] * m->out_dim[1];
+	u32 lanes = m->quant.wide ? 1 : (u32)min_t(u64, pixels, NPU_LANES);
+	u64 input = (u64)lanes * npu_dense_input_work(cmd);
+	u64 weight = npu_dense_mac_work(cmd, lanes) + npu_dense_weight_work(cmd);
+	u64 column = lanes * npu_dense_store_work(cmd) +
+		     NPU_PART * npu_stride_work(m->w_stride[0], m->group_out > 1);
+	u64 once = (u64)lanes * NPU_PART * npu_jump_work(m->out_stride[0], m->out_dim[0] > 1,
+							 m->out_stride[1], m->out_dim[1] > 1);
+
+	*plan = (struct npu_plan){
+		.terms = (u32)cmd->terms,
+		.columns = min_t(u32, m->group_out, NPU_COLUMNS),
+		.pixels = lanes,
+		.slice = (u32)cmd->terms,
+		.slices = 1,
+	};
+	once += cmd->terms * input;
+	column += cmd->terms * weight;
+	if (once + column > budget) {
+		npu_dense_slices(plan, input, weight, column - cmd->terms * weight, budget);
+	} else {
+		plan->columns = (u32)min_t(u64, plan->columns, (budget - once) / column);
+		if (plan->columns > NPU_GROUP && plan->columns < m->group_out)
+			plan->columns -= plan->columns % NPU_GROUP;
+		plan->pixels *= (u32)clamp_t(u64, budget / (once + plan->columns * column), 1,
+					     NPU_TILE_ELEMENTS / lanes);
+	}
+	npu_mac_tiles(core);
+	core->scratch.sum_va = 0;
+	core->scratch.sums = 0;
+	core->scratch.gathers = 0;
+}
+
+/* ---- Patches -------------------------------------------------------------------------- */
+
+/* A position in the window, in the order of the weights. */
+struct npu_term {
+	u32 ky;
+	u32 kx;
+	u32 i;
+};
+
+static struct npu_term npu_term_at(const struct npu_mac *m, u32 term)
+{
+	struct npu_term t;
+
+	t.i = term % m->group_in;
+	term /= m->group_in;
+	t.kx = term % m->window.size[1];
+	t.ky = term / m->window.size[1];
+	return t;
+}
+
+static void npu_term_skip(const struct npu_mac *m, struct npu_term *t, u32 n)
+{
+	t->i += n;
+	while (t->i >= m->group_in) {
+		t->i -= m->group_in;
+		if (++t->kx == m->window.size[1]) {
+			t->kx = 0;
+			t->ky++;
+		}
+	}
+}
+
+static u32 npu_patch_align(u32 n)
+{
+	return (n + NPU_PATCH_ALIGN - 1) & ~(NPU_PATCH_ALIGN - 1u);
+}
+
+/*
+ * Cut the terms from @from on into pieces, as many as a patch takes, up to @to. Within a piece
+ * a result's inputs are equally spaced; a row of the window may be one.
+ *
+ * Return: the first term that is left.
+ */
+static u32 npu_patch_cut(struct npu_core *core, u32 from, u32 to)
+{
+	const struct npu_mac *m = &core->cmd.mac;
+	struct npu_scratch *s = &core->scratch;
+	struct npu_term t = npu_term_at(m, from);
+	struct npu_piece *piece = s->piece;
+	u32 at = 0, run;
+
+	s->aligned = true;
+	s->pieces = 0;
+	while (from < to && at < NPU_PATCH_TERMS && s->pieces < NPU_PIECES) {
+		run = m->in_dense ? m->window.size[1] - t.kx : 1;
+		run = min_t(u32, run * m->group_in - t.i, to - from);
+		run = min_t(u32, run, NPU_PATCH_TERMS - at);
+		*piece++ = (struct npu_piece){
+			.at = at,
+			.n = run,
+			.ky = t.ky,
+			.kx = t.kx,
+			.i = t.i,
+			.more = (run + t.i - 1) / m->group_in,
+		};
+		npu_term_skip(m, &t, run);
+		s->aligned &= !(run % NPU_PATCH_ALIGN);
+		s->pieces++;
+		at += npu_patch_align(run);
+		from += run;
+	}
+	s->patch.terms = at;
+	return from;
+}
+
+/* Where the inputs of a piece are, for one result. */
+struct npu_place {
+	u64 va;			/* of the first that is not padding */
+	u32 skip;		/* so many are padding, */
+	u32 n;			/* these are not, all others are */
+};
+
+/* @y, @x: corner of the result's window */
+static struct npu_place npu_piece_place(const struct npu_mac *m, const struct npu_piece *piece,
+					u64 base, s64 y, s64 x)
+{
+	struct npu_place place = { .n = 0 };
+	u32 group = m->group_in;
+	s64 first, last;
+
+	y += (s64)piece->ky * m->window.dilation[0];
+	x += (s64)piece->kx * m->window.dilation[1];
+	if (y < 0 || y >= m->in_dim[0])
+		return place;
+	/* Columns of the input that the piece begins and ends in. */
+	first = x;
+	last = x + piece->more;
+	if (first >= m->in_dim[1] || last < 0)
+		return place;
+	place.n = piece->n;
+	place.va = base + (u64)m->in_stride[0] * (u64)y + (u64)m->in_stride[1] * (u64)first +
+		   (u64)m->in_stride[2] * piece->i;
+	if (first < 0) {
+		place.skip = (u32)-first * group - piece->i;
+		place.va += (u64)m->in_stride[2] * place.skip;
+		place.n -= place.skip;
+	}
+	if (last >= m->in_dim[1])
+		place.n -= (piece->n + piece->i) - (u32)(m->in_dim[1] - first) * group;
+	return place;
+}
+
+/* Borrow all places of up to NPU_GROUP lanes at once; NULL: they do not lie together. */
+static int npu_piece_borrow(struct npu_core *core, const struct npu_place *place, u32 lanes,
+			    const u8 **window, u64 *low)
+{
+	const struct npu_operand *in = &core->cmd.t[0];
+	u64 high = 0, got, end;
+	u32 l;
+
+	*window = NULL;
+	*low = ~0ull;
+	if (core->cmd.mac.in_stride[2] != in->esize)
+		return 0;
+	for (l = 0; l < lanes; l++) {
+		if (!place[l].n)
+			continue;
+		end = place[l].va + (u64)place[l].n * in->esize;
+		*low = min_t(u64, *low, place[l].va);
+		high = max_t(u64, high, end);
+	}
+	if (!high || high - *low > NPU_SPAN)
+		return 0;
+	*window = npu_pin(core, NPU_PIN_IN, *low, high - *low, &got);
+	if (!*window)
+		return -1;
+	if (got < high - *low)
+		*window = NULL;
+	return 0;
+}
+
+/* The inputs of one lane: where they are, or a copy in @row, padding included. */
+static const void *npu_piece_row(struct npu_core *core, const struct npu_piece *piece,
+				 const struct npu_place *place, const u8 *src, u8 *row)
+{
+	u32 esize = core->cmd.t[0].esize;
+
+	if (!place->n)
+		return core->scratch.outside;
+	if (src && place->n == piece->n)
+		return src;
+	if (!src) {
+		src = npu_read_run(core, NPU_PIN_IN, place->va, core->cmd.mac.in_stride[2], esize,
+				   place->n, core->scratch.stage[1]);
+		if (!src)
+			return NULL;
+	}
+	if (place->n < piece->n)
+		memcpy(row, core->scratch.outside, (u64)piece->n * esize);
+	memcpy(row + (u64)place->skip * esize, src, (u64)place->n * esize);
+	return row;
+}
+
+/* One piece of up to NPU_GROUP lanes, from @lane on. */
+static int npu_piece_pack(struct npu_core *core, const struct npu_piece *piece, u32 lane,
+			  const struct npu_place *place, u32 lanes)
+{
+	struct npu_scratch *s = &core->scratch;
+	const void *row[NPU_GROUP];
+	const u8 *window;
+	u64 low;
+	u32 l;
+
+	if (npu_piece_borrow(core, place, lanes, &window, &low))
+		return -1;
+	for (l = 0; l < lanes; l++) {
+		row[l] = npu_piece_row(core, piece, &place[l],
+				       window ? window + (place[l].va - low) : NULL,
+				       s->stage[0] + l * NPU_PATCH_TERMS * 2);
+		if (!row[l])
+			return -1;
+	}
+	if (core->cmd.mac.quant.wide)
+		memcpy((s16 *)s->patch.data + piece->at, row[0], piece->n * sizeof(s16));
+	else
+		core->model->kernels.pack(&s->patch, lane, lanes, piece->at, row, piece->n);
+	return 0;
+}
+
+/* The inputs of up to NPU_GROUP neighbouring pixels, into the lanes from @lane on. */
+static int npu_patch_group(struct npu_core *core, const struct npu_mac_tile *p, u64 pixel,
+			   u32 lane, u32 lanes)
+{
+	const struct npu_mac *m = &core->cmd.mac;
+	struct npu_scratch *s = &core->scratch;
+	u64 base = p->in + (u64)m->in_stride[2] * p->group * m->group_in;
+	struct npu_place place[NPU_GROUP];
+	u64 top = pixel / m->out_dim[1];
+	u64 left = pixel % m->out_dim[1];
+	s64 y[NPU_GROUP], x[NPU_GROUP];
+	u32 i, l;
+
+	for (l = 0; l < lanes; l++) {
+		y[l] = (s64)top * m->window.stride[0] - m->window.pad[0];
+		x[l] = (s64)left * m->window.stride[1] - m->window.pad[1];
+		if (++left == m->out_dim[1]) {
+			left = 0;
+			top++;
+		}
+	}
+	for (i = 0; i < s->pieces; i++) {
+		for (l = 0; l < lanes; l++)
+			place[l] = npu_piece_place(m, &s->piece[i], base, y[l], x[l]);
+		if (npu_piece_pack(core, &s->piece[i], lane, place, lanes))
+			return -1;
+	}
+	return 0;
+}
+
+static int npu_patch_fill(struct npu_core *core, const struct npu_mac_tile *p, u64 pixel,
+			  u32 lanes)
+{
+	struct npu_patch *patch = &core->scratch.patch;
+	u32 lane, n;
+
+	patch->type = core->cmd.t[0].type;
+	patch->zero_point = core->cmd.t[0].zero_point;
+	patch->lanes = lanes;
+	for (lane = 0; lane < lanes; lane += n) {
+		n = min_t(u32, lanes - lane, NPU_GROUP);
+		if (npu_patch_group(core, p, pixel + lane, lane, n))
+			return -1;
+	}
+	return 0;
+}
+
+/* What inputs outside the image are. */
+static void npu_patch_outside(struct npu_core *core)
+{
+	const struct npu_operand *in = &core->cmd.t[0];
+	struct npu_scratch *s = &core->scratch;
+	s16 *wide = (s16 *)s->outside;
+	u32 i;
+
+	if (in->esize == 1) {
+		memset(s->outside, in->zero_point, NPU_PATCH_TERMS);
+		return;
+	}
+	for (i = 0; i < NPU_PATCH_TERMS; i++)
+		wide[i] = (s16)in->zero_point;
+}
+
+/* ---- Results ------------------------------------------------------------------------------ */
+/* Results that are not scaled: accumulators of one lane after the other. */
+static int npu_mac_store_plain(struct npu_core *core, const struct npu_limits *l, u64 va,
+			       const u32 *acc, u32 columns)
+{
+	struct npu_scratch *s = &core->scratch;
+	u32 c;
+
+	for (c = 0; c < columns; c++)
+		s->wide[2][c] = clamp_t(s32, (s32)acc[c * NPU_LANES], l->min, l->max);
+	return npu_write_run(core, va, core->cmd.mac.out_stride[2], sizeof(s32), columns,
+			     s->wide[2]);
+}
+
+/* Where the results of all lanes lie together, at equal distances; NULL: nowhere. */
+static int npu_mac_borrow(struct npu_core *core, const u64 *va, u32 lanes, u32 columns, void **dst)
+{
+	const struct npu_mac *m = &core->cmd.mac;
+	u32 esize = core->cmd.t[2].esize;
+	u64 pitch = lanes > 1 ? va[1] - va[0] : 0;
+	u64 size = (u64)columns * esize;
+	u64 got;
+	u32 l;
+
+	*dst = NULL;
+	if (m->out_stride[2] != esize || pitch > NPU_SPAN || (lanes > 1 && pitch < size))
+		return 0;
+	for (l = 1; l < lanes; l++)
+		if (va[l] - va[l - 1] != pitch)
+			return 0;
+	size += pitch * (lanes - 1);
+	*dst = npu_pin(core, NPU_PIN_OUT, va[0], size, &got);
+	if (!*dst)
+		return -1;
+	if (got < size)
+		*dst = NULL;
+	return 0;
+}
+
+/* Scale, clamp and store some columns of up to NPU_GROUP lanes, one after the other. */
+static int npu_mac_store_group(struct npu_core *core, const u64 *va, const u32 *acc, u32 lanes,
+			       u32 column, u32 columns)
+{
+	const struct npu_mac *m = &core->cmd.mac;
+	const struct npu_operand *out = &core->cmd.t[2];
+	struct npu_scratch *s = &core->scratch;
+	u32 step = m->quant.count != 1;
+	u64 pitch = (u64)columns * out->esize;
+	u32 l;
+
+	core->model->kernels.store(s->stage[2], (s64)pitch, out->type, acc,
+				    s->factor + column * step, step, &m->quant.limits, lanes,
+				    columns);
+	for (l = 0; l < lanes; l++)
+		if (npu_write_run(core, va[l], m->out_stride[2], out->esize, columns,
+				  s->stage[2] + pitch * l))
+			return -1;
+	return 0;
+}
+
+static int npu_mac_store_lanes(struct npu_core *core, const u64 *va, const u32 *acc, u32 lanes,
+			       u32 column, u32 columns)
+{
+	const struct npu_mac *m = &core->cmd.mac;
+	struct npu_scratch *s = &core->scratch;
+	u32 step = m->quant.count != 1;
+	void *dst;
+	u32 l;
+
+	if (npu_mac_borrow(core, va, lanes, columns, &dst))
+		return -1;
+	if (dst) {
+		core->model->kernels.store(dst, lanes > 1 ? (s64)(va[1] - va[0]) : 0,
+					    core->cmd.t[2].type, acc, s->factor + column * step,
+					    step, &m->quant.limits, lanes, columns);
+		return 0;
+	}
+	for (l = 0; l < lanes; l += NPU_GROUP)
+		if (npu_mac_store_group(core, va + l, acc + l, min_t(u32, lanes - l, NPU_GROUP),
+					column, columns))
+			return -1;
+	return 0;
+}
+
+/* Some columns, from @column of the tile on, of the patch's lanes. */
+static int npu_mac_store(struct npu_core *core, const struct npu_block *b, const u32 *acc,
+			 u32 column, u32 columns)
+{
+	const struct npu_mac *m = &core->cmd.mac;
+	u64 va[NPU_LANES], row = npu_mac_out(m, b->tile, b->pixel);
+	u32 lanes = core->scratch.patch.lanes;
+	u64 x = b->pixel % m->out_dim[1];
+	u32 l;
+
+	row += (u64)m->out_stride[2] * column;
+	for (l = 0; l < lanes; l++) {
+		va[l] = row;
+		row += (u64)m->out_stride[1];
+		if (++x == m->out_dim[1]) {
+			row += (u64)m->out_stride[0] - (u64)m->out_stride[1] * x;
+			x = 0;
+		}
+	}
+	if (m->quant.rounding != NPU_ROUND_NONE)
+		return npu_mac_store_lanes(core, va, acc, lanes, column, columns);
+	for (l = 0; l < lanes; l++)
+		if (npu_mac_store_plain(core, &m->quant.limits, va[l], acc + l, columns))
+			return -1;
+	return 0;
+}
+
+/* ---- Weights ------------------------------------------------------------------------------ */
+
+/* What the accumulators of some columns begin with, or get in addition. */
+static void npu_mac_start(struct npu_core *core, const struct npu_block *b, const void *w,
+			  s64 pitch, u32 column, u32 columns)
+{
+	struct npu_scratch *s = &core->scratch;
+	u32 offset = (u32)s->patch.offset;
+	u32 c;
+
+	for (c = 0; c < columns; c++)
+		s->start[c] = b->fresh ? (u32)s->bias[column + c] : 0;
+	if (!offset)
+		return;
+	if (column + columns > s->sums || !b->complete)
+		core->model->kernels.sums(s->sum + column, w, core->cmd.t[1].type, pitch, columns,
+					   s->patch.terms);
+	if (b->complete && column == s->sums)
+		s->sums += columns;
+	for (c = 0; c < columns; c++)
+		s->start[c] -= offset * s->sum[column + c];
+}
+
+/* sum x * (w - zero) = sum x * w - zero * sum x */
+static void npu_mac_zero_point(struct npu_core *core, u32 *acc, u32 columns)
+{
+	u32 zero = (u32)core->cmd.mac.quant.weight_zero_point;
+	struct npu_scratch *s = &core->scratch;
+	u32 c, l;
+
+	for (c = 0; c < columns; c++, acc += NPU_LANES)
+		for (l = 0; l < s->patch.lanes; l++)
+			acc[l] -= zero * s->lane_sum[l];
+}
+
+/* Sums of the lanes, if weights have a zero point: the ones are a column of weights. */
+static void npu_mac_lane_sums(struct npu_core *core)
+{
+	struct npu_scratch *s = &core->scratch;
+	u32 start = 0;
+	u32 i, n = 0;
+
+	if (!core->cmd.mac.quant.weight_zero_point)
+		return;
+	memset(s->ones, 0, s->patch.terms);
+	for (i = 0; i < s->pieces; i++) {
+		memset(s->ones + s->piece[i].at, 1, s->piece[i].n);
+		n += s->piece[i].n;
+	}
+	if (core->cmd.mac.quant.wide)
+		return;
+	start -= (u32)s->patch.offset * n;
+	core->model->kernels.mac(s->lane_sum, &s->patch, s->ones, NPU_TYPE_U8, 0, 1, &start, true);
+}
+
+/* 64-bit accumulators have one lane. */
+static void npu_mac_wide_run(struct npu_core *core, const void *w, s64 pitch, u32 column,
+			     u32 columns)
+{
+	u64 zero = (u64)(s64)core->cmd.mac.quant.weight_zero_point;
+	const struct npu_kernels *k = &core->model->kernels;
+	struct npu_scratch *s = &core->scratch;
+	const s16 *x = (const s16 *)s->patch.data;
+	u64 sum = 0;
+	u32 c;
+
+	k->mac_wide(s->acc_wide + column, x, s->patch.zero_point, w, core->cmd.t[1].type, pitch,
+		    columns, s->patch.terms);
+	if (!zero)
+		return;
+	k->mac_wide(&sum, x, s->patch.zero_point, s->ones, NPU_TYPE_U8, 0, 1, s->patch.terms);
+	for (c = column; c < column + columns; c++)
+		s->acc_wide[c] -= zero * sum;
+}
+
+/* Columns whose weights lie @pitch bytes apart; complete results are stored at once. */
+static int npu_mac_columns(struct npu_core *core, const struct npu_block *b, const void *w,
+			   s64 pitch, u32 column, u32 columns)
+{
+	const struct npu_kernels *k = &core->model->kernels;
+	struct npu_scratch *s = &core->scratch;
+	const u8 *from = w;
+	u32 n;
+	u32 *acc;
+
+	if (core->cmd.mac.quant.wide) {
+		npu_mac_wide_run(core, w, pitch, column, columns);
+		return 0;
+	}
+	for (; columns; columns -= n, column += n, from += pitch * n) {
+		if (npu_leaving(core))
+			return -1;
+		n = min_t(u32, columns, NPU_RUN_COLUMNS);
+		acc = s->acc + (b->complete ? 0 : column) * NPU_LANES;
+		npu_mac_start(core, b, from, pitch, column, n);
+		k->mac(acc, &s->patch, from, core->cmd.t[1].type, pitch, n, s->start, b->fresh);
+		if (core->cmd.mac.quant.weight_zero_point)
+			npu_mac_zero_point(core, acc, n);
+		if (b->complete && npu_mac_store(core, b, acc, column, n))
+			return -1;
+	}
+	return 0;
+}
+
+/* Columns of contiguous weights, as many at a time as lie together in memory. */
+static int npu_mac_dense(struct npu_core *core, const struct npu_block *b, u64 va)
+{
+	const struct npu_mac *m = &core->cmd.mac;
+	u64 pitch = m->w_stride[0] > 0 ? (u64)m->w_stride[0] : 0;
+	/* Memory between columns is borrowed for nothing. */
+	u64 more = pitch <= NPU_BUS_WINDOW ? pitch : 0;
+	u32 n = core->scratch.patch.terms, columns = b->tile->columns;
+	const void *w;
+	u32 c, run;
+	u64 got;
+
+	for (c = 0; c < columns; c += run, va += (u64)m->w_stride[0] * run) {
+		w = npu_pin(core, NPU_PIN_IN2, va, more * (columns - c - 1) + n, &got);
+		if (!w)
+			return -1;
+		run = 1;
+		if (got >= n) {
+			if (pitch)
+				run = (u32)min_t(u64, (got - n) / pitch + 1, columns - c);
+		} else {
+			/* This one lies on two pages or more. */
+			w = core->scratch.stage[1];
+			if (npu_read(core, NPU_PIN_IN2, va, core->scratch.stage[1], n))
+				return -1;
+		}
+		if (npu_mac_columns(core, b, w, (s64)pitch, c, run))
+			return -1;
+	}
+	return 0;
+}
+
+/* One column of weights with any strides, as the pieces of the patch want it. */
+static int npu_mac_gather(struct npu_core *core, u64 base, u8 *to)
+{
+	const struct npu_mac *m = &core->cmd.mac;
+	struct npu_scratch *s = &core->scratch;
+	u32 esize = core->cmd.t[1].esize;
+	const struct npu_piece *piece;
+	s64 stride = m->w_dense ? 1 : m->w_stride[3];
+	struct npu_term t;
+	u32 i, at, run;
+	const void *w;
+	u64 va;
+
+	memset(to, 0, (u64)s->patch.terms * esize);
+	for (i = 0; i < s->pieces; i++) {
+		piece = &s->piece[i];
+		t = (struct npu_term){ piece->ky, piece->kx, piece->i };
+		for (at = 0; at < piece->n; at += run) {
+			run = m->w_dense ? piece->n : min_t(u32, piece->n - at, m->group_in - t.i);
+			va = base + (u64)m->w_stride[1] * t.ky + (u64)m->w_stride[2] * t.kx +
+			     (u64)m->w_stride[3] * t.i;
+			w = npu_read_run(core, NPU_PIN_IN2, va, stride, esize, run, s->stage[1]);
+			if (!w)
+				return -1;
+			memcpy(to + (u64)(piece->at + at) * esize, w, (u64)run * esize);
+			npu_term_skip(m, &t, run);
+		}
+	}
+	return 0;
+}
+
+/* Columns whose weights are brought together first; they are kept if there is room for all. */
+static int npu_mac_sparse(struct npu_core *core, const struct npu_block *b, u64 va)
+{
+	const struct npu_mac *m = &core->cmd.mac;
+	struct npu_scratch *s = &core->scratch;
+	u64 pitch = (u64)s->patch.terms * core->cmd.t[1].esize;
+	u32 most = (u32)(NPU_GATHERED / pitch);
+	bool keep = b->complete && b->tile->columns <= most;
+	u32 c, i, n;
+
+	for (c = 0; c < b->tile->columns; c += n) {
+		n = min_t(u32, b->tile->columns - c, most);
+		for (i = keep ? s->gathers : 0; i < n; i++)
+			if (npu_mac_gather(core, va + (u64)m->w_stride[0] * (c + i),
+					   s->gathered + pitch * i))
+				return -1;
+		if (keep)
+			s->gathers = n;
+		if (npu_mac_columns(core, b, s->gathered, (s64)pitch, c, n))
+			return -1;
+	}
+	return 0;
+}
+
+/* ---- Tiles ------------------------------------------------------------------------------- */
+
+/* All results of up to NPU_LANES neighbouring pixels. */
+static int npu_dense_pixels(struct npu_core *core, const struct npu_mac_tile *p, u64 pixel,
+			    u32 lanes)
+{
+	const struct npu_mac *m = &core->cmd.mac;
+	struct npu_scratch *s = &core->scratch;
+	u64 w = p->w + (u64)m->w_stride[0] * p->column;
+	struct npu_block b = { .tile = p, .pixel = pixel };
+	u32 from, to;
+	int err;
+
+	if (p->slice.first && m->quant.wide)
+		memcpy(s->acc_wide, s->bias_wide, p->columns * sizeof(s->acc_wide[0]));
+	for (from = p->slice.from; from < p->slice.to; from = to) {
+		to = npu_patch_cut(core, from, p->slice.to);
+		b.fresh = !from;
+		b.complete = b.fresh && to == m->plan.terms;
+		if (npu_patch_fill(core, p, pixel, lanes))
+			return -1;
+		npu_mac_lane_sums(core);
+		err = m->w_dense && s->aligned ? npu_mac_dense(core, &b, w + from) :
+						 npu_mac_sparse(core, &b, w);
+		if (err)
+			return -1;
+	}
+	if (!p->slice.last || (b.complete && !m->quant.wide))
+		return 0;
+	return m->quant.wide ? npu_mac_store_row(core, p, pixel, NULL) :
+			       npu_mac_store(core, &b, s->acc, 0, p->columns);
+}
+
+/* What is known of weights, is it known of those of this tile? */
+static void npu_dense_weights(struct npu_core *core, const struct npu_mac_tile *p)
+{
+	u64 va = p->w + (u64)core->cmd.mac.w_stride[0] * p->column;
+	struct npu_scratch *s = &core->scratch;
+
+	if (va == s->sum_va)
+		return;
+	s->sum_va = va;
+	s->sums = 0;
+	s->gathers = 0;
+}
+
+int npu_dense_tile(struct npu_core *core, u64 tile, struct npu_cost *cost)
+{
+	struct npu_mac_tile p;
+	u32 i, lanes;
+
+	npu_mac_locate(core, tile, &p);
+	npu_mac_cost(core, &p, 1, cost);
+	if (npu_mac_params(core, &p))
+		return -1;
+	npu_dense_weights(core, &p);
+	npu_patch_outside(core);
+	for (i = 0; i < p.pixels; i += lanes) {
+		lanes = core->cmd.mac.quant.wide ? 1 : NPU_LANES;
+		lanes = min_t(u32, p.pixels - i, lanes);
+		if (npu_dense_pixels(core, &p, p.pixel + i, lanes))
+			return -1;
+	}
+	return 0;
+}

@@ -187,8 +187,7 @@ static void npu_sums(u32 *sum, const void *w, u32 type, s64 pitch, u32 columns, 
 }
 
 static void npu_store(void *dst, s64 pitch, u32 type, const u32 *acc,
-		      const struct npu_factor *factor, u32 step,
-		      const struct npu_limits *limits, u32 lanes, u32 columns)
+		      const struct npu_scaling *scaling, u32 lanes, u32 columns)
 {
 	u8 *row = dst;
 	u32 l, c;
@@ -196,8 +195,9 @@ static void npu_store(void *dst, s64 pitch, u32 type, const u32 *acc,
 
 	for (l = 0; l < lanes; l++, row += pitch) {
 		for (c = 0; c < columns; c++) {
-			x = npu_limit(npu_rq32((s32)acc[c * NPU_LANES + l], factor[c * step]),
-				      limits);
+			x = npu_limit(npu_rq32((s32)acc[c * NPU_LANES + l],
+					       scaling->factor[c * scaling->step]),
+				      scaling->limits);
 			if (type == NPU_TYPE_S16)
 				((s16_any *)row)[c] = (s16)x;
 			else

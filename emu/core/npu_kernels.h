@@ -62,6 +62,20 @@ struct npu_patch {
 };
 
 /**
+ * struct npu_scaling - how accumulators become results
+ * @factor: of the first column
+ * @step: 1: each column has one of its own, 0: all have the same
+ * @limits: of the results
+ * @small: accumulators are less than 2^30, and more than -2^30
+ */
+struct npu_scaling {
+	const struct npu_factor *factor;
+	u32 step;
+	const struct npu_limits *limits;
+	bool small;
+};
+
+/**
  * struct npu_kernels - a set of inner loops
  * @name: how users call it; members after it may be NULL before npu_kernels_fill()
  * @widen: dst[i] = src[i] - zero_point, wrapping, from elements of a type of
@@ -72,8 +86,8 @@ struct npu_patch {
  * @sums: sum[c] = sum of @n weights, of 8 bits, of column c; columns are @pitch bytes apart
  * @mac: acc[c * NPU_LANES + l] += start[c] + sum of lane l times column c of as many weights;
  *       if @fresh, = instead of +=; wraps
- * @store: dst[l * pitch + c] = limited RQ32 of acc[c * NPU_LANES + l] with factor[c * step],
- *         as elements of a type
+ * @store: dst[l * pitch + c] = limited RQ32 of acc[c * NPU_LANES + l], as elements of a type;
+ *         factors and accumulators after the last, up to 15 columns, may be read
  * @mac_channel: acc[i] += x[i] * (w[i] - zero_point); wraps
  * @mac_wide: acc[c] += sum of x[i] - @zero_point times column c; in 64 bits
  * @mac_channel_wide: acc[i] += x[i] * (w[i] - zero_point), in 64 bits
@@ -97,8 +111,7 @@ struct npu_kernels {
 	void (*mac)(u32 *acc, struct npu_patch *patch, const void *w, u32 type, s64 pitch,
 		    u32 columns, const u32 *start, bool fresh);
 	void (*store)(void *dst, s64 pitch, u32 type, const u32 *acc,
-		      const struct npu_factor *factor, u32 step,
-		      const struct npu_limits *limits, u32 lanes, u32 columns);
+		      const struct npu_scaling *scaling, u32 lanes, u32 columns);
 	void (*mac_channel)(u32 *acc, const s32 *x, const void *w, u32 type,
 			    s32 zero_point, u32 n);
 	void (*mac_wide)(u64 *acc, const s16 *x, s32 zero_point, const void *w, u32 type,

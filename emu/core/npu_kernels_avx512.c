@@ -32,7 +32,8 @@
 
 #define NPU_FEW		2	/* lanes that lie in rows instead of groups */
 #define NPU_BLOCK	8	/* columns of the innermost loop */
-#define NPU_SHIFT_MAX	20	/* of a factor, for results of 8 bits in 32-bit arithmetic */
+#define NPU_SHIFT_ANY	20	/* greatest shifts to the right, see npu_columns() */
+#define NPU_SHIFT_SMALL	30
 
 typedef s32 __attribute__((__may_alias__, __aligned__(1))) s32_any;
 typedef s64 __attribute__((__may_alias__, __aligned__(1))) s64_any;
@@ -60,44 +61,42 @@ NPU_INLINE __mmask64 npu_first(u32 n)
 	return n >= 64 ? ~0ull : (1ull << n) - 1;
 }
 
-/* 4 x 4 doublewords in each quarter, then quarters: rows become columns. */
-NPU_INLINE void npu_transpose(__m512i r[16])
+/*
+ * 16 bytes of 16 lanes, in groups of four: each quarter of a vector is loaded from a lane, and
+ * four doublewords of four lanes become columns. Lanes beyond the last are what the first is.
+ */
+NPU_INLINE void npu_pack_quarter(u8 *to, u32 pitch, const u8 *const *row, u32 at, __m512i flip)
 {
-	__m512i t[16];
+	__m512i r[4], t[4];
 	u32 i;
 
-#pragma GCC unroll 8
-	for (i = 0; i < 8; i++) {
-		t[2 * i] = _mm512_unpacklo_epi32(r[2 * i], r[2 * i + 1]);
-		t[2 * i + 1] = _mm512_unpackhi_epi32(r[2 * i], r[2 * i + 1]);
-	}
-#pragma GCC unroll 4
-	for (i = 0; i < 16; i += 4) {
-		r[i] = _mm512_unpacklo_epi64(t[i], t[i + 2]);
-		r[i + 1] = _mm512_unpackhi_epi64(t[i], t[i + 2]);
-		r[i + 2] = _mm512_unpacklo_epi64(t[i + 1], t[i + 3]);
-		r[i + 3] = _mm512_unpackhi_epi64(t[i + 1], t[i + 3]);
-	}
 #pragma GCC unroll 4
 	for (i = 0; i < 4; i++) {
-		t[i] = _mm512_shuffle_i32x4(r[i], r[4 + i], 0x88);
-		t[4 + i] = _mm512_shuffle_i32x4(r[i], r[4 + i], 0xdd);
-		t[8 + i] = _mm512_shuffle_i32x4(r[8 + i], r[12 + i], 0x88);
-		t[12 + i] = _mm512_shuffle_i32x4(r[8 + i], r[12 + i], 0xdd);
+		r[i] = _mm512_castsi128_si512(_mm_loadu_si128((const void *)(row[i] + at)));
+		r[i] = _mm512_mask_broadcast_i32x4(r[i], 0x00f0,
+					_mm_loadu_si128((const void *)(row[4 + i] + at)));
+		r[i] = _mm512_mask_broadcast_i32x4(r[i], 0x0f00,
+					_mm_loadu_si128((const void *)(row[8 + i] + at)));
+		r[i] = _mm512_mask_broadcast_i32x4(r[i], 0xf000,
+					_mm_loadu_si128((const void *)(row[12 + i] + at)));
 	}
+	t[0] = _mm512_unpacklo_epi32(r[0], r[1]);
+	t[1] = _mm512_unpackhi_epi32(r[0], r[1]);
+	t[2] = _mm512_unpacklo_epi32(r[2], r[3]);
+	t[3] = _mm512_unpackhi_epi32(r[2], r[3]);
+	r[0] = _mm512_unpacklo_epi64(t[0], t[2]);
+	r[1] = _mm512_unpackhi_epi64(t[0], t[2]);
+	r[2] = _mm512_unpacklo_epi64(t[1], t[3]);
+	r[3] = _mm512_unpackhi_epi64(t[1], t[3]);
 #pragma GCC unroll 4
-	for (i = 0; i < 4; i++) {
-		r[i] = _mm512_shuffle_i32x4(t[i], t[8 + i], 0x88);
-		r[8 + i] = _mm512_shuffle_i32x4(t[i], t[8 + i], 0xdd);
-		r[4 + i] = _mm512_shuffle_i32x4(t[4 + i], t[12 + i], 0x88);
-		r[12 + i] = _mm512_shuffle_i32x4(t[4 + i], t[12 + i], 0xdd);
-	}
+	for (i = 0; i < 4; i++)
+		_mm512_storeu_si512(to + i * pitch, _mm512_xor_si512(r[i], flip));
 }
 
 NPU_SIMD static void npu_pack_few(struct npu_patch *p, u32 lane, u32 lanes, u32 at,
 				  const void *const *row, u32 n)
 {
-	__m512i flip = npu_flip(p->type == NPU_TYPE_S8);
+	__m512i flip = npu_flip(p->type == NPU_TYPE_U8);
 	u8 *to = (u8 *)p->data + lane * NPU_PATCH_TERMS + at;
 	__mmask64 mask;
 	u32 l, i;
@@ -112,50 +111,59 @@ NPU_SIMD static void npu_pack_few(struct npu_patch *p, u32 lane, u32 lanes, u32 
 	}
 }
 
-NPU_SIMD static void npu_pack_block(u8 *to, u32 pitch, const void *const *row, u32 lanes,
-				    u32 from, u32 n, __m512i flip)
+/* What is left after the quarters, up to 15 bytes, one lane after the other. */
+NPU_INLINE void npu_pack_rest(u8 *to, u32 pitch, const u8 *const *row, u32 at, u32 n, __m512i flip)
 {
-	__mmask64 mask = npu_first(n);
-	__m512i r[16];
+	u32 rest[16][4], l, i;
+	__mmask16 mask = (__mmask16)npu_first(n);
+
+	for (l = 0; l < 16; l++)
+		_mm_storeu_si128((void *)rest[l], _mm_maskz_loadu_epi8(mask, row[l] + at));
+	for (i = 0; i < (n + 3) / 4; i++, to += pitch) {
+		for (l = 0; l < 16; l++)
+			((u32 *)to)[l] = rest[l][i];
+		_mm512_storeu_si512(to, _mm512_xor_si512(_mm512_loadu_si512(to), flip));
+	}
+}
+
+/* Too many pointers for registers: they stay where they are. */
+NPU_APART static void npu_pack_group(u8 *to, u32 pitch, const u8 *const *row, u32 n, __m512i flip)
+{
 	u32 i;
 
-#pragma GCC unroll 16
-	for (i = 0; i < NPU_GROUP; i++) {
-		r[i] = flip;
-		if (i < lanes)
-			r[i] = _mm512_xor_si512(flip, _mm512_maskz_loadu_epi8(mask,
-						(const u8 *)row[i] + from));
-	}
-	npu_transpose(r);
-	n = (n + 3) / 4;
-#pragma GCC unroll 16
-	for (i = 0; i < 16; i++)
-		if (i < n)
-			_mm512_storeu_si512(to + i * pitch, r[i]);
+	for (i = 0; i + 16 <= n; i += 16, to += 4 * pitch)
+		npu_pack_quarter(to, pitch, row, i, flip);
+	if (i < n)
+		npu_pack_rest(to, pitch, row, i, n - i, flip);
 }
 
 NPU_SIMD static void npu_pack(struct npu_patch *p, u32 lane, u32 lanes, u32 at,
 			      const void *const *row, u32 n)
 {
+	__m512i flip = npu_flip(p->type == NPU_TYPE_S8);
 	u32 pitch = npu_vectors(p) * 64;
-	u32 i, part;
+	const u8 *from[NPU_GROUP];
+	u32 l;
 	u8 *to;
 
 	if (p->type == NPU_TYPE_S16) {
 		npu_kernels_portable.pack(p, lane, lanes, at, row, n);
 		return;
 	}
-	p->offset = p->zero_point + (p->type == NPU_TYPE_S8 ? 128 : 0);
+	p->offset = 0;
 	if (npu_few(p)) {
 		npu_pack_few(p, lane, lanes, at, row, n);
 		_mm256_zeroupper();
 		return;
 	}
+	p->offset = p->zero_point + (p->type == NPU_TYPE_S8 ? 128 : 0);
 	to = (u8 *)p->data + at / 4 * pitch + lane * 4;
-	for (i = 0; i < n; i += 64, to += 16 * pitch) {
-		part = min_t(u32, n - i, 64);
-		npu_pack_block(to, pitch, row, lanes, i, part,
-			       npu_flip(p->type == NPU_TYPE_S8));
+	if (lanes == NPU_GROUP) {
+		npu_pack_group(to, pitch, (const u8 *const *)row, n, flip);
+	} else {
+		for (l = 0; l < NPU_GROUP; l++)
+			from[l] = row[l < lanes ? l : 0];
+		npu_pack_group(to, pitch, from, n, flip);
 	}
 	_mm256_zeroupper();
 }
@@ -244,29 +252,53 @@ NPU_MAC(npu_mac_u8_1, 1, true)
 NPU_MAC(npu_mac_u8_2, 2, true)
 NPU_MAC(npu_mac_u8_3, 3, true)
 
-/* Lanes in rows: 64 terms of a column at a time. */
+/* What is to be added to all columns of a lane in a row, see npu_mac_few(). */
+NPU_INLINE u32 npu_few_constant(const struct npu_patch *p, const u8 *x, s32 zero)
+{
+	__m512i sum = _mm512_setzero_si512();
+	u32 i;
+
+	for (i = 0; i < p->terms; i += 64)
+		sum = npu_dot4(sum, _mm512_set1_epi8(1),
+			       _mm512_maskz_loadu_epi8(npu_first(p->terms - i), x + i));
+	return (u32)zero * 128 * p->terms - (u32)_mm512_reduce_add_epi32(sum) * 128;
+}
+
+/*
+ * Lanes in rows: 64 terms of a column at a time. Memory is what limits it, so that sums of
+ * weights are made on the way, and weights are the unsigned factors, inputs the signed ones:
+ *
+ *     sum (x - z) * w = sum x * (w + 128) - z * sum (w + 128) - 128 * sum x + 128 * z * terms
+ */
 NPU_SIMD static void npu_mac_few(u32 *acc, const struct npu_patch *p, const u8 *w, u32 type,
 				 s64 pitch, u32 columns, const u32 *start, bool fresh)
 {
-	__m512i flip = npu_flip(type == NPU_TYPE_U8);
+	s32 zero = p->zero_point - (p->type == NPU_TYPE_U8 ? 128 : 0);
+	__m512i flip = npu_flip(type == NPU_TYPE_S8), ones = _mm512_set1_epi8(1);
 	const u8 *x = (const u8 *)p->data;
-	__m512i sum[NPU_FEW], v;
-	u32 c, i, l, add;
+	u32 c, i, l, add, constant[NPU_FEW] = { 0 };
+	__m512i sum[NPU_FEW], all, v;
 	__mmask64 mask;
 
+	for (l = 0; l < p->lanes && type == NPU_TYPE_S8; l++)
+		constant[l] = npu_few_constant(p, x + l * NPU_PATCH_TERMS, zero);
 	for (c = 0; c < columns; c++, w += pitch, acc += NPU_LANES) {
+		all = _mm512_setzero_si512();
 		for (l = 0; l < NPU_FEW; l++)
-			sum[l] = _mm512_setzero_si512();
+			sum[l] = all;
 		for (i = 0; i < p->terms; i += 64) {
 			mask = npu_first(p->terms - i);
 			v = _mm512_maskz_loadu_epi8(mask, w + i);
 			v = _mm512_maskz_mov_epi8(mask, _mm512_xor_si512(v, flip));
+			all = npu_dot4(all, v, ones);
 			for (l = 0; l < NPU_FEW; l++)
-				sum[l] = npu_dot4(sum[l], _mm512_maskz_loadu_epi8(mask,
-							x + l * NPU_PATCH_TERMS + i), v);
+				sum[l] = npu_dot4(sum[l], v, _mm512_maskz_loadu_epi8(mask,
+							x + l * NPU_PATCH_TERMS + i));
 		}
+		all = _mm512_mullo_epi32(all, _mm512_set1_epi32(zero));
 		for (l = 0; l < p->lanes; l++) {
-			add = start[c] + (u32)_mm512_reduce_add_epi32(sum[l]);
+			add = start[c] + constant[l] +
+			      (u32)_mm512_reduce_add_epi32(_mm512_sub_epi32(sum[l], all));
 			acc[l] = fresh ? add : acc[l] + add;
 		}
 	}
@@ -295,24 +327,6 @@ NPU_SIMD static void npu_mac_lanes(u32 *acc, const struct npu_patch *p, u32 colu
 		}
 }
 
-/* The same for lanes in rows. */
-NPU_SIMD static void npu_mac_lanes_few(u32 *acc, const struct npu_patch *p, u32 columns)
-{
-	const u8 *x = (const u8 *)p->data;
-	__m512i sum;
-	u32 l, i, c, add;
-
-	for (l = 0; l < p->lanes; l++, x += NPU_PATCH_TERMS) {
-		sum = _mm512_setzero_si512();
-		for (i = 0; i < p->terms; i += 64)
-			sum = npu_dot4(sum, _mm512_maskz_loadu_epi8(npu_first(p->terms - i), x + i),
-				       _mm512_set1_epi8(1));
-		add = (u32)_mm512_reduce_add_epi32(sum) << 7;
-		for (c = 0; c < columns; c++)
-			acc[c * NPU_LANES + l] += add;
-	}
-}
-
 NPU_SIMD static void npu_mac(u32 *acc, struct npu_patch *p, const void *w, u32 type, s64 pitch,
 			     u32 columns, const u32 *start, bool fresh)
 {
@@ -326,14 +340,13 @@ NPU_SIMD static void npu_mac(u32 *acc, struct npu_patch *p, const void *w, u32 t
 		npu_kernels_portable.mac(acc, p, w, type, pitch, columns, start, fresh);
 		return;
 	}
-	if (npu_few(p))
+	if (npu_few(p)) {
 		npu_mac_few(acc, p, w, type, pitch, columns, start, fresh);
-	else
-		mac[type == NPU_TYPE_U8][npu_vectors(p) - 1](acc, p, w, pitch, columns, start,
-							     fresh);
-	if (type == NPU_TYPE_U8 && npu_few(p))
-		npu_mac_lanes_few(acc, p, columns);
-	else if (type == NPU_TYPE_U8)
+		_mm256_zeroupper();
+		return;
+	}
+	mac[type == NPU_TYPE_U8][npu_vectors(p) - 1](acc, p, w, pitch, columns, start, fresh);
+	if (type == NPU_TYPE_U8)
 		npu_mac_lanes(acc, p, columns);
 	_mm256_zeroupper();
 }
@@ -378,32 +391,52 @@ NPU_SIMD static void npu_sums(u32 *sum, const void *w, u32 type, s64 pitch, u32 
 
 /* ---- Requantisation --------------------------------------------------------------------- */
 
-/*
- * RQ32 of a column: with h the rounded high half of the product, the result is
- * (h + half - (h < 0)) >> right. The zero point goes into the constant that is added, and the
- * clamp to the values of h that have the limits as results, which commutes because the steps are
- * monotonous. All of it fits 32 bits for results of 8 bits and shifts up to NPU_SHIFT_MAX.
+/**
+ * DOC: how accumulators are scaled
+ *
+ * RQ32 of numerics.rst is, with h the rounded high half of the product of x and the multiplier
+ * m, and right the shift,
+ *
+ *     (h + half - (h < 0)) >> right
+ *
+ * in which half is 1 << right >> 1, and the comparison is left out if right is 0.
+ *
+ * If x is small, see struct npu_scaling, and m at least 2^30, which all normalised ones are,
+ * nothing here can overflow, the sign of x may be that of h (a difference can only be if h is
+ * 0), and h is the high half of x * (2 * m - 2^32) + 2^31, plus x. The zero point is added and
+ * limits are applied when results have become narrow, with saturation.
+ *
+ * In general, limits are applied to h already, as the values of h whose results they are: all
+ * steps after it are monotonous.
  */
+
+/* Constants of 16 columns. */
 struct npu_column {
 	s32 multiplier[16];
 	u32 left[16];
 	u32 right[16];
-	u32 sign[16];		/* shift that makes 1 of a negative h; 0 if there is no rounding */
+	u32 sign[16];		/* shift that makes 1 of what is negative; 0 if nothing is rounded */
 	s32 add[16];
 	s32 low[16];
 	s32 high[16];
 };
 
-/* Constants of 16 columns; false: one of them needs the portable way. */
-NPU_APART static bool npu_columns(struct npu_column *col, const struct npu_factor *factor, u32 step,
-			    const struct npu_limits *l, s32 zero)
+enum npu_way {
+	NPU_WAY_SMALL,
+	NPU_WAY_ANY,
+	NPU_WAY_PORTABLE,
+};
+
+NPU_APART static enum npu_way npu_columns(struct npu_column *col, const struct npu_factor *factor,
+					  const struct npu_scaling *scaling, s32 zero)
 {
 	__m512i even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
 	__m512i odd = _mm512_add_epi32(even, _mm512_set1_epi32(1));
 	__m512i nil = _mm512_setzero_si512(), one = _mm512_set1_epi32(1);
-	__m512i f0, f1, m, shift, right, half, zp = _mm512_set1_epi32(zero);
+	const struct npu_limits *l = scaling->limits;
+	__m512i f0, f1, m, shift, left, right, half;
 
-	if (step) {
+	if (scaling->step) {
 		f0 = _mm512_loadu_si512(factor);
 		f1 = _mm512_loadu_si512(factor + 8);
 	} else {
@@ -412,20 +445,30 @@ NPU_APART static bool npu_columns(struct npu_column *col, const struct npu_facto
 	}
 	m = _mm512_permutex2var_epi32(f0, even, f1);
 	shift = _mm512_permutex2var_epi32(f0, odd, f1);
+	left = _mm512_max_epi32(shift, nil);
 	right = _mm512_max_epi32(_mm512_sub_epi32(nil, shift), nil);
 	half = _mm512_srli_epi32(_mm512_sllv_epi32(one, right), 1);
 	_mm512_storeu_si512(col->multiplier, m);
-	_mm512_storeu_si512(col->left, _mm512_max_epi32(shift, nil));
 	_mm512_storeu_si512(col->right, right);
 	_mm512_storeu_si512(col->sign, _mm512_mask_set1_epi32(_mm512_set1_epi32(31),
 				_mm512_cmpeq_epi32_mask(right, nil), 32));
-	_mm512_storeu_si512(col->add, _mm512_add_epi32(half, _mm512_sllv_epi32(zp, right)));
+	_mm512_storeu_si512(col->add, half);
+	if (scaling->small && !_mm512_cmplt_epi32_mask(m, _mm512_set1_epi32(1 << 30)) &&
+	    !_mm512_test_epi32_mask(left, left) &&
+	    !_mm512_cmpgt_epi32_mask(right, _mm512_set1_epi32(NPU_SHIFT_SMALL))) {
+		_mm512_storeu_si512(col->multiplier, _mm512_add_epi32(m, m));
+		return NPU_WAY_SMALL;
+	}
+	_mm512_storeu_si512(col->left, left);
+	_mm512_storeu_si512(col->add, _mm512_add_epi32(half, _mm512_sllv_epi32(
+							_mm512_set1_epi32(zero), right)));
 	_mm512_storeu_si512(col->low, _mm512_sllv_epi32(_mm512_set1_epi32(l->min - l->zero_point),
 							right));
 	_mm512_storeu_si512(col->high, _mm512_sllv_epi32(_mm512_set1_epi32(l->max - l->zero_point),
 							 right));
-	return !_mm512_cmpgt_epi32_mask(right, _mm512_set1_epi32(NPU_SHIFT_MAX)) &&
-	       !_mm512_cmpeq_epi32_mask(m, _mm512_set1_epi32(NPU_S32_MIN));
+	return _mm512_cmpgt_epi32_mask(right, _mm512_set1_epi32(NPU_SHIFT_ANY)) ||
+	       _mm512_cmpeq_epi32_mask(m, _mm512_set1_epi32(NPU_S32_MIN)) ? NPU_WAY_PORTABLE :
+									   NPU_WAY_ANY;
 }
 
 /* The constants of one column, in all elements. */
@@ -433,57 +476,104 @@ struct npu_constants {
 	__m512i multiplier, left, right, sign, add, low, high;
 };
 
-NPU_INLINE void npu_column_load(struct npu_constants *k, const struct npu_column *col, u32 c)
+NPU_INLINE void npu_column_load(struct npu_constants *k, const struct npu_column *col, u32 c,
+				enum npu_way way)
 {
 	k->multiplier = _mm512_set1_epi32(col->multiplier[c]);
-	k->left = _mm512_set1_epi32((s32)col->left[c]);
 	k->right = _mm512_set1_epi32((s32)col->right[c]);
 	k->sign = _mm512_set1_epi32((s32)col->sign[c]);
 	k->add = _mm512_set1_epi32(col->add[c]);
+	if (way == NPU_WAY_SMALL)
+		return;
+	k->left = _mm512_set1_epi32((s32)col->left[c]);
 	k->low = _mm512_set1_epi32(col->low[c]);
 	k->high = _mm512_set1_epi32(col->high[c]);
 }
 
-/* @odd: the multipliers of odd elements, in the even ones */
-NPU_INLINE __m512i npu_rq(__m512i x, const struct npu_constants *k, __m512i odd)
+/* 16 accumulators of a column; one more may be read. */
+NPU_INLINE __m512i npu_rq_small(const u32 *acc, const struct npu_constants *k)
 {
+	__m512i round = _mm512_set1_epi64(1ll << 31);
+	__m512i x = _mm512_loadu_si512(acc), odd = _mm512_loadu_si512(acc + 1);
+	__m512i a, b;
+
+	a = _mm512_add_epi64(_mm512_mul_epi32(x, k->multiplier), round);
+	b = _mm512_add_epi64(_mm512_mul_epi32(odd, k->multiplier), round);
+	b = _mm512_mask_shuffle_epi32(b, 0x5555, a, _MM_PERM_DDBB);
+	x = _mm512_sub_epi32(_mm512_add_epi32(x, k->add), _mm512_srlv_epi32(x, k->sign));
+	return _mm512_srav_epi32(_mm512_add_epi32(b, x), k->right);
+}
+
+NPU_INLINE __m512i npu_rq_any(const u32 *acc, const struct npu_constants *k)
+{
+	__m512i x = _mm512_sllv_epi32(_mm512_loadu_si512(acc), k->left);
 	__m512i round = _mm512_set1_epi64(1 << 30);
 	__m512i a, b, h;
 
-	x = _mm512_sllv_epi32(x, k->left);
 	a = _mm512_add_epi64(_mm512_mul_epi32(x, k->multiplier), round);
-	b = _mm512_add_epi64(_mm512_mul_epi32(_mm512_srli_epi64(x, 32), odd), round);
+	b = _mm512_add_epi64(_mm512_mul_epi32(_mm512_srli_epi64(x, 32), k->multiplier), round);
 	h = _mm512_mask_mov_epi32(_mm512_srli_epi64(a, 31), 0xaaaa, _mm512_add_epi64(b, b));
 	h = _mm512_min_epi32(_mm512_max_epi32(h, k->low), k->high);
 	h = _mm512_sub_epi32(_mm512_add_epi32(h, k->add), _mm512_srlv_epi32(h, k->sign));
 	return _mm512_srav_epi32(h, k->right);
 }
 
-/* Four columns of up to 48 lanes: each element gets their four results of one lane. */
-NPU_INLINE void npu_store_four(__m512i *q, const struct npu_column *col, u32 c, const u32 *acc,
-			       u32 vectors, __m512i flip)
+/* What is done to signed bytes; unsigned ones have 128 less, and are flipped at the end. */
+struct npu_bytes {
+	__m512i zero;		/* of 16 bits */
+	__m512i min;
+	__m512i max;
+	__m512i flip;
+};
+
+NPU_INLINE struct npu_bytes npu_bytes(const struct npu_limits *l, bool is_signed)
+{
+	s32 less = is_signed ? 0 : 128;
+
+	return (struct npu_bytes){
+		.zero = _mm512_set1_epi16((s16)(l->zero_point - less)),
+		.min = _mm512_set1_epi8((s8)(l->min - less)),
+		.max = _mm512_set1_epi8((s8)(l->max - less)),
+		.flip = npu_flip(!is_signed),
+	};
+}
+
+/* Four columns of 16 lanes: each element gets their four results of one lane. */
+NPU_INLINE __m512i npu_narrow_four(const __m512i *r, const struct npu_bytes *b, enum npu_way way)
 {
 	__m512i order = _mm512_broadcast_i32x4(_mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13,
 							     2, 6, 10, 14, 3, 7, 11, 15));
-	__m512i r[4][NPU_LANES / 16];
-	struct npu_constants k;
+	__m512i low = _mm512_packs_epi32(r[0], r[1]), high = _mm512_packs_epi32(r[2], r[3]);
+	__m512i q;
+
+	if (way == NPU_WAY_SMALL) {
+		low = _mm512_adds_epi16(low, b->zero);
+		high = _mm512_adds_epi16(high, b->zero);
+	}
+	q = _mm512_packs_epi16(low, high);
+	if (way == NPU_WAY_SMALL)
+		q = _mm512_min_epi8(_mm512_max_epi8(q, b->min), b->max);
+	return _mm512_xor_si512(_mm512_shuffle_epi8(q, order), b->flip);
+}
+
+NPU_INLINE void npu_store_four(__m512i *q, const struct npu_column *col, u32 c, const u32 *acc,
+			       u32 vectors, const struct npu_bytes *b, enum npu_way way)
+{
+	struct npu_constants k[4];
+	__m512i r[4];
 	u32 i, v;
 
 #pragma GCC unroll 4
-	for (i = 0; i < 4; i++) {
-		npu_column_load(&k, col, c + i);
-#pragma GCC unroll 3
-		for (v = 0; v < vectors; v++)
-			r[i][v] = npu_rq(_mm512_loadu_si512(acc + i * NPU_LANES + v * 16), &k,
-					 k.multiplier);
-	}
+	for (i = 0; i < 4; i++)
+		npu_column_load(&k[i], col, c + i, way);
 #pragma GCC unroll 3
 	for (v = 0; v < vectors; v++) {
-		r[0][v] = _mm512_packs_epi32(r[0][v], r[1][v]);
-		r[2][v] = _mm512_packs_epi32(r[2][v], r[3][v]);
-		r[0][v] = _mm512_packs_epi16(r[0][v], r[2][v]);
-		_mm512_storeu_si512(q + v, _mm512_xor_si512(flip, _mm512_shuffle_epi8(r[0][v],
-										      order)));
+#pragma GCC unroll 4
+		for (i = 0; i < 4; i++)
+			r[i] = way == NPU_WAY_SMALL ?
+			       npu_rq_small(acc + i * NPU_LANES + v * 16, &k[i]) :
+			       npu_rq_any(acc + i * NPU_LANES + v * 16, &k[i]);
+		_mm512_storeu_si512(q + v, npu_narrow_four(r, b, way));
 	}
 }
 
@@ -521,58 +611,74 @@ NPU_INLINE void npu_store_rows(u8 *dst, s64 pitch, const __m512i *q, u32 step, u
 
 /* Up to 16 columns of up to 48 lanes. */
 NPU_INLINE void npu_store_block(u8 *dst, s64 pitch, const struct npu_column *col, const u32 *acc,
-				u32 lanes, u32 vectors, u32 columns, bool flip)
+				u32 lanes, u32 vectors, u32 columns, const struct npu_bytes *b,
+				enum npu_way way)
 {
 	__m512i q[4][NPU_LANES / 16];
 	u32 i, v;
 
 	for (i = 0; i < 4; i++)
-		npu_store_four(q[i], col, 4 * i, acc + 4 * i * NPU_LANES, vectors, npu_flip(flip));
+		npu_store_four(q[i], col, 4 * i, acc + 4 * i * NPU_LANES, vectors, b, way);
 	for (v = 0; v < vectors; v++)
 		npu_store_rows(dst + (s64)(v * 16) * pitch, pitch, &q[0][v], NPU_LANES / 16,
 			       lanes - v * 16, (__mmask16)npu_first(columns));
 }
 
-NPU_APART static void npu_store_1(u8 *dst, s64 pitch, const struct npu_column *col, const u32 *acc,
-				  u32 lanes, u32 columns, bool flip)
-{
-	npu_store_block(dst, pitch, col, acc, lanes, 1, columns, flip);
+#define NPU_STORE(name, vectors, way)							\
+NPU_APART static void name(u8 *dst, s64 pitch, const struct npu_column *col,		\
+			   const u32 *acc, u32 lanes, u32 columns, struct npu_bytes b)	\
+{											\
+	npu_store_block(dst, pitch, col, acc, lanes, vectors, columns, &b, way);	\
 }
 
-NPU_APART static void npu_store_3(u8 *dst, s64 pitch, const struct npu_column *col, const u32 *acc,
-				  u32 lanes, u32 columns, bool flip)
+NPU_STORE(npu_store_small_1, 1, NPU_WAY_SMALL)
+NPU_STORE(npu_store_small_3, 3, NPU_WAY_SMALL)
+NPU_STORE(npu_store_any_1, 1, NPU_WAY_ANY)
+NPU_STORE(npu_store_any_3, 3, NPU_WAY_ANY)
+
+NPU_SIMD static void npu_store_columns(u8 *dst, s64 pitch, const struct npu_column *col,
+				       const u32 *acc, u32 lanes, u32 columns,
+				       struct npu_bytes b, enum npu_way way)
 {
-	npu_store_block(dst, pitch, col, acc, lanes, 3, columns, flip);
+	void (*store)(u8 *dst, s64 pitch, const struct npu_column *col, const u32 *acc, u32 lanes,
+		      u32 columns, struct npu_bytes b);
+	u32 n = lanes > 32 ? NPU_LANES : 16;
+	u32 l;
+
+	if (way == NPU_WAY_SMALL)
+		store = n == 16 ? npu_store_small_1 : npu_store_small_3;
+	else
+		store = n == 16 ? npu_store_any_1 : npu_store_any_3;
+	for (l = 0; l < lanes; l += n)
+		store(dst + (s64)l * pitch, pitch, col, acc + l, min_t(u32, lanes - l, n), columns,
+		      b);
 }
 
 NPU_SIMD static void npu_store(void *dst, s64 pitch, u32 type, const u32 *acc,
-			       const struct npu_factor *factor, u32 step,
-			       const struct npu_limits *limits, u32 lanes, u32 columns)
+			       const struct npu_scaling *scaling, u32 lanes, u32 columns)
 {
-	bool flip = type == NPU_TYPE_U8;
+	const struct npu_factor *factor = scaling->factor;
+	struct npu_scaling rest = *scaling;
 	struct npu_column col;
-	u32 c, l, n;
+	struct npu_bytes b;
+	enum npu_way way;
+	u32 n;
 
 	if (type != NPU_TYPE_S8 && type != NPU_TYPE_U8) {
-		npu_kernels_portable.store(dst, pitch, type, acc, factor, step, limits, lanes,
-					   columns);
+		npu_kernels_portable.store(dst, pitch, type, acc, scaling, lanes, columns);
 		return;
 	}
-	for (c = 0; c < columns; c += n, dst = (u8 *)dst + n) {
-		n = min_t(u32, columns - c, 16);
-		if (!npu_columns(&col, factor + (u64)c * step, step, limits,
-				 limits->zero_point - (flip ? 128 : 0))) {
-			npu_kernels_portable.store(dst, pitch, type, acc + c * NPU_LANES,
-						   factor + (u64)c * step, step, limits, lanes, n);
-			continue;
-		}
-		if (lanes > 32) {
-			npu_store_3(dst, pitch, &col, acc + c * NPU_LANES, lanes, n, flip);
-			continue;
-		}
-		for (l = 0; l < lanes; l += 16)
-			npu_store_1((u8 *)dst + (s64)l * pitch, pitch, &col,
-				    acc + c * NPU_LANES + l, min_t(u32, lanes - l, 16), n, flip);
+	b = npu_bytes(scaling->limits, type == NPU_TYPE_S8);
+	for (; columns; columns -= n, dst = (u8 *)dst + n, acc += NPU_LANES * n) {
+		n = min_t(u32, columns, 16);
+		way = npu_columns(&col, factor, scaling, scaling->limits->zero_point -
+							 (type == NPU_TYPE_U8 ? 128 : 0));
+		rest.factor = factor;
+		if (way == NPU_WAY_PORTABLE)
+			npu_kernels_portable.store(dst, pitch, type, acc, &rest, lanes, n);
+		else
+			npu_store_columns(dst, pitch, &col, acc, lanes, n, b, way);
+		factor += scaling->step ? n : 0;
 	}
 	_mm256_zeroupper();
 }

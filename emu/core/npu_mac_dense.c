@@ -63,7 +63,7 @@ static u32 npu_dense_store_work(const struct npu_command *cmd)
 	const struct npu_mac *m = &cmd->mac;
 
 	if (cmd->t[0].esize == 1 && m->out_stride[2] == cmd->t[2].esize)
-		return NPU_PART / 2;
+		return NPU_PART / 4;
 	return NPU_PART * (1 + npu_stride_work(m->out_stride[2], m->out_dim[2] > 1));
 }
 
@@ -76,6 +76,17 @@ static void npu_dense_slices(struct npu_plan *plan, u64 input, u64 weight, u64 c
 	if (plan->slice > NPU_PATCH_ALIGN)
 		plan->slice -= plan->slice % NPU_PATCH_ALIGN;
 	plan->slices = (u32)npu_div_up(plan->terms, plan->slice);
+}
+
+/* Blocks of columns that are about equally large, and multiples of what kernels like. */
+static u32 npu_dense_block(u32 width, u32 most)
+{
+	u32 even = (u32)npu_div_up(width, npu_div_up(width, most));
+	u32 up = (even + NPU_GROUP - 1) / NPU_GROUP * NPU_GROUP;
+
+	if (up <= most)
+		return up;
+	return most > NPU_GROUP ? most - most % NPU_GROUP : most;
 }
 
 void npu_dense_tiles(struct npu_core *core)
@@ -106,14 +117,12 @@ void npu_dense_tiles(struct npu_core *core)
 		npu_dense_slices(plan, input, weight, column - cmd->terms * weight, budget);
 	} else {
 		plan->columns = (u32)min_t(u64, plan->columns, (budget - once) / column);
-		if (plan->columns > NPU_GROUP && plan->columns < m->group_out)
-			plan->columns -= plan->columns % NPU_GROUP;
+		plan->columns = npu_dense_block(m->group_out, plan->columns);
 		plan->pixels *= (u32)clamp_t(u64, budget / (once + plan->columns * column), 1,
 					     NPU_TILE_ELEMENTS / lanes);
 	}
 	npu_mac_tiles(core);
-	core->scratch.sum_va = 0;
-	core->scratch.sums = 0;
+	memset(core->scratch.summed, 0, sizeof(core->scratch.summed));
 	core->scratch.gathers = 0;
 }
 
@@ -192,6 +201,34 @@ static u32 npu_patch_cut(struct npu_core *core, u32 from, u32 to)
 	return from;
 }
 
+/* Windows of up to NPU_GROUP neighbouring pixels. */
+struct npu_corners {
+	u32 lanes;
+	s64 y[NPU_GROUP];
+	s64 x[NPU_GROUP];
+	u64 va[NPU_GROUP];	/* of the corner, even if it is padding */
+};
+
+static void npu_corners_init(const struct npu_mac *m, struct npu_corners *c, u64 base, u64 pixel,
+			     u32 lanes)
+{
+	u64 top = pixel / m->out_dim[1];
+	u64 left = pixel % m->out_dim[1];
+	u32 l;
+
+	c->lanes = lanes;
+	for (l = 0; l < lanes; l++) {
+		c->y[l] = (s64)top * m->window.stride[0] - m->window.pad[0];
+		c->x[l] = (s64)left * m->window.stride[1] - m->window.pad[1];
+		c->va[l] = base + (u64)m->in_stride[0] * (u64)c->y[l] +
+			   (u64)m->in_stride[1] * (u64)c->x[l];
+		if (++left == m->out_dim[1]) {
+			left = 0;
+			top++;
+		}
+	}
+}
+
 /* Where the inputs of a piece are, for one result. */
 struct npu_place {
 	u64 va;			/* of the first that is not padding */
@@ -199,34 +236,30 @@ struct npu_place {
 	u32 n;			/* these are not, all others are */
 };
 
-/* @y, @x: corner of the result's window */
-static struct npu_place npu_piece_place(const struct npu_mac *m, const struct npu_piece *piece,
-					u64 base, s64 y, s64 x)
+static void npu_piece_places(const struct npu_mac *m, const struct npu_piece *piece,
+			     const struct npu_corners *c, struct npu_place *place)
 {
-	struct npu_place place = { .n = 0 };
-	u32 group = m->group_in;
-	s64 first, last;
-
-	y += (s64)piece->ky * m->window.dilation[0];
-	x += (s64)piece->kx * m->window.dilation[1];
-	if (y < 0 || y >= m->in_dim[0])
-		return place;
-	/* Columns of the input that the piece begins and ends in. */
-	first = x;
-	last = x + piece->more;
-	if (first >= m->in_dim[1] || last < 0)
-		return place;
-	place.n = piece->n;
-	place.va = base + (u64)m->in_stride[0] * (u64)y + (u64)m->in_stride[1] * (u64)first +
+	s64 down = (s64)piece->ky * m->window.dilation[0];
+	s64 right = (s64)piece->kx * m->window.dilation[1];
+	u64 step = (u64)m->in_stride[0] * (u64)down + (u64)m->in_stride[1] * (u64)right +
 		   (u64)m->in_stride[2] * piece->i;
-	if (first < 0) {
-		place.skip = (u32)-first * group - piece->i;
-		place.va += (u64)m->in_stride[2] * place.skip;
-		place.n -= place.skip;
+	s64 first, last, x;
+	u32 l;
+
+	for (l = 0; l < c->lanes; l++, place++) {
+		place->n = 0;
+		x = c->x[l] + right;
+		if ((u64)(c->y[l] + down) >= m->in_dim[0] || x >= m->in_dim[1] ||
+		    x + piece->more < 0)
+			continue;
+		/* Of the piece's columns, those that are in the image. */
+		first = max_t(s64, -x, 0);
+		last = min_t(s64, x + piece->more, m->in_dim[1] - 1ll) - x;
+		place->skip = first ? (u32)first * m->group_in - piece->i : 0;
+		place->n = (last < piece->more ? (u32)(last + 1) * m->group_in - piece->i :
+						 piece->n) - place->skip;
+		place->va = c->va[l] + step + (u64)m->in_stride[2] * place->skip;
 	}
-	if (last >= m->in_dim[1])
-		place.n -= (piece->n + piece->i) - (u32)(m->in_dim[1] - first) * group;
-	return place;
 }
 
 /* Borrow all places of up to NPU_GROUP lanes at once; NULL: they do not lie together. */
@@ -234,7 +267,7 @@ static int npu_piece_borrow(struct npu_core *core, const struct npu_place *place
 			    const u8 **window, u64 *low)
 {
 	const struct npu_operand *in = &core->cmd.t[0];
-	u64 high = 0, got, end;
+	u64 high = 0, got;
 	u32 l;
 
 	*window = NULL;
@@ -244,9 +277,8 @@ static int npu_piece_borrow(struct npu_core *core, const struct npu_place *place
 	for (l = 0; l < lanes; l++) {
 		if (!place[l].n)
 			continue;
-		end = place[l].va + (u64)place[l].n * in->esize;
 		*low = min_t(u64, *low, place[l].va);
-		high = max_t(u64, high, end);
+		high = max_t(u64, high, place[l].va + (u64)place[l].n * in->esize);
 	}
 	if (!high || high - *low > NPU_SPAN)
 		return 0;
@@ -280,16 +312,19 @@ static const void *npu_piece_row(struct npu_core *core, const struct npu_piece *
 	return row;
 }
 
-/* One piece of up to NPU_GROUP lanes, from @lane on. */
+/* One piece of some lanes, from @lane on. */
 static int npu_piece_pack(struct npu_core *core, const struct npu_piece *piece, u32 lane,
-			  const struct npu_place *place, u32 lanes)
+			  const struct npu_corners *corners)
 {
 	struct npu_scratch *s = &core->scratch;
+	struct npu_place place[NPU_GROUP];
+	u32 lanes = corners->lanes;
 	const void *row[NPU_GROUP];
 	const u8 *window;
 	u64 low;
 	u32 l;
 
+	npu_piece_places(&core->cmd.mac, piece, corners, place);
 	if (npu_piece_borrow(core, place, lanes, &window, &low))
 		return -1;
 	for (l = 0; l < lanes; l++) {
@@ -306,49 +341,25 @@ static int npu_piece_pack(struct npu_core *core, const struct npu_piece *piece, 
 	return 0;
 }
 
-/* The inputs of up to NPU_GROUP neighbouring pixels, into the lanes from @lane on. */
-static int npu_patch_group(struct npu_core *core, const struct npu_mac_tile *p, u64 pixel,
-			   u32 lane, u32 lanes)
-{
-	const struct npu_mac *m = &core->cmd.mac;
-	struct npu_scratch *s = &core->scratch;
-	u64 base = p->in + (u64)m->in_stride[2] * p->group * m->group_in;
-	struct npu_place place[NPU_GROUP];
-	u64 top = pixel / m->out_dim[1];
-	u64 left = pixel % m->out_dim[1];
-	s64 y[NPU_GROUP], x[NPU_GROUP];
-	u32 i, l;
-
-	for (l = 0; l < lanes; l++) {
-		y[l] = (s64)top * m->window.stride[0] - m->window.pad[0];
-		x[l] = (s64)left * m->window.stride[1] - m->window.pad[1];
-		if (++left == m->out_dim[1]) {
-			left = 0;
-			top++;
-		}
-	}
-	for (i = 0; i < s->pieces; i++) {
-		for (l = 0; l < lanes; l++)
-			place[l] = npu_piece_place(m, &s->piece[i], base, y[l], x[l]);
-		if (npu_piece_pack(core, &s->piece[i], lane, place, lanes))
-			return -1;
-	}
-	return 0;
-}
-
+/* The inputs of neighbouring pixels. */
 static int npu_patch_fill(struct npu_core *core, const struct npu_mac_tile *p, u64 pixel,
 			  u32 lanes)
 {
+	const struct npu_mac *m = &core->cmd.mac;
+	u64 base = p->in + (u64)m->in_stride[2] * p->group * m->group_in;
 	struct npu_patch *patch = &core->scratch.patch;
-	u32 lane, n;
+	struct npu_corners corners;
+	u32 lane, i;
 
 	patch->type = core->cmd.t[0].type;
 	patch->zero_point = core->cmd.t[0].zero_point;
 	patch->lanes = lanes;
-	for (lane = 0; lane < lanes; lane += n) {
-		n = min_t(u32, lanes - lane, NPU_GROUP);
-		if (npu_patch_group(core, p, pixel + lane, lane, n))
-			return -1;
+	for (lane = 0; lane < lanes; lane += NPU_GROUP) {
+		npu_corners_init(m, &corners, base, pixel + lane,
+				 min_t(u32, lanes - lane, NPU_GROUP));
+		for (i = 0; i < core->scratch.pieces; i++)
+			if (npu_piece_pack(core, &core->scratch.piece[i], lane, &corners))
+				return -1;
 	}
 	return 0;
 }
@@ -383,6 +394,20 @@ static int npu_mac_store_plain(struct npu_core *core, const struct npu_limits *l
 			     s->wide[2]);
 }
 
+/* How columns from @column of the tile on are scaled. */
+static struct npu_scaling npu_mac_scaling(const struct npu_core *core, u32 column)
+{
+	const struct npu_mac *m = &core->cmd.mac;
+	u32 step = m->quant.count != 1;
+
+	return (struct npu_scaling){
+		.factor = core->scratch.factor + column * step,
+		.step = step,
+		.limits = &m->quant.limits,
+		.small = core->scratch.small,
+	};
+}
+
 /* Where the results of all lanes lie together, at equal distances; NULL: nowhere. */
 static int npu_mac_borrow(struct npu_core *core, const u64 *va, u32 lanes, u32 columns, void **dst)
 {
@@ -415,13 +440,12 @@ static int npu_mac_store_group(struct npu_core *core, const u64 *va, const u32 *
 	const struct npu_mac *m = &core->cmd.mac;
 	const struct npu_operand *out = &core->cmd.t[2];
 	struct npu_scratch *s = &core->scratch;
-	u32 step = m->quant.count != 1;
+	struct npu_scaling scaling = npu_mac_scaling(core, column);
 	u64 pitch = (u64)columns * out->esize;
 	u32 l;
 
-	core->model->kernels.store(s->stage[2], (s64)pitch, out->type, acc,
-				    s->factor + column * step, step, &m->quant.limits, lanes,
-				    columns);
+	core->model->kernels.store(s->stage[2], (s64)pitch, out->type, acc, &scaling, lanes,
+				   columns);
 	for (l = 0; l < lanes; l++)
 		if (npu_write_run(core, va[l], m->out_stride[2], out->esize, columns,
 				  s->stage[2] + pitch * l))
@@ -432,9 +456,7 @@ static int npu_mac_store_group(struct npu_core *core, const u64 *va, const u32 *
 static int npu_mac_store_lanes(struct npu_core *core, const u64 *va, const u32 *acc, u32 lanes,
 			       u32 column, u32 columns)
 {
-	const struct npu_mac *m = &core->cmd.mac;
-	struct npu_scratch *s = &core->scratch;
-	u32 step = m->quant.count != 1;
+	struct npu_scaling scaling = npu_mac_scaling(core, column);
 	void *dst;
 	u32 l;
 
@@ -442,8 +464,7 @@ static int npu_mac_store_lanes(struct npu_core *core, const u64 *va, const u32 *
 		return -1;
 	if (dst) {
 		core->model->kernels.store(dst, lanes > 1 ? (s64)(va[1] - va[0]) : 0,
-					    core->cmd.t[2].type, acc, s->factor + column * step,
-					    step, &m->quant.limits, lanes, columns);
+					   core->cmd.t[2].type, acc, &scaling, lanes, columns);
 		return 0;
 	}
 	for (l = 0; l < lanes; l += NPU_GROUP)
@@ -482,25 +503,43 @@ static int npu_mac_store(struct npu_core *core, const struct npu_block *b, const
 
 /* ---- Weights ------------------------------------------------------------------------------ */
 
+/*
+ * Sums of the weights of some columns, from @column of the tile on. Those of the first columns
+ * of the group are kept for other lanes, if they are of all terms.
+ */
+static const u32 *npu_mac_sums(struct npu_core *core, const struct npu_block *b, const void *w,
+			       s64 pitch, u32 column, u32 columns)
+{
+	u32 first = b->tile->column - b->tile->group * core->cmd.mac.group_out + column;
+	struct npu_scratch *s = &core->scratch;
+	bool keep = b->complete && first + columns <= NPU_COLUMNS;
+
+	if (!keep)
+		first = 0;
+	if (keep && !memchr(s->summed + first, 0, columns))
+		return s->sum + first;
+	core->model->kernels.sums(s->sum + first, w, core->cmd.t[1].type, pitch, columns,
+				  s->patch.terms);
+	memset(s->summed + first, keep, columns);
+	return s->sum + first;
+}
+
 /* What the accumulators of some columns begin with, or get in addition. */
 static void npu_mac_start(struct npu_core *core, const struct npu_block *b, const void *w,
 			  s64 pitch, u32 column, u32 columns)
 {
 	struct npu_scratch *s = &core->scratch;
 	u32 offset = (u32)s->patch.offset;
+	const u32 *sum;
 	u32 c;
 
 	for (c = 0; c < columns; c++)
 		s->start[c] = b->fresh ? (u32)s->bias[column + c] : 0;
 	if (!offset)
 		return;
-	if (column + columns > s->sums || !b->complete)
-		core->model->kernels.sums(s->sum + column, w, core->cmd.t[1].type, pitch, columns,
-					   s->patch.terms);
-	if (b->complete && column == s->sums)
-		s->sums += columns;
+	sum = npu_mac_sums(core, b, w, pitch, column, columns);
 	for (c = 0; c < columns; c++)
-		s->start[c] -= offset * s->sum[column + c];
+		s->start[c] -= offset * sum[c];
 }
 
 /* sum x * (w - zero) = sum x * w - zero * sum x */
@@ -704,17 +743,20 @@ static int npu_dense_pixels(struct npu_core *core, const struct npu_mac_tile *p,
 			       npu_mac_store(core, &b, s->acc, 0, p->columns);
 }
 
-/* What is known of weights, is it known of those of this tile? */
+/* Forget what is known of other weights than those of this tile. */
 static void npu_dense_weights(struct npu_core *core, const struct npu_mac_tile *p)
 {
-	u64 va = p->w + (u64)core->cmd.mac.w_stride[0] * p->column;
+	const struct npu_mac *m = &core->cmd.mac;
+	u64 group = p->w + (u64)m->w_stride[0] * p->group * m->group_out;
+	u64 first = p->w + (u64)m->w_stride[0] * p->column;
 	struct npu_scratch *s = &core->scratch;
 
-	if (va == s->sum_va)
-		return;
-	s->sum_va = va;
-	s->sums = 0;
-	s->gathers = 0;
+	if (s->sum_va != group)
+		memset(s->summed, 0, sizeof(s->summed));
+	if (s->gather_va != first)
+		s->gathers = 0;
+	s->sum_va = group;
+	s->gather_va = first;
 }
 
 int npu_dense_tile(struct npu_core *core, u64 tile, struct npu_cost *cost)

@@ -197,12 +197,18 @@ static enum npu_access npu_pin_access(enum npu_pin_kind kind)
 	}
 }
 
+static bool npu_pin_has(const struct npu_pin *pin, u64 va, u64 want)
+{
+	/* What is less than asked for is all that there is in one piece. */
+	return va - pin->va < pin->len && (pin->end || want <= pin->len - (va - pin->va));
+}
+
 static int npu_pin_fill(struct npu_core *core, struct npu_pin *pin,
 			enum npu_pin_kind kind, u64 va, u64 want)
 {
 	enum npu_access access = npu_pin_access(kind);
 	u64 skip = va & (NPU_PAGE - 1);
-	u64 bus, left, len;
+	u64 bus, left, len, got;
 	u8 *ptr;
 
 	if (pin->ptr)
@@ -211,16 +217,32 @@ static int npu_pin_fill(struct npu_core *core, struct npu_pin *pin,
 	pin->len = 0;
 	if (npu_translate(core, va, access, &bus, &left))
 		return -1;
-	/* Whole pages, as many as the caller is going to use. */
-	len = (skip + want + NPU_PAGE - 1) & ~(NPU_PAGE - 1);
-	len = min_t(u64, len, left + skip);
-	ptr = npu_map_some(core->model, &core->bus_errors, bus - skip, len, access, &len);
+	/* Whole pages; the next ones are likely to be wanted next. */
+	len = max_t(u64, skip + want, NPU_PIN_AHEAD);
+	len = min_t(u64, (len + NPU_PAGE - 1) & ~(NPU_PAGE - 1), left + skip);
+	ptr = npu_map_some(core->model, &core->bus_errors, bus - skip, len, access, &got);
 	if (!ptr)
 		return npu_fault(core, NPU_FAULT_BUS, 0, va, access);
 	pin->ptr = ptr;
 	pin->va = va - skip;
-	pin->len = len;
+	pin->len = got;
+	pin->end = got < len || len == left + skip;
 	return 0;
+}
+
+/* The one of its kind that has it, or is to get it. */
+static struct npu_pin *npu_pin_find(struct npu_core *core, enum npu_pin_kind kind, u64 va,
+				    u64 want)
+{
+	struct npu_pin *pin = &core->pin[kind][(va >> NPU_PT_SHIFT(0)) % NPU_PINS];
+	u32 i;
+
+	if (npu_pin_has(pin, va, want))
+		return pin;
+	for (i = 0; i < NPU_PINS; i++)
+		if (npu_pin_has(&core->pin[kind][i], va, want))
+			return &core->pin[kind][i];
+	return pin;
 }
 
 /* Is the tile to be given up? All loops of all commands ask every few thousand elements. */
@@ -246,11 +268,12 @@ bool npu_leaving(struct npu_core *core)
  */
 u8 *npu_pin(struct npu_core *core, enum npu_pin_kind kind, u64 va, u64 want, u64 *got)
 {
-	struct npu_pin *pin = &core->pin[kind][(va >> NPU_PT_SHIFT(0)) % NPU_PINS];
+	struct npu_pin *pin;
 
 	if (npu_leaving(core))
 		return NULL;
-	if (va - pin->va >= pin->len && npu_pin_fill(core, pin, kind, va, want))
+	pin = npu_pin_find(core, kind, va, want);
+	if (!npu_pin_has(pin, va, want) && npu_pin_fill(core, pin, kind, va, want))
 		return NULL;
 	*got = min_t(u64, want, pin->va + pin->len - va);
 	return pin->ptr + (va - pin->va);
@@ -299,11 +322,11 @@ int npu_write(struct npu_core *core, u64 va, const void *src, u64 size)
 	return 0;
 }
 
-/* Elements from @va on that lie in the window around it, @got bytes upwards. */
-static u32 npu_window_run(const struct npu_core *core, enum npu_pin_kind kind, u64 va,
-			  s64 stride, u32 n)
+/* Elements from @va on, the first of which is borrowed, that lie in the window around it. */
+static u32 npu_window_run(struct npu_core *core, enum npu_pin_kind kind, u64 va, s64 stride,
+			  u32 esize, u32 n)
 {
-	const struct npu_pin *pin = &core->pin[kind][(va >> NPU_PT_SHIFT(0)) % NPU_PINS];
+	const struct npu_pin *pin = npu_pin_find(core, kind, va, esize);
 	u64 step = stride < 0 ? -(u64)stride : (u64)stride;
 	u64 room = stride < 0 ? va - pin->va : pin->va + pin->len - 1 - va;
 
@@ -399,7 +422,7 @@ const void *npu_read_run(struct npu_core *core, enum npu_pin_kind kind, u64 va,
 		p = npu_pin(core, kind, va, esize, &got);
 		if (!p)
 			return NULL;
-		run = npu_window_run(core, kind, va, stride, n);
+		run = npu_window_run(core, kind, va, stride, esize, n);
 		npu_gather(to, p, stride, esize, run);
 		va += (u64)stride * run;
 	}
@@ -421,7 +444,7 @@ int npu_write_run(struct npu_core *core, u64 va, s64 stride, u32 esize, u32 n,
 		p = npu_pin(core, NPU_PIN_OUT, va, esize, &got);
 		if (!p)
 			return -1;
-		run = npu_window_run(core, NPU_PIN_OUT, va, stride, n);
+		run = npu_window_run(core, NPU_PIN_OUT, va, stride, esize, n);
 		npu_scatter(p, stride, esize, run, from);
 		va += (u64)stride * run;
 	}

@@ -30,7 +30,7 @@
 #ifndef NPU_TILE_WORK
 #define NPU_TILE_WORK		65536	/* at least 512; tests take less */
 #endif
-#define NPU_MAC_WORK		128	/* products of bytes that take as long as one element */
+#define NPU_MAC_WORK		192	/* products of bytes that take as long as one element */
 #define NPU_RUN_WORK		16
 #define NPU_PIN_WORK		64
 #define NPU_TILE_ELEMENTS	4096
@@ -75,11 +75,13 @@ enum npu_pin_kind {
 };
 
 #define NPU_PINS		8
+#define NPU_PIN_AHEAD		65536	/* bytes that are borrowed at once if they can */
 
 struct npu_pin {
 	u8 *ptr;
 	u64 va;
 	u64 len;
+	bool end;		/* there is no more in one piece */
 };
 
 /* ---- Commands ---------------------------------------------------------------- */
@@ -486,23 +488,29 @@ struct npu_scratch {
 	struct npu_patch patch;
 	u8 stage[3][NPU_TILE_ELEMENTS * 8];
 	s32 wide[3][NPU_TILE_ELEMENTS];
-	u32 acc[NPU_LANES * NPU_COLUMNS] __aligned(64);
+	u32 acc[NPU_LANES * (NPU_COLUMNS + 16)] __aligned(64);	/* see struct npu_kernels */
 	u64 acc_wide[NPU_COLUMNS];
 	s32 bias[NPU_COLUMNS];
 	u64 bias_wide[NPU_COLUMNS];
-	struct npu_factor factor[NPU_COLUMNS];
+	struct npu_factor factor[NPU_COLUMNS + 16];
 	struct npu_piece piece[NPU_PIECES];
 	u32 pieces;
 	bool aligned;		/* all pieces are multiples of NPU_PATCH_ALIGN */
-	u8 outside[NPU_PATCH_TERMS * 2];	/* inputs that are padding */
-	u8 ones[NPU_PATCH_TERMS];	/* 1 where the patch has a term */
+	u8 outside[NPU_PATCH_TERMS * 2] __aligned(64);	/* inputs that are padding */
+	u8 ones[NPU_PATCH_TERMS] __aligned(64);	/* 1 where the patch has a term */
 	u32 lane_sum[NPU_LANES];
 	u32 start[NPU_COLUMNS];
-	u64 sum_va;		/* of weights whose sums, or places in @gathered, are known */
-	u32 sums;		/* of so many columns */
+	u64 sum_va;		/* of weights some of whose sums are known */
 	u32 sum[NPU_COLUMNS];
-	u32 gathers;
-	u8 gathered[NPU_GATHERED];
+	bool summed[NPU_COLUMNS];
+	u64 gather_va;		/* of weights of which */
+	u32 gathers;		/* so many columns are in @gathered */
+	u32 bias_column;	/* first of those that biases are known of */
+	u32 biases;
+	bool small;		/* no accumulator reaches 2^30 */
+	u32 scale_column;	/* first of those that @factor is of */
+	u32 scales;		/* how many; 0: not known */
+	u8 gathered[NPU_GATHERED] __aligned(64);
 };
 
 struct npu_core {
@@ -762,8 +770,6 @@ bool npu_ref_reserved(const struct npu_ref *ref);
 bool npu_requant_reserved(const struct npu_requant *q);
 bool npu_type_in(u32 type, u32 mask);
 bool npu_fits(s32 value, u32 type);
-bool npu_factor_ok(struct npu_factor f);
-struct npu_factor npu_factor_load(const struct npu_scale *raw);
 enum npu_illegal npu_check_layout(struct npu_core *core);
 enum npu_illegal npu_check_shapes(struct npu_core *core);
 enum npu_illegal npu_check_zero_points(struct npu_core *core);
@@ -791,5 +797,18 @@ void npu_row_next(const struct npu_rows *rows, u32 operands, struct npu_row *row
 #define NPU_TYPES_QUANT		(NPU_TYPES_BYTE | NPU_BIT(S16))
 #define NPU_TYPES_ARITH		(NPU_TYPES_QUANT | NPU_BIT(S32))
 #define NPU_TYPES_ALL		(NPU_TYPES_ARITH | NPU_BIT(BOOL) | NPU_BIT(S64))
+
+static inline bool npu_factor_ok(struct npu_factor f)
+{
+	return f.shift >= -31 && f.shift <= 31;
+}
+
+static inline struct npu_factor npu_factor_load(const struct npu_scale *raw)
+{
+	return (struct npu_factor){
+		.multiplier = (s32)le32_to_cpu(raw->multiplier),
+		.shift = (s32)le32_to_cpu(raw->shift),
+	};
+}
 
 #endif /* _NPU_MODEL_PRIV_H_ */

@@ -89,6 +89,8 @@ void npu_mac_tiles(struct npu_core *core)
 	m->blocks = (u32)npu_div_up(m->group_out, m->plan.columns);
 	m->strips = npu_div_up((u64)m->out_dim[0] * m->out_dim[1], m->plan.pixels);
 	cmd->tiles = outer * m->strips * m->groups * m->blocks * m->plan.slices;
+	core->scratch.biases = 0;
+	core->scratch.scales = 0;
 }
 
 /* ---- CONV2D and DEPTHWISE ---------------------------------------------------------------- */
@@ -341,33 +343,49 @@ void npu_mac_locate(const struct npu_core *core, u64 tile, struct npu_mac_tile *
 	}
 }
 
+/* Products of bytes are less than 2^16, wherever the zero points are. */
+static bool npu_mac_small(const struct npu_core *core, u32 columns)
+{
+	const struct npu_scratch *s = &core->scratch;
+	u32 i, all = 0;
+
+	if (core->cmd.t[0].esize > 1 || core->cmd.terms > 1u << 13)
+		return false;
+	for (i = 0; i < columns; i++)
+		all |= (u32)(s->bias[i] < 0 ? ~s->bias[i] : s->bias[i]);
+	return all < 1u << 29;
+}
+
+/* Biases of the tile's channels, unless the tile before had the same. */
 static int npu_mac_bias(struct npu_core *core, const struct npu_mac_tile *p)
 {
 	struct npu_scratch *s = &core->scratch;
-	const __le32 *bias = (const void *)s->stage[1];
-	const __le64 *bias_wide = (const void *)s->stage[1];
 	bool wide = core->cmd.mac.quant.wide;
+	void *to = wide ? (void *)s->bias_wide : s->bias;
 	u64 size = wide ? 8 : 4;
 	u32 i;
 
-	if (!core->cmd.a[1].size) {
-		memset(s->bias, 0, p->columns * sizeof(s->bias[0]));
-		memset(s->bias_wide, 0, p->columns * sizeof(s->bias_wide[0]));
+	if (s->biases == p->columns && s->bias_column == p->column)
 		return 0;
-	}
-	if (npu_read(core, NPU_PIN_TABLE, core->cmd.a[1].va + p->column * size, s->stage[1],
-		     p->columns * size))
+	s->biases = 0;
+	if (!core->cmd.a[1].size)
+		memset(to, 0, p->columns * size);
+	else if (npu_read(core, NPU_PIN_TABLE, core->cmd.a[1].va + p->column * size, to,
+			  p->columns * size))
 		return -1;
 	for (i = 0; i < p->columns; i++) {
 		if (wide)
-			s->bias_wide[i] = le64_to_cpu(bias_wide[i]);
+			s->bias_wide[i] = le64_to_cpu((__force __le64)s->bias_wide[i]);
 		else
-			s->bias[i] = (s32)le32_to_cpu(bias[i]);
+			s->bias[i] = (s32)le32_to_cpu((__force __le32)s->bias[i]);
 	}
+	s->bias_column = p->column;
+	s->biases = p->columns;
+	s->small = npu_mac_small(core, p->columns);
 	return 0;
 }
 
-/* Scales of the tile's channels, each fetched once. */
+/* Scales of the tile's channels, each fetched once, unless the tile before had the same. */
 static int npu_mac_scales(struct npu_core *core, const struct npu_mac_tile *p)
 {
 	const struct npu_quant *q = &core->cmd.mac.quant;
@@ -375,19 +393,24 @@ static int npu_mac_scales(struct npu_core *core, const struct npu_mac_tile *p)
 	const struct npu_scale *scale = (const void *)s->stage[0];
 	u32 n = q->count == 1 ? 1 : p->columns;
 	u64 first = q->count == 1 ? 0 : p->column;
+	bool good = true;
 	u32 i;
 
-	if (!core->cmd.a[0].size)
+	if (!core->cmd.a[0].size || (s->scales == n && s->scale_column == first))
 		return 0;
+	s->scales = 0;
 	if (npu_read(core, NPU_PIN_TABLE, core->cmd.a[0].va + first * sizeof(*scale),
 		     s->stage[0], n * sizeof(*scale)))
 		return -1;
 	for (i = 0; i < n; i++) {
 		s->factor[i] = npu_factor_load(&scale[i]);
-		if (!npu_factor_ok(s->factor[i]) ||
-		    (q->wide && s->factor[i].shift > NPU_ROUND_WIDE_SHIFT))
-			return npu_illegal(core, NPU_ILLEGAL_QUANT);
+		good &= npu_factor_ok(s->factor[i]);
+		good &= !q->wide || s->factor[i].shift <= NPU_ROUND_WIDE_SHIFT;
 	}
+	if (!good)
+		return npu_illegal(core, NPU_ILLEGAL_QUANT);
+	s->scale_column = (u32)first;
+	s->scales = n;
 	return 0;
 }
 

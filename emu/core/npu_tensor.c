@@ -51,14 +51,6 @@ void npu_array_load(struct npu_array *a, const struct npu_ref *raw, u64 size, u3
 	a->write = false;
 }
 
-struct npu_factor npu_factor_load(const struct npu_scale *raw)
-{
-	return (struct npu_factor){
-		.multiplier = (s32)le32_to_cpu(raw->multiplier),
-		.shift = (s32)le32_to_cpu(raw->shift),
-	};
-}
-
 void npu_quant_load(struct npu_quant *q, const struct npu_requant *raw)
 {
 	q->rounding = raw->rounding;
@@ -254,11 +246,6 @@ enum npu_illegal npu_check_limits(const struct npu_limits *l, u32 type)
 	if (l->min > l->max || !npu_fits(l->min, type) || !npu_fits(l->max, type))
 		return NPU_ILLEGAL_QUANT;
 	return NPU_ILLEGAL_NONE;
-}
-
-bool npu_factor_ok(struct npu_factor f)
-{
-	return f.shift >= -31 && f.shift <= 31;
 }
 
 static bool npu_ref_zero(const struct npu_ref *ref)

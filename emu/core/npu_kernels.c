@@ -206,6 +206,69 @@ static void npu_store(void *dst, s64 pitch, u32 type, const u32 *acc,
 	}
 }
 
+/* What the data of struct npu_channels is here. */
+struct npu_channels_plain {
+	s16 w[NPU_TAPS][NPU_COLUMNS];	/* less their zero point */
+	s32 bias[NPU_COLUMNS];
+	struct npu_factor factor[NPU_COLUMNS];
+};
+
+static void npu_channels(struct npu_channels *ch, const u8 *w, const s32 *bias,
+			 const struct npu_factor *factor)
+{
+	struct npu_channels_plain *plain = (void *)ch->data;
+	u32 t, c;
+
+	for (t = 0; t < ch->taps; t++)
+		for (c = 0; c < ch->period; c++, w++)
+			plain->w[t][c] = (s16)((ch->weight_type == NPU_TYPE_S8 ? (s8)*w : *w) -
+					       ch->weight_zero_point);
+	memcpy(plain->bias, bias, ch->period * sizeof(*bias));
+	memcpy(plain->factor, factor, ch->period * sizeof(*factor));
+}
+
+/* Results of up to a period of channels. */
+static void npu_depthwise_run(u8 *dst, const struct npu_channels *ch, const struct npu_tap *tap,
+			      u64 at, u32 n)
+{
+	const struct npu_channels_plain *plain = (const void *)ch->data;
+	u32 acc[NPU_GROUP];
+	const u8 *x;
+	u32 t, c;
+
+	for (c = 0; c < n; c++)
+		acc[c] = (u32)plain->bias[at % ch->period + c];
+	for (t = 0; t < ch->taps; t++) {
+		const s16 *w = &plain->w[t][at % ch->period];
+
+		x = tap[t].from + at;
+		for (c = 0; c < n; c++)
+			acc[c] += (u32)(((ch->type == NPU_TYPE_S8 ? (s8)x[c] : x[c]) -
+					 ch->zero_point) * w[c]);
+	}
+	for (c = 0; c < n; c++)
+		dst[c] = (u8)npu_limit(npu_rq32((s32)acc[c], plain->factor[at % ch->period + c]),
+				       &ch->limits);
+}
+
+static void npu_depthwise(u8 *dst, s64 pitch, const struct npu_channels *ch,
+			  const struct npu_tap *tap, u32 pixels, u32 n)
+{
+	struct npu_tap now[NPU_TAPS];
+	u32 at, run, t;
+
+	memcpy(now, tap, ch->taps * sizeof(*tap));
+	for (; pixels; pixels--, dst += pitch) {
+		for (at = 0; at < n; at += run) {
+			run = min_t(u32, n - at, ch->period - at % ch->period);
+			run = min_t(u32, run, NPU_GROUP);
+			npu_depthwise_run(dst + at, ch, now, at, run);
+		}
+		for (t = 0; t < ch->taps; t++)
+			now[t].from += now[t].step;
+	}
+}
+
 static void npu_mac_channel(u32 *acc, const s32 *x, const void *w, u32 type,
 			    s32 zero_point, u32 n)
 {
@@ -367,6 +430,8 @@ const struct npu_kernels npu_kernels_portable = {
 	.sums		= npu_sums,
 	.mac		= npu_mac,
 	.store		= npu_store,
+	.channels	= npu_channels,
+	.depthwise	= npu_depthwise,
 	.mac_channel	= npu_mac_channel,
 	.mac_wide	= npu_mac_wide,
 	.mac_channel_wide = npu_mac_channel_wide,
@@ -395,6 +460,8 @@ void npu_kernels_fill(struct npu_kernels *to, const struct npu_kernels *from)
 	NPU_FILL(sums);
 	NPU_FILL(mac);
 	NPU_FILL(store);
+	NPU_FILL(channels);
+	NPU_FILL(depthwise);
 	NPU_FILL(mac_channel);
 	NPU_FILL(mac_wide);
 	NPU_FILL(mac_channel_wide);

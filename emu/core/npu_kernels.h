@@ -75,6 +75,45 @@ struct npu_scaling {
 	bool small;
 };
 
+#define NPU_TAPS	64		/* of a depthwise convolution that kernels make */
+
+/**
+ * struct npu_channels - a depthwise convolution of bytes, as a set of kernels wants it
+ * @type: of the inputs
+ * @zero_point: of the inputs
+ * @weight_type: of the weights
+ * @weight_zero_point: of the weights
+ * @taps: weights of each result, up to NPU_TAPS
+ * @period: channels, up to NPU_COLUMNS; they are repeated until they are a multiple of 64 if
+ *          there is room
+ * @limits: of the results
+ * @small: as in struct npu_scaling
+ * @way: for the kernels
+ * @data: weights and factors; how is a matter of the set
+ */
+struct npu_channels {
+	u32 type;
+	s32 zero_point;
+	u32 weight_type;
+	s32 weight_zero_point;
+	u32 taps;
+	u32 period;
+	struct npu_limits limits;
+	bool small;
+	u32 way;
+	u8 data[(NPU_TAPS * 2 + 64) * NPU_COLUMNS] __aligned(64);
+};
+
+/**
+ * struct npu_tap - where the inputs for one weight are
+ * @from: those of the first channel of the first pixel
+ * @step: bytes to the next pixel
+ */
+struct npu_tap {
+	const u8 *from;
+	u64 step;
+};
+
 /**
  * struct npu_kernels - a set of inner loops
  * @name: how users call it; members after it may be NULL before npu_kernels_fill()
@@ -88,6 +127,11 @@ struct npu_scaling {
  *       if @fresh, = instead of +=; wraps
  * @store: dst[l * pitch + c] = limited RQ32 of acc[c * NPU_LANES + l], as elements of a type;
  *         factors and accumulators after the last, up to 15 columns, may be read
+ * @channels: fills data from weights, a row of @period for each tap, biases and factors, of which
+ *            63 after the last may be read
+ * @depthwise: for each of some pixels @n results, those of the channels one after the other,
+ *             pixels @pitch bytes apart; they may be those of neighbouring pixels if @period
+ *             is a multiple of 64
  * @mac_channel: acc[i] += x[i] * (w[i] - zero_point); wraps
  * @mac_wide: acc[c] += sum of x[i] - @zero_point times column c; in 64 bits
  * @mac_channel_wide: acc[i] += x[i] * (w[i] - zero_point), in 64 bits
@@ -112,6 +156,10 @@ struct npu_kernels {
 		    u32 columns, const u32 *start, bool fresh);
 	void (*store)(void *dst, s64 pitch, u32 type, const u32 *acc,
 		      const struct npu_scaling *scaling, u32 lanes, u32 columns);
+	void (*channels)(struct npu_channels *channels, const u8 *w, const s32 *bias,
+			 const struct npu_factor *factor);
+	void (*depthwise)(u8 *dst, s64 pitch, const struct npu_channels *channels,
+			  const struct npu_tap *tap, u32 pixels, u32 n);
 	void (*mac_channel)(u32 *acc, const s32 *x, const void *w, u32 type,
 			    s32 zero_point, u32 n);
 	void (*mac_wide)(u64 *acc, const s16 *x, s32 zero_point, const void *w, u32 type,

@@ -413,6 +413,7 @@ NPU_SIMD static void npu_sums(u32 *sum, const void *w, u32 type, s64 pitch, u32 
 /* Constants of 16 columns. */
 struct npu_column {
 	s32 multiplier[16];
+	s32 odd[16];		/* multipliers of the odd ones, in the even ones */
 	u32 left[16];
 	u32 right[16];
 	u32 sign[16];		/* shift that makes 1 of what is negative; 0 if nothing is rounded */
@@ -427,41 +428,52 @@ enum npu_way {
 	NPU_WAY_PORTABLE,
 };
 
-NPU_APART static enum npu_way npu_columns(struct npu_column *col, const struct npu_factor *factor,
-					  const struct npu_scaling *scaling, s32 zero)
+/* Multipliers and shifts of 16 columns. */
+NPU_INLINE void npu_factors_load(const struct npu_factor *factor, u32 step, __m512i *m,
+				 __m512i *shift)
 {
 	__m512i even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
 	__m512i odd = _mm512_add_epi32(even, _mm512_set1_epi32(1));
-	__m512i nil = _mm512_setzero_si512(), one = _mm512_set1_epi32(1);
-	const struct npu_limits *l = scaling->limits;
-	__m512i f0, f1, m, shift, left, right, half;
+	__m512i f0, f1;
 
-	if (scaling->step) {
+	if (step) {
 		f0 = _mm512_loadu_si512(factor);
 		f1 = _mm512_loadu_si512(factor + 8);
 	} else {
 		f0 = _mm512_set1_epi64(*(const s64_any *)factor);
 		f1 = f0;
 	}
-	m = _mm512_permutex2var_epi32(f0, even, f1);
-	shift = _mm512_permutex2var_epi32(f0, odd, f1);
+	*m = _mm512_permutex2var_epi32(f0, even, f1);
+	*shift = _mm512_permutex2var_epi32(f0, odd, f1);
+}
+
+/* @less: what bytes have less than results, see struct npu_bytes */
+NPU_APART static enum npu_way npu_column_make(struct npu_column *col, __m512i m, __m512i shift,
+					      const struct npu_limits *l, s32 less, bool small)
+{
+	__m512i nil = _mm512_setzero_si512(), one = _mm512_set1_epi32(1);
+	__m512i left, right, half;
+
 	left = _mm512_max_epi32(shift, nil);
 	right = _mm512_max_epi32(_mm512_sub_epi32(nil, shift), nil);
 	half = _mm512_srli_epi32(_mm512_sllv_epi32(one, right), 1);
-	_mm512_storeu_si512(col->multiplier, m);
 	_mm512_storeu_si512(col->right, right);
 	_mm512_storeu_si512(col->sign, _mm512_mask_set1_epi32(_mm512_set1_epi32(31),
 				_mm512_cmpeq_epi32_mask(right, nil), 32));
-	_mm512_storeu_si512(col->add, half);
-	if (scaling->small && !_mm512_cmplt_epi32_mask(m, _mm512_set1_epi32(1 << 30)) &&
+	if (small && !_mm512_cmplt_epi32_mask(m, _mm512_set1_epi32(1 << 30)) &&
 	    !_mm512_test_epi32_mask(left, left) &&
 	    !_mm512_cmpgt_epi32_mask(right, _mm512_set1_epi32(NPU_SHIFT_SMALL))) {
-		_mm512_storeu_si512(col->multiplier, _mm512_add_epi32(m, m));
+		m = _mm512_add_epi32(m, m);
+		_mm512_storeu_si512(col->multiplier, m);
+		_mm512_storeu_si512(col->odd, _mm512_srli_epi64(m, 32));
+		_mm512_storeu_si512(col->add, half);
 		return NPU_WAY_SMALL;
 	}
+	_mm512_storeu_si512(col->multiplier, m);
+	_mm512_storeu_si512(col->odd, _mm512_srli_epi64(m, 32));
 	_mm512_storeu_si512(col->left, left);
 	_mm512_storeu_si512(col->add, _mm512_add_epi32(half, _mm512_sllv_epi32(
-							_mm512_set1_epi32(zero), right)));
+					_mm512_set1_epi32(l->zero_point - less), right)));
 	_mm512_storeu_si512(col->low, _mm512_sllv_epi32(_mm512_set1_epi32(l->min - l->zero_point),
 							right));
 	_mm512_storeu_si512(col->high, _mm512_sllv_epi32(_mm512_set1_epi32(l->max - l->zero_point),
@@ -473,13 +485,14 @@ NPU_APART static enum npu_way npu_columns(struct npu_column *col, const struct n
 
 /* The constants of one column, in all elements. */
 struct npu_constants {
-	__m512i multiplier, left, right, sign, add, low, high;
+	__m512i multiplier, odd, left, right, sign, add, low, high;
 };
 
 NPU_INLINE void npu_column_load(struct npu_constants *k, const struct npu_column *col, u32 c,
 				enum npu_way way)
 {
 	k->multiplier = _mm512_set1_epi32(col->multiplier[c]);
+	k->odd = k->multiplier;
 	k->right = _mm512_set1_epi32((s32)col->right[c]);
 	k->sign = _mm512_set1_epi32((s32)col->sign[c]);
 	k->add = _mm512_set1_epi32(col->add[c]);
@@ -490,28 +503,43 @@ NPU_INLINE void npu_column_load(struct npu_constants *k, const struct npu_column
 	k->high = _mm512_set1_epi32(col->high[c]);
 }
 
-/* 16 accumulators of a column; one more may be read. */
-NPU_INLINE __m512i npu_rq_small(const u32 *acc, const struct npu_constants *k)
+/* The constants of 16 columns, each in its element. */
+NPU_INLINE void npu_columns_load(struct npu_constants *k, const struct npu_column *col,
+				 enum npu_way way)
+{
+	k->multiplier = _mm512_loadu_si512(col->multiplier);
+	k->odd = _mm512_loadu_si512(col->odd);
+	k->right = _mm512_loadu_si512(col->right);
+	k->sign = _mm512_loadu_si512(col->sign);
+	k->add = _mm512_loadu_si512(col->add);
+	if (way == NPU_WAY_SMALL)
+		return;
+	k->left = _mm512_loadu_si512(col->left);
+	k->low = _mm512_loadu_si512(col->low);
+	k->high = _mm512_loadu_si512(col->high);
+}
+
+/* @odd: odd accumulators in the even elements, the others are ignored */
+NPU_INLINE __m512i npu_rq_small(__m512i x, __m512i odd, const struct npu_constants *k)
 {
 	__m512i round = _mm512_set1_epi64(1ll << 31);
-	__m512i x = _mm512_loadu_si512(acc), odd = _mm512_loadu_si512(acc + 1);
 	__m512i a, b;
 
 	a = _mm512_add_epi64(_mm512_mul_epi32(x, k->multiplier), round);
-	b = _mm512_add_epi64(_mm512_mul_epi32(odd, k->multiplier), round);
+	b = _mm512_add_epi64(_mm512_mul_epi32(odd, k->odd), round);
 	b = _mm512_mask_shuffle_epi32(b, 0x5555, a, _MM_PERM_DDBB);
 	x = _mm512_sub_epi32(_mm512_add_epi32(x, k->add), _mm512_srlv_epi32(x, k->sign));
 	return _mm512_srav_epi32(_mm512_add_epi32(b, x), k->right);
 }
 
-NPU_INLINE __m512i npu_rq_any(const u32 *acc, const struct npu_constants *k)
+NPU_INLINE __m512i npu_rq_any(__m512i x, const struct npu_constants *k)
 {
-	__m512i x = _mm512_sllv_epi32(_mm512_loadu_si512(acc), k->left);
 	__m512i round = _mm512_set1_epi64(1 << 30);
 	__m512i a, b, h;
 
+	x = _mm512_sllv_epi32(x, k->left);
 	a = _mm512_add_epi64(_mm512_mul_epi32(x, k->multiplier), round);
-	b = _mm512_add_epi64(_mm512_mul_epi32(_mm512_srli_epi64(x, 32), k->multiplier), round);
+	b = _mm512_add_epi64(_mm512_mul_epi32(_mm512_srli_epi64(x, 32), k->odd), round);
 	h = _mm512_mask_mov_epi32(_mm512_srli_epi64(a, 31), 0xaaaa, _mm512_add_epi64(b, b));
 	h = _mm512_min_epi32(_mm512_max_epi32(h, k->low), k->high);
 	h = _mm512_sub_epi32(_mm512_add_epi32(h, k->add), _mm512_srlv_epi32(h, k->sign));
@@ -538,11 +566,9 @@ NPU_INLINE struct npu_bytes npu_bytes(const struct npu_limits *l, bool is_signed
 	};
 }
 
-/* Four columns of 16 lanes: each element gets their four results of one lane. */
+/* Four vectors of results as bytes: within quarters, one after the other. */
 NPU_INLINE __m512i npu_narrow_four(const __m512i *r, const struct npu_bytes *b, enum npu_way way)
 {
-	__m512i order = _mm512_broadcast_i32x4(_mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13,
-							     2, 6, 10, 14, 3, 7, 11, 15));
 	__m512i low = _mm512_packs_epi32(r[0], r[1]), high = _mm512_packs_epi32(r[2], r[3]);
 	__m512i q;
 
@@ -553,13 +579,17 @@ NPU_INLINE __m512i npu_narrow_four(const __m512i *r, const struct npu_bytes *b, 
 	q = _mm512_packs_epi16(low, high);
 	if (way == NPU_WAY_SMALL)
 		q = _mm512_min_epi8(_mm512_max_epi8(q, b->min), b->max);
-	return _mm512_xor_si512(_mm512_shuffle_epi8(q, order), b->flip);
+	return _mm512_xor_si512(q, b->flip);
 }
 
+/* Four columns of 16 lanes: each element gets their four results of one lane. */
 NPU_INLINE void npu_store_four(__m512i *q, const struct npu_column *col, u32 c, const u32 *acc,
 			       u32 vectors, const struct npu_bytes *b, enum npu_way way)
 {
+	__m512i order = _mm512_broadcast_i32x4(_mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13,
+							     2, 6, 10, 14, 3, 7, 11, 15));
 	struct npu_constants k[4];
+	const u32 *from;
 	__m512i r[4];
 	u32 i, v;
 
@@ -569,11 +599,14 @@ NPU_INLINE void npu_store_four(__m512i *q, const struct npu_column *col, u32 c, 
 #pragma GCC unroll 3
 	for (v = 0; v < vectors; v++) {
 #pragma GCC unroll 4
-		for (i = 0; i < 4; i++)
+		for (i = 0; i < 4; i++) {
+			from = acc + i * NPU_LANES + v * 16;
+			r[i] = _mm512_loadu_si512(from);
 			r[i] = way == NPU_WAY_SMALL ?
-			       npu_rq_small(acc + i * NPU_LANES + v * 16, &k[i]) :
-			       npu_rq_any(acc + i * NPU_LANES + v * 16, &k[i]);
-		_mm512_storeu_si512(q + v, npu_narrow_four(r, b, way));
+			       npu_rq_small(r[i], _mm512_loadu_si512(from + 1), &k[i]) :
+			       npu_rq_any(r[i], &k[i]);
+		}
+		_mm512_storeu_si512(q + v, _mm512_shuffle_epi8(npu_narrow_four(r, b, way), order));
 	}
 }
 
@@ -659,7 +692,9 @@ NPU_SIMD static void npu_store(void *dst, s64 pitch, u32 type, const u32 *acc,
 {
 	const struct npu_factor *factor = scaling->factor;
 	struct npu_scaling rest = *scaling;
+	s32 less = type == NPU_TYPE_U8 ? 128 : 0;
 	struct npu_column col;
+	__m512i m, shift;
 	struct npu_bytes b;
 	enum npu_way way;
 	u32 n;
@@ -671,8 +706,8 @@ NPU_SIMD static void npu_store(void *dst, s64 pitch, u32 type, const u32 *acc,
 	b = npu_bytes(scaling->limits, type == NPU_TYPE_S8);
 	for (; columns; columns -= n, dst = (u8 *)dst + n, acc += NPU_LANES * n) {
 		n = min_t(u32, columns, 16);
-		way = npu_columns(&col, factor, scaling, scaling->limits->zero_point -
-							 (type == NPU_TYPE_U8 ? 128 : 0));
+		npu_factors_load(factor, scaling->step, &m, &shift);
+		way = npu_column_make(&col, m, shift, scaling->limits, less, scaling->small);
 		rest.factor = factor;
 		if (way == NPU_WAY_PORTABLE)
 			npu_kernels_portable.store(dst, pitch, type, acc, &rest, lanes, n);
@@ -683,12 +718,279 @@ NPU_SIMD static void npu_store(void *dst, s64 pitch, u32 type, const u32 *acc,
 	_mm256_zeroupper();
 }
 
+/* ---- Depthwise ---------------------------------------------------------------------------- */
+
+/**
+ * DOC: how channels are convolved
+ *
+ * Four rows of 64 bytes, those of the channels for four taps, are interleaved, so that each
+ * doubleword has one channel's four inputs for vpdpbusd. What the unpacking instructions make
+ * of 64 channels is in four vectors: in each quarter of vector v there are channels 4 * v to
+ * 4 * v + 3 of the 16 that this quarter had before. Packing the results reverses that; weights
+ * and factors are prepared in the same order.
+ */
+
+/* 64 channels. */
+struct npu_channel_block {
+	struct npu_column column[4];
+	u32 start[4][16];
+	u8 w[NPU_TAPS / 4][4][64];
+};
+
+NPU_INLINE void npu_interleave(__m512i x[4], const __m512i r[4])
+{
+	__m512i a = _mm512_unpacklo_epi8(r[0], r[1]), b = _mm512_unpacklo_epi8(r[2], r[3]);
+	__m512i c = _mm512_unpackhi_epi8(r[0], r[1]), d = _mm512_unpackhi_epi8(r[2], r[3]);
+
+	x[0] = _mm512_unpacklo_epi16(a, b);
+	x[1] = _mm512_unpackhi_epi16(a, b);
+	x[2] = _mm512_unpacklo_epi16(c, d);
+	x[3] = _mm512_unpackhi_epi16(c, d);
+}
+
+/* Quarter v of vector i becomes quarter i of vector v. */
+NPU_INLINE void npu_quarters(__m512i r[4])
+{
+	__m512i t0 = _mm512_shuffle_i32x4(r[0], r[1], 0x88);
+	__m512i t1 = _mm512_shuffle_i32x4(r[0], r[1], 0xdd);
+	__m512i t2 = _mm512_shuffle_i32x4(r[2], r[3], 0x88);
+	__m512i t3 = _mm512_shuffle_i32x4(r[2], r[3], 0xdd);
+
+	r[0] = _mm512_shuffle_i32x4(t0, t2, 0x88);
+	r[1] = _mm512_shuffle_i32x4(t1, t3, 0x88);
+	r[2] = _mm512_shuffle_i32x4(t0, t2, 0xdd);
+	r[3] = _mm512_shuffle_i32x4(t1, t3, 0xdd);
+}
+
+/* Both less what makes them signed or unsigned, see the top of this file. */
+NPU_INLINE s32 npu_input_zero(const struct npu_channels *ch)
+{
+	return ch->zero_point + (ch->type == NPU_TYPE_S8 ? 128 : 0);
+}
+
+NPU_INLINE s32 npu_weight_zero(const struct npu_channels *ch)
+{
+	return ch->weight_zero_point - (ch->weight_type == NPU_TYPE_U8 ? 128 : 0);
+}
+
+/* Weights of 64 channels, and what accumulators begin with. */
+NPU_SIMD static void npu_channel_weights(struct npu_channel_block *b,
+					 const struct npu_channels *ch, const u8 *w, u32 n,
+					 const s32 *bias)
+{
+	s32 zero = npu_input_zero(ch), constant = (s32)ch->taps * zero * npu_weight_zero(ch);
+	__m512i flip = npu_flip(ch->weight_type == NPU_TYPE_U8), ones = _mm512_set1_epi8(1);
+	__m512i sum[4], r[4], x[4];
+	u32 g, i, t;
+
+	for (i = 0; i < 4; i++)
+		sum[i] = _mm512_setzero_si512();
+	for (g = 0; g < ch->taps; g += 4) {
+		for (i = 0; i < 4; i++) {
+			t = g + i;
+			r[i] = _mm512_setzero_si512();
+			if (t < ch->taps)
+				r[i] = _mm512_xor_si512(flip, _mm512_maskz_loadu_epi8(npu_first(n),
+								w + t * ch->period));
+		}
+		npu_interleave(x, r);
+		for (i = 0; i < 4; i++) {
+			_mm512_storeu_si512(b->w[g / 4][i], x[i]);
+			sum[i] = npu_dot4(sum[i], ones, x[i]);
+		}
+	}
+	for (i = 0; i < 4; i++)
+		r[i] = _mm512_loadu_si512(bias + 16 * i);
+	npu_quarters(r);
+	for (i = 0; i < 4; i++) {
+		sum[i] = _mm512_mullo_epi32(sum[i], _mm512_set1_epi32(zero));
+		r[i] = _mm512_add_epi32(r[i], _mm512_set1_epi32(constant));
+		_mm512_storeu_si512(b->start[i], _mm512_sub_epi32(r[i], sum[i]));
+	}
+}
+
+NPU_SIMD static enum npu_way npu_channel_factors(struct npu_channel_block *b,
+						 const struct npu_channels *ch,
+						 const struct npu_factor *factor, bool small)
+{
+	s32 less = ch->type == NPU_TYPE_U8 ? 128 : 0;
+	enum npu_way way = NPU_WAY_SMALL;
+	__m512i m[4], shift[4];
+	u32 i;
+
+	for (i = 0; i < 4; i++)
+		npu_factors_load(factor + 16 * i, 1, &m[i], &shift[i]);
+	npu_quarters(m);
+	npu_quarters(shift);
+	for (i = 0; i < 4; i++)
+		way = max_t(enum npu_way, way, npu_column_make(&b->column[i], m[i], shift[i],
+							       &ch->limits, less, small));
+	return way;
+}
+
+NPU_SIMD static void npu_channels(struct npu_channels *ch, const u8 *w, const s32 *bias,
+				  const struct npu_factor *factor)
+{
+	struct npu_channel_block *b = (void *)ch->data;
+	enum npu_way way = NPU_WAY_SMALL;
+	u32 i;
+
+	for (i = 0; i < ch->period; i += 64)
+		way = max_t(enum npu_way, way,
+			    npu_channel_factors(&b[i / 64], ch, factor + i, ch->small));
+	/* All blocks are done in the same way. */
+	for (i = 0; i < ch->period && way == NPU_WAY_ANY; i += 64)
+		npu_channel_factors(&b[i / 64], ch, factor + i, false);
+	for (i = 0; i < ch->period; i += 64)
+		npu_channel_weights(&b[i / 64], ch, w + i, ch->period - i, bias + i);
+	_mm256_zeroupper();
+	ch->way = way;
+	if (way == NPU_WAY_PORTABLE)
+		npu_kernels_portable.channels(ch, w, bias, factor);
+}
+
+/* What all blocks of a depthwise convolution share. */
+struct npu_depthwise {
+	const u8 *at[NPU_TAPS];	/* inputs of the current pixel */
+	u32 taps;
+	s32 zero;		/* of the weights */
+	__m512i flip;
+	struct npu_bytes bytes;
+};
+
+/* 1 for each of up to four taps. */
+NPU_INLINE __m512i npu_marks(u32 taps)
+{
+	return _mm512_set1_epi32((s32)(taps >= 4 ? 0x01010101u : 0x01010101u >> (4 - taps) * 8));
+}
+
+/*
+ * Results of 64 channels, for two of their pixels, @apart bytes from each other, or one. Weights
+ * and factors are loaded once for both: loads are what limits it.
+ */
+NPU_INLINE void npu_depthwise_block(u8 *dst, const struct npu_depthwise *d,
+				    const struct npu_channel_block *b, u32 apart, u32 pixels,
+				    __mmask64 mask, bool zero, enum npu_way way)
+{
+	__m512i acc[2][4], sum[2][4], r[2][4], x[4], w[4], flip = d->flip, marks;
+	struct npu_constants k;
+	u32 g, i, p;
+
+#pragma GCC unroll 4
+	for (i = 0; i < 4; i++)
+#pragma GCC unroll 2
+		for (p = 0; p < pixels; p++) {
+			acc[p][i] = _mm512_loadu_si512(b->start[i]);
+			sum[p][i] = _mm512_setzero_si512();
+		}
+	for (g = 0; g < d->taps; g += 4) {
+		marks = npu_marks(d->taps - g);
+#pragma GCC unroll 4
+		for (i = 0; i < 4; i++)
+			w[i] = _mm512_loadu_si512(b->w[g / 4][i]);
+#pragma GCC unroll 2
+		for (p = 0; p < pixels; p++) {
+#pragma GCC unroll 4
+			for (i = 0; i < 4; i++)
+				r[p][i] = _mm512_xor_si512(flip, _mm512_maskz_loadu_epi8(mask,
+							d->at[g + i] + p * apart));
+			npu_interleave(x, r[p]);
+#pragma GCC unroll 4
+			for (i = 0; i < 4; i++) {
+				acc[p][i] = npu_dot4(acc[p][i], x[i], w[i]);
+				if (zero)
+					sum[p][i] = npu_dot4(sum[p][i], x[i], marks);
+			}
+		}
+	}
+#pragma GCC unroll 4
+	for (i = 0; i < 4; i++) {
+		npu_columns_load(&k, &b->column[i], way);
+#pragma GCC unroll 2
+		for (p = 0; p < pixels; p++) {
+			if (zero)
+				acc[p][i] = _mm512_sub_epi32(acc[p][i], _mm512_mullo_epi32(
+						sum[p][i], _mm512_set1_epi32(d->zero)));
+			r[p][i] = way == NPU_WAY_SMALL ?
+				  npu_rq_small(acc[p][i], _mm512_srli_epi64(acc[p][i], 32), &k) :
+				  npu_rq_any(acc[p][i], &k);
+		}
+	}
+#pragma GCC unroll 2
+	for (p = 0; p < pixels; p++)
+		_mm512_mask_storeu_epi8(dst + p * apart, mask, npu_narrow_four(r[p], &d->bytes,
+									       way));
+}
+
+/* All pixels of one block, of @n results: neighbours are @period results apart. */
+NPU_INLINE void npu_depthwise_pixels(u8 *dst, struct npu_depthwise *d,
+				     const struct npu_channel_block *b, u32 period, u32 n,
+				     bool zero, enum npu_way way)
+{
+	u32 two = 2 * period, t, e;
+
+	for (e = 0; e < n; ) {
+		if (n - e >= period + 64) {
+			npu_depthwise_block(dst + e, d, b, period, 2, ~0ull, zero, way);
+			for (t = 0; t < d->taps; t++)
+				d->at[t] += two;
+			e += two;
+			continue;
+		}
+		npu_depthwise_block(dst + e, d, b, 0, 1, npu_first(n - e), zero, way);
+		for (t = 0; t < d->taps; t++)
+			d->at[t] += period;
+		e += period;
+	}
+}
+
+#define NPU_DEPTHWISE(name, zero, way)							\
+NPU_APART static void name(u8 *dst, struct npu_depthwise *d,				\
+			   const struct npu_channel_block *b, u32 period, u32 n)	\
+{											\
+	npu_depthwise_pixels(dst, d, b, period, n, zero, way);				\
+}
+
+NPU_DEPTHWISE(npu_depthwise_small, false, NPU_WAY_SMALL)
+NPU_DEPTHWISE(npu_depthwise_small_zero, true, NPU_WAY_SMALL)
+NPU_DEPTHWISE(npu_depthwise_any, true, NPU_WAY_ANY)
+
+NPU_SIMD static void npu_depthwise(u8 *dst, s64 pitch, const struct npu_channels *ch,
+				   const struct npu_tap *tap, u32 pixels, u32 n)
+{
+	void (*make)(u8 *dst, struct npu_depthwise *d, const struct npu_channel_block *b,
+		     u32 period, u32 n);
+	const struct npu_channel_block *b = (const void *)ch->data;
+	struct npu_depthwise d = { .taps = ch->taps, .zero = npu_weight_zero(ch) };
+	u32 t, e, p;
+
+	if (ch->way == NPU_WAY_PORTABLE) {
+		npu_kernels_portable.depthwise(dst, pitch, ch, tap, pixels, n);
+		return;
+	}
+	make = ch->way == NPU_WAY_ANY ? npu_depthwise_any :
+	       d.zero ? npu_depthwise_small_zero : npu_depthwise_small;
+	d.flip = npu_flip(ch->type == NPU_TYPE_S8);
+	d.bytes = npu_bytes(&ch->limits, ch->type == NPU_TYPE_S8);
+	for (p = 0; p < pixels; p++, dst += pitch)
+		for (e = 0; e < ch->period && e < n; e += 64) {
+			/* Taps that are missing have no weight. */
+			for (t = 0; t < NPU_TAPS && t < ((ch->taps + 3) & ~3u); t++)
+				d.at[t] = tap[t < ch->taps ? t : 0].from + e +
+					  (t < ch->taps ? tap[t].step * p : 0);
+			make(dst + e, &d, b + e / 64, ch->period, n - e);
+		}
+	_mm256_zeroupper();
+}
+
 const struct npu_kernels npu_kernels_avx512 = {
 	.name		= "avx512",
 	.pack		= npu_pack,
 	.sums		= npu_sums,
 	.mac		= npu_mac,
 	.store		= npu_store,
+	.channels	= npu_channels,
+	.depthwise	= npu_depthwise,
 };
 
 #endif /* NPU_X86 */

@@ -759,21 +759,16 @@ static void npu_dense_weights(struct npu_core *core, const struct npu_mac_tile *
 	s->gather_va = first;
 }
 
-int npu_dense_tile(struct npu_core *core, u64 tile, struct npu_cost *cost)
+int npu_dense_tile(struct npu_core *core, const struct npu_mac_tile *p)
 {
-	struct npu_mac_tile p;
 	u32 i, lanes;
 
-	npu_mac_locate(core, tile, &p);
-	npu_mac_cost(core, &p, 1, cost);
-	if (npu_mac_params(core, &p))
-		return -1;
-	npu_dense_weights(core, &p);
+	npu_dense_weights(core, p);
 	npu_patch_outside(core);
-	for (i = 0; i < p.pixels; i += lanes) {
+	for (i = 0; i < p->pixels; i += lanes) {
 		lanes = core->cmd.mac.quant.wide ? 1 : NPU_LANES;
-		lanes = min_t(u32, p.pixels - i, lanes);
-		if (npu_dense_pixels(core, &p, p.pixel + i, lanes))
+		lanes = min_t(u32, p->pixels - i, lanes);
+		if (npu_dense_pixels(core, p, p->pixel + i, lanes))
 			return -1;
 	}
 	return 0;

@@ -4,23 +4,86 @@
  */
 #include "npu_model_priv.h"
 
+#define NPU_SPAN	(1u << 20)	/* bytes between rows that are borrowed as one */
+
+/* ---- Size of tiles ---------------------------------------------------------------------- */
+
+/* Do rows of one pixel's window fit stage 0, and do pixels not overlap? */
+static bool npu_depthwise_fits(const struct npu_mac *m, const struct npu_scratch *s)
+{
+	const struct npu_window *w = &m->window;
+	s64 pitch = m->in_stride[1];
+	u64 size;
+
+	if (pitch < 0 || pitch > NPU_SPAN || m->out_stride[1] > NPU_SPAN)
+		return false;
+	if (m->out_dim[1] > 1 && m->out_stride[1] < m->out_dim[2])
+		return false;
+	size = (u64)(w->size[1] - 1) * w->dilation[1] * (u64)pitch + m->in_dim[2];
+	return size * w->size[0] <= sizeof(s->stage[0]);
+}
+
+/* Are there bytes only, and neighbouring channels in neighbouring bytes? */
+static bool npu_depthwise_rows(const struct npu_core *core)
+{
+	const struct npu_command *cmd = &core->cmd;
+	const struct npu_mac *m = &cmd->mac;
+
+	return cmd->t[0].esize == 1 && cmd->t[1].esize == 1 && cmd->terms <= NPU_TAPS &&
+	       m->quant.rounding == NPU_ROUND_DOUBLE && m->out_dim[2] == m->in_dim[2] &&
+	       (m->out_dim[2] == 1 ||
+		(m->in_stride[2] == 1 && m->w_stride[3] == 1 && m->out_stride[2] == 1)) &&
+	       npu_depthwise_fits(m, &core->scratch);
+}
+
 /* For each term a run of inputs and one of weights. */
-void npu_depthwise_tiles(struct npu_core *core)
+static void npu_depthwise_plan(struct npu_core *core)
 {
 	struct npu_mac *m = &core->cmd.mac;
 	u32 fixed = npu_mac_jump(m) +
 		    npu_jump_work(m->w_stride[1], m->window.size[0] > 1, m->w_stride[2],
 				  m->window.size[1] > 1);
-
 	u32 store = npu_jump_work(m->out_stride[0], m->out_dim[0] > 1, m->out_stride[1],
 				  m->out_dim[1] > 1);
 
-	m->w_stride[0] = 0;
 	npu_plan_init(&m->plan, core->cmd.terms, m->group_out, store, fixed,
 		      npu_stride_work(m->in_stride[2], 1) + npu_stride_work(m->w_stride[3], 1),
 		      npu_stride_work(m->out_stride[2], m->out_dim[2] > 1));
-	npu_mac_tiles(core);
 }
+
+/* A byte of a vector takes a sixteenth of what others count; terms are never cut. */
+static void npu_depthwise_plan_rows(struct npu_core *core)
+{
+	struct npu_mac *m = &core->cmd.mac;
+	u32 terms = (u32)core->cmd.terms;
+	u32 most = (u32)sizeof(core->scratch.stage[1]) / terms;
+	u32 columns = min_t(u32, m->group_out, min_t(u32, most, NPU_COLUMNS));
+	u32 pixel = 16 * npu_mac_jump(m) + (terms + 8) * columns;
+
+	m->plan = (struct npu_plan){
+		.terms = terms,
+		.columns = columns,
+		.pixels = clamp_t(u32, NPU_TILE_WORK * 16 / pixel, 1, NPU_TILE_ELEMENTS),
+		.slice = terms,
+		.slices = 1,
+	};
+}
+
+void npu_depthwise_tiles(struct npu_core *core)
+{
+	struct npu_mac *m = &core->cmd.mac;
+
+	m->w_stride[0] = 0;
+	m->rows = npu_depthwise_rows(core);
+	if (m->rows)
+		npu_depthwise_plan_rows(core);
+	else
+		npu_depthwise_plan(core);
+	npu_mac_tiles(core);
+	core->scratch.channeled = false;
+}
+
+/* ---- One term of one pixel at a time ---------------------------------------------------- */
 
 /* Widened inputs of the tile's channels, each repeated for its outputs. */
 static const s32 *npu_channel_run(struct npu_core *core, const struct npu_mac_tile *p, u64 va)
@@ -97,17 +160,278 @@ static int npu_depthwise_pixel(struct npu_core *core, const struct npu_mac_tile 
 	return p->slice.last ? npu_mac_store_row(core, p, pixel, s->acc) : 0;
 }
 
-int npu_depthwise_tile(struct npu_core *core, u64 tile, struct npu_cost *cost)
+/* ---- Rows of bytes ------------------------------------------------------------------------ */
+
+/* Some neighbouring pixels of a row, and the inputs that they have. */
+struct npu_strip {
+	const struct npu_mac_tile *tile;
+	u64 y;
+	u64 x;
+	u32 pixels;
+	s64 left;		/* columns of the input, padding not included */
+	s64 right;		/* the first that is not needed */
+	const u8 *row[NPU_TAPS];	/* of the window, at @left; NULL: padding */
+};
+
+/* How often the tile's channels are to be repeated. */
+static u32 npu_channels_period(const struct npu_core *core, u32 columns)
 {
-	struct npu_mac_tile p;
+	u32 most = (u32)sizeof(core->scratch.stage[1]) / (u32)core->cmd.terms;
+	u32 n = columns;
+
+	most = min_t(u32, most, NPU_COLUMNS);
+	while (n % 64 && n + columns <= most)
+		n += columns;
+	return n % 64 ? columns : n;
+}
+
+/* Fill an array of @n elements with its first @have ones. */
+static void npu_repeat(void *array, u32 size, u32 have, u32 n)
+{
+	u8 *to = array;
+	u32 more;
+
+	for (; have < n; have += more) {
+		more = min_t(u32, have, n - have);
+		memcpy(to + (u64)have * size, to, (u64)more * size);
+	}
+}
+
+/* Weights of all terms, in stage 1, each row repeated. */
+static int npu_channels_weights(struct npu_core *core, const struct npu_mac_tile *p, u32 period)
+{
+	const struct npu_mac *m = &core->cmd.mac;
+	u8 *to = core->scratch.stage[1];
+	u32 ky, kx;
+	u64 va;
+
+	for (ky = 0; ky < m->window.size[0]; ky++) {
+		for (kx = 0; kx < m->window.size[1]; kx++, to += period) {
+			va = p->w + (u64)m->w_stride[1] * ky + (u64)m->w_stride[2] * kx + p->column;
+			if (npu_read(core, NPU_PIN_IN2, va, to, p->columns))
+				return -1;
+			npu_repeat(to, 1, p->columns, period);
+		}
+	}
+	return 0;
+}
+
+static int npu_channels_make(struct npu_core *core, const struct npu_mac_tile *p)
+{
+	const struct npu_quant *q = &core->cmd.mac.quant;
+	const struct npu_operand *in = &core->cmd.t[0];
+	struct npu_scratch *s = &core->scratch;
+	u32 period = npu_channels_period(core, p->columns);
+
+	if (s->channeled && s->channel == p->column)
+		return 0;
+	s->channeled = false;
+	if (npu_channels_weights(core, p, period))
+		return -1;
+	npu_repeat(s->bias, sizeof(s->bias[0]), p->columns, period);
+	npu_repeat(s->factor, sizeof(s->factor[0]), q->count == 1 ? 1 : p->columns, period);
+	s->channels.type = in->type;
+	s->channels.zero_point = in->zero_point;
+	s->channels.weight_type = core->cmd.t[1].type;
+	s->channels.weight_zero_point = q->weight_zero_point;
+	s->channels.taps = (u32)core->cmd.terms;
+	s->channels.period = period;
+	s->channels.limits = q->limits;
+	s->channels.small = s->small;
+	core->model->kernels.channels(&s->channels, s->stage[1], s->bias, s->factor);
+	memset(s->outside, in->zero_point, sizeof(s->outside));
+	s->channel = p->column;
+	s->channeled = true;
+	return 0;
+}
+
+/* Find the rows of the window in memory, or copy them to stage 0. */
+static int npu_strip_rows(struct npu_core *core, struct npu_strip *strip)
+{
+	const struct npu_mac *m = &core->cmd.mac;
+	u64 base = strip->tile->in + (u64)m->in_stride[1] * (u64)strip->left +
+		   (u64)m->in_stride[2] * strip->tile->column;
+	u64 size = (u64)m->in_stride[1] * (u64)(strip->right - strip->left - 1) +
+		   strip->tile->columns;
+	u8 *stage = core->scratch.stage[0];
+	s64 y = (s64)strip->y * m->window.stride[0] - m->window.pad[0];
+	u64 va[NPU_TAPS], low = ~0ull, high = 0, got;
+	const u8 *window = NULL;
+	u32 ky;
+
+	for (ky = 0; ky < m->window.size[0]; ky++, y += m->window.dilation[0]) {
+		strip->row[ky] = NULL;
+		va[ky] = 0;
+		if (y < 0 || y >= m->in_dim[0] || strip->left >= strip->right)
+			continue;
+		va[ky] = base + (u64)m->in_stride[0] * (u64)y;
+		strip->row[ky] = stage;
+		low = min_t(u64, low, va[ky]);
+		high = max_t(u64, high, va[ky] + size);
+	}
+	if (!high)
+		return 0;
+	if (high - low <= NPU_SPAN) {
+		window = npu_pin(core, NPU_PIN_IN, low, high - low, &got);
+		if (!window)
+			return -1;
+		if (got < high - low)
+			window = NULL;
+	}
+	for (ky = 0; ky < m->window.size[0]; ky++) {
+		if (!strip->row[ky])
+			continue;
+		if (window) {
+			strip->row[ky] = window + (va[ky] - low);
+			continue;
+		}
+		if (npu_read(core, NPU_PIN_IN, va[ky], stage, size))
+			return -1;
+		strip->row[ky] = stage;
+		stage += size;
+	}
+	return 0;
+}
+
+/* Where the pixels from @x on find the inputs of all terms, padding too. */
+static void npu_strip_taps(const struct npu_core *core, const struct npu_strip *strip, u64 x,
+			   struct npu_tap *tap, u64 step)
+{
+	const struct npu_mac *m = &core->cmd.mac;
+	s64 first = (s64)x * m->window.stride[1] - m->window.pad[1];
+	u32 ky, kx;
+	s64 column;
+
+	for (ky = 0; ky < m->window.size[0]; ky++) {
+		for (kx = 0, column = first; kx < m->window.size[1];
+		     kx++, column += m->window.dilation[1], tap++) {
+			tap->from = core->scratch.outside;
+			tap->step = 0;
+			if (!strip->row[ky] || column < 0 || column >= m->in_dim[1])
+				continue;
+			tap->from = strip->row[ky] + m->in_stride[1] * (column - strip->left);
+			tap->step = step;
+		}
+	}
+}
+
+/* Results of pixels all of whose columns are in the image, or of one. */
+static void npu_strip_results(struct npu_core *core, const struct npu_strip *strip, u64 x,
+			      u32 pixels, u8 *dst, s64 pitch)
+{
+	const struct npu_mac *m = &core->cmd.mac;
+	const struct npu_channels *ch = &core->scratch.channels;
+	u32 columns = strip->tile->columns;
+	struct npu_tap tap[NPU_TAPS];
+
+	npu_strip_taps(core, strip, x, tap, (u64)m->in_stride[1] * m->window.stride[1]);
+	if (pitch == columns && ch->period % 64 == 0 && m->window.stride[1] == 1 &&
+	    m->in_stride[1] == columns)
+		core->model->kernels.depthwise(dst, 0, ch, tap, 1, pixels * columns);
+	else
+		core->model->kernels.depthwise(dst, pitch, ch, tap, pixels, columns);
+}
+
+static int npu_strip_run(struct npu_core *core, const struct npu_strip *strip, u64 x, u32 pixels)
+{
+	const struct npu_mac *m = &core->cmd.mac;
+	u64 va = npu_mac_out(m, strip->tile, strip->y * m->out_dim[1] + x);
+	u32 columns = strip->tile->columns;
+	u64 size = (pixels > 1 ? (u64)m->out_stride[1] * (pixels - 1) : 0) + columns;
+	u8 *stage = core->scratch.stage[2];
+	u64 got;
+	u8 *dst;
+	u32 l;
+
+	dst = npu_pin(core, NPU_PIN_OUT, va, size, &got);
+	if (!dst)
+		return -1;
+	if (got == size) {
+		npu_strip_results(core, strip, x, pixels, dst, m->out_stride[1]);
+		return 0;
+	}
+	npu_strip_results(core, strip, x, pixels, stage, columns);
+	for (l = 0; l < pixels; l++, va += (u64)m->out_stride[1], stage += columns)
+		if (npu_write(core, va, stage, columns))
+			return -1;
+	return 0;
+}
+
+/* First output pixel whose window is inside on the left, and first that is not on the right. */
+static void npu_strip_inside(const struct npu_mac *m, u64 *first, u64 *end)
+{
+	const struct npu_window *w = &m->window;
+	s64 last = (s64)m->in_dim[1] - 1 - (s64)(w->size[1] - 1) * w->dilation[1] + w->pad[1];
+
+	*first = npu_div_up(w->pad[1], w->stride[1]);
+	*end = last < 0 ? 0 : (u64)last / w->stride[1] + 1;
+	*end = max_t(u64, *end, *first);
+}
+
+static int npu_strip_make(struct npu_core *core, struct npu_strip *strip)
+{
+	const struct npu_mac *m = &core->cmd.mac;
+	u64 x, first, end, stop = strip->x + strip->pixels;
+	u32 run;
+
+	npu_strip_inside(m, &first, &end);
+	for (x = strip->x; x < stop; x += run) {
+		run = 1;
+		if (x >= first && x < end)
+			run = (u32)(min_t(u64, stop, end) - x);
+		if (npu_strip_run(core, strip, x, run))
+			return -1;
+	}
+	return 0;
+}
+
+/* Most pixels whose rows fit the stages, and that padding is long enough for. */
+static u32 npu_strip_most(const struct npu_core *core, const struct npu_mac_tile *p)
+{
+	const struct npu_mac *m = &core->cmd.mac;
+	const struct npu_window *w = &m->window;
+	u64 pitch = (u64)max_t(s64, m->in_stride[1], 1);
+	u64 room = sizeof(core->scratch.stage[0]) / w->size[0];
+	u64 columns = room / pitch, window = (u64)(w->size[1] - 1) * w->dilation[1] + 1;
+	u64 most = NPU_OUTSIDE / p->columns;
+
+	if (columns < window + 1)
+		return 1;
+	return (u32)clamp_t(u64, (columns - window) / w->stride[1], 1, most);
+}
+
+static int npu_depthwise_strips(struct npu_core *core, const struct npu_mac_tile *p)
+{
+	const struct npu_mac *m = &core->cmd.mac;
+	u32 most = npu_strip_most(core, p);
+	struct npu_strip strip = { .tile = p };
+	u64 pixel, end = p->pixel + p->pixels;
+	s64 left, right;
+
+	for (pixel = p->pixel; pixel < end; pixel += strip.pixels) {
+		strip.y = pixel / m->out_dim[1];
+		strip.x = pixel % m->out_dim[1];
+		strip.pixels = (u32)min_t(u64, end - pixel, m->out_dim[1] - strip.x);
+		strip.pixels = min_t(u32, strip.pixels, most);
+		left = (s64)strip.x * m->window.stride[1] - m->window.pad[1];
+		right = left + (s64)(strip.pixels - 1) * m->window.stride[1] +
+			(s64)(m->window.size[1] - 1) * m->window.dilation[1] + 1;
+		strip.left = max_t(s64, left, 0);
+		strip.right = min_t(s64, right, m->in_dim[1]);
+		if (npu_strip_rows(core, &strip) || npu_strip_make(core, &strip))
+			return -1;
+	}
+	return 0;
+}
+
+int npu_depthwise_tile(struct npu_core *core, const struct npu_mac_tile *p)
+{
 	u32 i;
 
-	npu_mac_locate(core, tile, &p);
-	npu_mac_cost(core, &p, p.columns, cost);
-	if (npu_mac_params(core, &p))
-		return -1;
-	for (i = 0; i < p.pixels; i++)
-		if (npu_depthwise_pixel(core, &p, p.pixel + i))
+	if (core->cmd.mac.rows)
+		return npu_channels_make(core, p) ? -1 : npu_depthwise_strips(core, p);
+	for (i = 0; i < p->pixels; i++)
+		if (npu_depthwise_pixel(core, p, p->pixel + i))
 			return -1;
 	return 0;
 }

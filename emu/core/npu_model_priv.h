@@ -236,6 +236,8 @@ struct npu_mac {
 	u32 group_out;
 	bool in_dense;		/* a row of the window is contiguous */
 	bool w_dense;		/* the weights of a result are contiguous */
+	bool dense;		/* results are made of all input channels of their group */
+	bool rows;		/* depthwise: neighbouring channels are made together */
 	struct npu_plan plan;
 	u32 blocks;		/* of columns in a group */
 	u64 strips;		/* of pixels, for one outer index */
@@ -460,6 +462,7 @@ enum npu_outcome {
 };
 
 #define NPU_PIECES		64	/* of a patch */
+#define NPU_OUTSIDE		8192	/* bytes of padding */
 #define NPU_GATHERED		32768	/* bytes of weights that are not where the kernels want them */
 
 /**
@@ -485,18 +488,21 @@ struct npu_piece {
  * known of weights, until the end of the command.
  */
 struct npu_scratch {
-	struct npu_patch patch;
+	union {
+		struct npu_patch patch;
+		struct npu_channels channels;
+	};
 	u8 stage[3][NPU_TILE_ELEMENTS * 8];
 	s32 wide[3][NPU_TILE_ELEMENTS];
 	u32 acc[NPU_LANES * (NPU_COLUMNS + 16)] __aligned(64);	/* see struct npu_kernels */
 	u64 acc_wide[NPU_COLUMNS];
-	s32 bias[NPU_COLUMNS];
+	s32 bias[NPU_COLUMNS + 64];		/* more than NPU_COLUMNS: see struct npu_kernels */
 	u64 bias_wide[NPU_COLUMNS];
-	struct npu_factor factor[NPU_COLUMNS + 16];
+	struct npu_factor factor[NPU_COLUMNS + 64];
 	struct npu_piece piece[NPU_PIECES];
 	u32 pieces;
 	bool aligned;		/* all pieces are multiples of NPU_PATCH_ALIGN */
-	u8 outside[NPU_PATCH_TERMS * 2] __aligned(64);	/* inputs that are padding */
+	u8 outside[NPU_OUTSIDE] __aligned(64);	/* inputs that are padding */
 	u8 ones[NPU_PATCH_TERMS] __aligned(64);	/* 1 where the patch has a term */
 	u32 lane_sum[NPU_LANES];
 	u32 start[NPU_COLUMNS];
@@ -510,6 +516,8 @@ struct npu_scratch {
 	bool small;		/* no accumulator reaches 2^30 */
 	u32 scale_column;	/* first of those that @factor is of */
 	u32 scales;		/* how many; 0: not known */
+	u32 channel;		/* first of @channels */
+	bool channeled;		/* these are known */
 	u8 gathered[NPU_GATHERED] __aligned(64);
 };
 
@@ -746,21 +754,17 @@ void npu_job_work(struct npu_core *core);
 /* npu_op_mac.c */
 u32 npu_mac_jump(const struct npu_mac *m);
 void npu_mac_tiles(struct npu_core *core);
-void npu_mac_locate(const struct npu_core *core, u64 tile, struct npu_mac_tile *p);
-void npu_mac_cost(const struct npu_core *core, const struct npu_mac_tile *p, u64 inputs,
-		  struct npu_cost *cost);
-int npu_mac_params(struct npu_core *core, const struct npu_mac_tile *p);
 u64 npu_mac_out(const struct npu_mac *m, const struct npu_mac_tile *p, u64 pixel);
 int npu_mac_store_row(struct npu_core *core, const struct npu_mac_tile *p, u64 pixel,
 		      const u32 *acc);
 
 /* npu_mac_dense.c */
 void npu_dense_tiles(struct npu_core *core);
-int npu_dense_tile(struct npu_core *core, u64 tile, struct npu_cost *cost);
+int npu_dense_tile(struct npu_core *core, const struct npu_mac_tile *p);
 
 /* npu_mac_depthwise.c */
 void npu_depthwise_tiles(struct npu_core *core);
-int npu_depthwise_tile(struct npu_core *core, u64 tile, struct npu_cost *cost);
+int npu_depthwise_tile(struct npu_core *core, const struct npu_mac_tile *p);
 
 /* npu_tensor.c */
 void npu_operand_load(struct npu_operand *t, const struct npu_tensor *raw);

@@ -161,6 +161,12 @@ static void npu_conv_geometry(struct npu_core *core, bool depthwise)
 	}
 	if (depthwise)
 		m->groups = 1;
+	/* One input channel for all outputs: a convolution whose weights lie in another order. */
+	m->dense = !depthwise || (m->in_dim[2] == 1 && m->out_dim[2] > 1 && t[1].esize == 1);
+	if (depthwise && m->dense) {
+		m->w_stride[0] = t[1].stride[3];
+		m->w_stride[3] = 0;
+	}
 	m->group_in = m->in_dim[2] / m->groups;
 	m->group_out = m->out_dim[2] / m->groups;
 }
@@ -202,10 +208,10 @@ static int npu_conv_prepare(struct npu_core *core, bool depthwise)
 	if (npu_check_places(core))
 		return -1;
 	npu_mac_density(core);
-	if (depthwise)
-		npu_depthwise_tiles(core);
-	else
+	if (m->dense)
 		npu_dense_tiles(core);
+	else
+		npu_depthwise_tiles(core);
 	return 0;
 }
 
@@ -267,6 +273,7 @@ static void npu_matmul_geometry(struct npu_core *core)
 	m->out_stride[0] = 0;
 	m->w_stride[0] = t[1].stride[outer];
 	m->w_stride[3] = t[1].stride[outer + 1];
+	m->dense = true;
 	m->groups = 1;
 	m->group_in = m->in_dim[2];
 	m->group_out = m->out_dim[2];
@@ -313,7 +320,7 @@ static int npu_matmul_decode(struct npu_core *core)
 
 /* ---- Execution ------------------------------------------------------------------------------- */
 
-void npu_mac_locate(const struct npu_core *core, u64 tile, struct npu_mac_tile *p)
+static void npu_mac_locate(const struct npu_core *core, u64 tile, struct npu_mac_tile *p)
 {
 	const struct npu_mac *m = &core->cmd.mac;
 	u64 total = (u64)m->out_dim[0] * m->out_dim[1];
@@ -414,18 +421,19 @@ static int npu_mac_scales(struct npu_core *core, const struct npu_mac_tile *p)
 	return 0;
 }
 
-int npu_mac_params(struct npu_core *core, const struct npu_mac_tile *p)
+static int npu_mac_params(struct npu_core *core, const struct npu_mac_tile *p)
 {
 	if (p->slice.first && npu_mac_bias(core, p))
 		return -1;
 	return p->slice.last ? npu_mac_scales(core, p) : 0;
 }
 
-void npu_mac_cost(const struct npu_core *core, const struct npu_mac_tile *p,
-			 u64 inputs, struct npu_cost *cost)
+static void npu_mac_cost(const struct npu_core *core, const struct npu_mac_tile *p,
+			 struct npu_cost *cost)
 {
 	const struct npu_operand *t = core->cmd.t;
 	u64 terms = p->slice.to - p->slice.from;
+	u64 inputs = core->cmd.mac.dense ? 1 : p->columns;
 
 	cost->macs = terms * p->columns * p->pixels;
 	cost->bytes = terms * inputs * p->pixels * t[0].esize +
@@ -470,23 +478,35 @@ int npu_mac_store_row(struct npu_core *core, const struct npu_mac_tile *p, u64 p
 			     p->columns, s->stage[2]);
 }
 
+static int npu_mac_tile(struct npu_core *core, u64 tile, struct npu_cost *cost)
+{
+	const struct npu_mac *m = &core->cmd.mac;
+	struct npu_mac_tile p;
+
+	npu_mac_locate(core, tile, &p);
+	npu_mac_cost(core, &p, cost);
+	if (npu_mac_params(core, &p))
+		return -1;
+	return m->dense ? npu_dense_tile(core, &p) : npu_depthwise_tile(core, &p);
+}
+
 const struct npu_op npu_op_conv2d = {
 	.opcode	= NPU_OP_CONV2D,
 	.size	= sizeof(struct npu_cmd_conv),
 	.decode	= npu_conv2d_decode,
-	.tile	= npu_dense_tile,
+	.tile	= npu_mac_tile,
 };
 
 const struct npu_op npu_op_depthwise = {
 	.opcode	= NPU_OP_DEPTHWISE,
 	.size	= sizeof(struct npu_cmd_conv),
 	.decode	= npu_depthwise_decode,
-	.tile	= npu_depthwise_tile,
+	.tile	= npu_mac_tile,
 };
 
 const struct npu_op npu_op_matmul = {
 	.opcode	= NPU_OP_MATMUL,
 	.size	= sizeof(struct npu_cmd_matmul),
 	.decode	= npu_matmul_decode,
-	.tile	= npu_dense_tile,
+	.tile	= npu_mac_tile,
 };

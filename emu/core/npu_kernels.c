@@ -228,8 +228,8 @@ static void npu_channels(struct npu_channels *ch, const u8 *w, const s32 *bias,
 }
 
 /* Results of up to a period of channels. */
-static void npu_depthwise_run(u8 *dst, const struct npu_channels *ch, const struct npu_tap *tap,
-			      u64 at, u32 n)
+static void npu_depthwise_run(u8 *dst, const struct npu_channels *ch,
+			      const struct npu_taps *taps, u32 at, u32 n)
 {
 	const struct npu_channels_plain *plain = (const void *)ch->data;
 	u32 acc[NPU_GROUP];
@@ -241,7 +241,7 @@ static void npu_depthwise_run(u8 *dst, const struct npu_channels *ch, const stru
 	for (t = 0; t < ch->taps; t++) {
 		const s16 *w = &plain->w[t][at % ch->period];
 
-		x = tap[t].from + at;
+		x = taps->from[t] + at;
 		for (c = 0; c < n; c++)
 			acc[c] += (u32)(((ch->type == NPU_TYPE_S8 ? (s8)x[c] : x[c]) -
 					 ch->zero_point) * w[c]);
@@ -252,20 +252,18 @@ static void npu_depthwise_run(u8 *dst, const struct npu_channels *ch, const stru
 }
 
 static void npu_depthwise(u8 *dst, s64 pitch, const struct npu_channels *ch,
-			  const struct npu_tap *tap, u32 pixels, u32 n)
+			  struct npu_taps *taps, u32 pixels, u32 n)
 {
-	struct npu_tap now[NPU_TAPS];
 	u32 at, run, t;
 
-	memcpy(now, tap, ch->taps * sizeof(*tap));
 	for (; pixels; pixels--, dst += pitch) {
 		for (at = 0; at < n; at += run) {
 			run = min_t(u32, n - at, ch->period - at % ch->period);
 			run = min_t(u32, run, NPU_GROUP);
-			npu_depthwise_run(dst + at, ch, now, at, run);
+			npu_depthwise_run(dst + at, ch, taps, at, run);
 		}
 		for (t = 0; t < ch->taps; t++)
-			now[t].from += now[t].step;
+			taps->from[t] += taps->step[t];
 	}
 }
 

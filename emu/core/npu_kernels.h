@@ -105,13 +105,13 @@ struct npu_channels {
 };
 
 /**
- * struct npu_tap - where the inputs for one weight are
- * @from: those of the first channel of the first pixel
+ * struct npu_taps - where the inputs for each weight are
+ * @from: those of the first channel of the first pixel; up to a multiple of 4 there are some
  * @step: bytes to the next pixel
  */
-struct npu_tap {
-	const u8 *from;
-	u64 step;
+struct npu_taps {
+	const u8 *from[NPU_TAPS];
+	u64 step[NPU_TAPS];
 };
 
 /**
@@ -131,7 +131,7 @@ struct npu_tap {
  *            63 after the last may be read
  * @depthwise: for each of some pixels @n results, those of the channels one after the other,
  *             pixels @pitch bytes apart; they may be those of neighbouring pixels if @period
- *             is a multiple of 64
+ *             is a multiple of 64; changes the taps
  * @mac_channel: acc[i] += x[i] * (w[i] - zero_point); wraps
  * @mac_wide: acc[c] += sum of x[i] - @zero_point times column c; in 64 bits
  * @mac_channel_wide: acc[i] += x[i] * (w[i] - zero_point), in 64 bits
@@ -159,7 +159,7 @@ struct npu_kernels {
 	void (*channels)(struct npu_channels *channels, const u8 *w, const s32 *bias,
 			 const struct npu_factor *factor);
 	void (*depthwise)(u8 *dst, s64 pitch, const struct npu_channels *channels,
-			  const struct npu_tap *tap, u32 pixels, u32 n);
+			  struct npu_taps *taps, u32 pixels, u32 n);
 	void (*mac_channel)(u32 *acc, const s32 *x, const void *w, u32 type,
 			    s32 zero_point, u32 n);
 	void (*mac_wide)(u64 *acc, const s16 *x, s32 zero_point, const void *w, u32 type,

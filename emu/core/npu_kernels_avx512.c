@@ -62,24 +62,26 @@ NPU_INLINE __mmask64 npu_first(u32 n)
 }
 
 /*
- * 16 bytes of 16 lanes, in groups of four: each quarter of a vector is loaded from a lane, and
- * four doublewords of four lanes become columns. Lanes beyond the last are what the first is.
+ * Up to 16 bytes of 16 lanes, in groups of four: each quarter of a vector is loaded from a lane,
+ * and four doublewords of four lanes become columns.
  */
-NPU_INLINE void npu_pack_quarter(u8 *to, u32 pitch, const u8 *const *row, u32 at, __m512i flip)
+NPU_INLINE void npu_pack_quarter(u8 *to, u32 pitch, const u8 *const *row, u32 at, u32 n,
+				 __m512i flip)
 {
+	__mmask16 mask = (__mmask16)npu_first(n);
 	__m512i r[4], t[4];
-	u32 i;
+	u32 i, l;
+	__m128i x;
 
 #pragma GCC unroll 4
-	for (i = 0; i < 4; i++) {
-		r[i] = _mm512_castsi128_si512(_mm_loadu_si128((const void *)(row[i] + at)));
-		r[i] = _mm512_mask_broadcast_i32x4(r[i], 0x00f0,
-					_mm_loadu_si128((const void *)(row[4 + i] + at)));
-		r[i] = _mm512_mask_broadcast_i32x4(r[i], 0x0f00,
-					_mm_loadu_si128((const void *)(row[8 + i] + at)));
-		r[i] = _mm512_mask_broadcast_i32x4(r[i], 0xf000,
-					_mm_loadu_si128((const void *)(row[12 + i] + at)));
-	}
+	for (i = 0; i < 4; i++)
+#pragma GCC unroll 4
+		for (l = 0; l < 4; l++) {
+			x = n < 16 ? _mm_maskz_loadu_epi8(mask, row[4 * l + i] + at) :
+				     _mm_loadu_si128((const void *)(row[4 * l + i] + at));
+			r[i] = l ? _mm512_mask_broadcast_i32x4(r[i], (__mmask16)(0xf << 4 * l), x) :
+				   _mm512_castsi128_si512(x);
+		}
 	t[0] = _mm512_unpacklo_epi32(r[0], r[1]);
 	t[1] = _mm512_unpackhi_epi32(r[0], r[1]);
 	t[2] = _mm512_unpacklo_epi32(r[2], r[3]);
@@ -90,7 +92,8 @@ NPU_INLINE void npu_pack_quarter(u8 *to, u32 pitch, const u8 *const *row, u32 at
 	r[3] = _mm512_unpackhi_epi64(t[1], t[3]);
 #pragma GCC unroll 4
 	for (i = 0; i < 4; i++)
-		_mm512_storeu_si512(to + i * pitch, _mm512_xor_si512(r[i], flip));
+		if (4 * i < n)
+			_mm512_storeu_si512(to + i * pitch, _mm512_xor_si512(r[i], flip));
 }
 
 NPU_SIMD static void npu_pack_few(struct npu_patch *p, u32 lane, u32 lanes, u32 at,
@@ -111,30 +114,15 @@ NPU_SIMD static void npu_pack_few(struct npu_patch *p, u32 lane, u32 lanes, u32 
 	}
 }
 
-/* What is left after the quarters, up to 15 bytes, one lane after the other. */
-NPU_INLINE void npu_pack_rest(u8 *to, u32 pitch, const u8 *const *row, u32 at, u32 n, __m512i flip)
-{
-	u32 rest[16][4], l, i;
-	__mmask16 mask = (__mmask16)npu_first(n);
-
-	for (l = 0; l < 16; l++)
-		_mm_storeu_si128((void *)rest[l], _mm_maskz_loadu_epi8(mask, row[l] + at));
-	for (i = 0; i < (n + 3) / 4; i++, to += pitch) {
-		for (l = 0; l < 16; l++)
-			((u32 *)to)[l] = rest[l][i];
-		_mm512_storeu_si512(to, _mm512_xor_si512(_mm512_loadu_si512(to), flip));
-	}
-}
-
 /* Too many pointers for registers: they stay where they are. */
 NPU_APART static void npu_pack_group(u8 *to, u32 pitch, const u8 *const *row, u32 n, __m512i flip)
 {
 	u32 i;
 
 	for (i = 0; i + 16 <= n; i += 16, to += 4 * pitch)
-		npu_pack_quarter(to, pitch, row, i, flip);
+		npu_pack_quarter(to, pitch, row, i, 16, flip);
 	if (i < n)
-		npu_pack_rest(to, pitch, row, i, n - i, flip);
+		npu_pack_quarter(to, pitch, row, i, n - i, flip);
 }
 
 NPU_SIMD static void npu_pack(struct npu_patch *p, u32 lane, u32 lanes, u32 at,
@@ -851,12 +839,33 @@ NPU_SIMD static void npu_channels(struct npu_channels *ch, const u8 *w, const s3
 
 /* What all blocks of a depthwise convolution share. */
 struct npu_depthwise {
-	const u8 *at[NPU_TAPS];	/* inputs of the current pixel */
-	u32 taps;
+	const struct npu_taps *taps;
+	u32 count;		/* of them */
 	s32 zero;		/* of the weights */
+	u32 step;		/* results to the pixel that is made at the same time */
 	__m512i flip;
 	struct npu_bytes bytes;
 };
+
+/* Inputs of 64 results: those of 1, 2 or 4 pixels, of so many parts of 64 channels. */
+NPU_INLINE __m512i npu_load_parts(const u8 *from, u64 step, u32 parts, __mmask64 mask)
+{
+	__m512i x;
+	u32 i;
+
+	if (parts == 1)
+		return _mm512_maskz_loadu_epi8(mask, from);
+	if (parts == 2) {
+		x = _mm512_castsi256_si512(_mm256_loadu_si256((const void *)from));
+		return _mm512_inserti64x4(x, _mm256_loadu_si256((const void *)(from + step)), 1);
+	}
+	x = _mm512_castsi128_si512(_mm_loadu_si128((const void *)from));
+#pragma GCC unroll 3
+	for (i = 1; i < 4; i++)
+		x = _mm512_mask_broadcast_i32x4(x, (__mmask16)(0xf << 4 * i),
+						_mm_loadu_si128((const void *)(from + i * step)));
+	return x;
+}
 
 /* 1 for each of up to four taps. */
 NPU_INLINE __m512i npu_marks(u32 taps)
@@ -865,14 +874,15 @@ NPU_INLINE __m512i npu_marks(u32 taps)
 }
 
 /*
- * Results of 64 channels, for two of their pixels, @apart bytes from each other, or one. Weights
- * and factors are loaded once for both: loads are what limits it.
+ * Results of 64 channels from @e on, for two of their pixels, or one. Weights and factors are
+ * loaded once for both: loads are what limits it.
  */
 NPU_INLINE void npu_depthwise_block(u8 *dst, const struct npu_depthwise *d,
-				    const struct npu_channel_block *b, u32 apart, u32 pixels,
-				    __mmask64 mask, bool zero, enum npu_way way)
+				    const struct npu_channel_block *b, u32 e, u32 pixels,
+				    u32 parts, __mmask64 mask, bool zero, enum npu_way way)
 {
 	__m512i acc[2][4], sum[2][4], r[2][4], x[4], w[4], flip = d->flip, marks;
+	const struct npu_taps *taps = d->taps;
 	struct npu_constants k;
 	u32 g, i, p;
 
@@ -883,17 +893,19 @@ NPU_INLINE void npu_depthwise_block(u8 *dst, const struct npu_depthwise *d,
 			acc[p][i] = _mm512_loadu_si512(b->start[i]);
 			sum[p][i] = _mm512_setzero_si512();
 		}
-	for (g = 0; g < d->taps; g += 4) {
-		marks = npu_marks(d->taps - g);
+	for (g = 0; g < d->count; g += 4) {
+		marks = npu_marks(d->count - g);
 #pragma GCC unroll 4
 		for (i = 0; i < 4; i++)
 			w[i] = _mm512_loadu_si512(b->w[g / 4][i]);
 #pragma GCC unroll 2
 		for (p = 0; p < pixels; p++) {
 #pragma GCC unroll 4
-			for (i = 0; i < 4; i++)
-				r[p][i] = _mm512_xor_si512(flip, _mm512_maskz_loadu_epi8(mask,
-							d->at[g + i] + p * apart));
+			for (i = 0; i < 4; i++) {
+				r[p][i] = npu_load_parts(taps->from[g + i] + e + p * d->step,
+							 taps->step[g + i], parts, mask);
+				r[p][i] = _mm512_xor_si512(r[p][i], flip);
+			}
 			npu_interleave(x, r[p]);
 #pragma GCC unroll 4
 			for (i = 0; i < 4; i++) {
@@ -918,68 +930,91 @@ NPU_INLINE void npu_depthwise_block(u8 *dst, const struct npu_depthwise *d,
 	}
 #pragma GCC unroll 2
 	for (p = 0; p < pixels; p++)
-		_mm512_mask_storeu_epi8(dst + p * apart, mask, npu_narrow_four(r[p], &d->bytes,
-									       way));
+		_mm512_mask_storeu_epi8(dst + e + p * d->step, mask,
+					npu_narrow_four(r[p], &d->bytes, way));
 }
 
-/* All pixels of one block, of @n results: neighbours are @period results apart. */
-NPU_INLINE void npu_depthwise_pixels(u8 *dst, struct npu_depthwise *d,
-				     const struct npu_channel_block *b, u32 period, u32 n,
-				     bool zero, enum npu_way way)
+/* Each block for all of its pixels, which are a period apart. */
+NPU_INLINE void npu_depthwise_blocks(u8 *dst, const struct npu_depthwise *d,
+				     const struct npu_channel_block *b, u32 n, bool zero,
+				     enum npu_way way)
 {
-	u32 two = 2 * period, t, e;
+	u32 first, e;
 
-	for (e = 0; e < n; ) {
-		if (n - e >= period + 64) {
-			npu_depthwise_block(dst + e, d, b, period, 2, ~0ull, zero, way);
-			for (t = 0; t < d->taps; t++)
-				d->at[t] += two;
-			e += two;
-			continue;
+	for (first = 0; first < d->step && first < n; first += 64, b++)
+		for (e = first; e < n; e += d->step) {
+			if (n - e >= d->step + 64) {
+				npu_depthwise_block(dst, d, b, e, 2, 1, ~0ull, zero, way);
+				e += d->step;
+				continue;
+			}
+			npu_depthwise_block(dst, d, b, e, 1, 1, npu_first(n - e), zero, way);
 		}
-		npu_depthwise_block(dst + e, d, b, 0, 1, npu_first(n - e), zero, way);
-		for (t = 0; t < d->taps; t++)
-			d->at[t] += period;
-		e += period;
-	}
 }
 
 #define NPU_DEPTHWISE(name, zero, way)							\
-NPU_APART static void name(u8 *dst, struct npu_depthwise *d,				\
-			   const struct npu_channel_block *b, u32 period, u32 n)	\
+NPU_APART static void name(u8 *dst, const struct npu_depthwise *d,			\
+			   const struct npu_channel_block *b, u32 n)			\
 {											\
-	npu_depthwise_pixels(dst, d, b, period, n, zero, way);				\
+	npu_depthwise_blocks(dst, d, b, n, zero, way);					\
 }
 
 NPU_DEPTHWISE(npu_depthwise_small, false, NPU_WAY_SMALL)
 NPU_DEPTHWISE(npu_depthwise_small_zero, true, NPU_WAY_SMALL)
 NPU_DEPTHWISE(npu_depthwise_any, true, NPU_WAY_ANY)
 
-NPU_SIMD static void npu_depthwise(u8 *dst, s64 pitch, const struct npu_channels *ch,
-				   const struct npu_tap *tap, u32 pixels, u32 n)
+NPU_APART static void npu_depthwise_small_2(u8 *dst, const struct npu_depthwise *d,
+					    const struct npu_channel_block *b, u32 n)
 {
-	void (*make)(u8 *dst, struct npu_depthwise *d, const struct npu_channel_block *b,
-		     u32 period, u32 n);
-	const struct npu_channel_block *b = (const void *)ch->data;
-	struct npu_depthwise d = { .taps = ch->taps, .zero = npu_weight_zero(ch) };
-	u32 t, e, p;
+	npu_depthwise_block(dst, d, b, 0, 1, 2, npu_first(n), false, NPU_WAY_SMALL);
+}
+
+NPU_APART static void npu_depthwise_small_4(u8 *dst, const struct npu_depthwise *d,
+					    const struct npu_channel_block *b, u32 n)
+{
+	npu_depthwise_block(dst, d, b, 0, 1, 4, npu_first(n), false, NPU_WAY_SMALL);
+}
+
+/* How many pixels whose inputs are apart one block makes. */
+NPU_INLINE u32 npu_depthwise_parts(const struct npu_channels *ch, s64 pitch, u32 pixels, u32 n)
+{
+	u32 parts = 64 / n;
+
+	if (ch->way != NPU_WAY_SMALL || npu_weight_zero(ch) || ch->period != 64 ||
+	    (n != 16 && n != 32) || pitch != n || pixels < parts)
+		return 1;
+	return parts;
+}
+
+NPU_SIMD static void npu_depthwise(u8 *dst, s64 pitch, const struct npu_channels *ch,
+				   struct npu_taps *taps, u32 pixels, u32 n)
+{
+	void (*make)(u8 *dst, const struct npu_depthwise *d, const struct npu_channel_block *b,
+		     u32 n);
+	struct npu_depthwise d = {
+		.taps = taps,
+		.count = ch->taps,
+		.zero = npu_weight_zero(ch),
+		.step = ch->period,
+	};
+	u32 t, parts;
 
 	if (ch->way == NPU_WAY_PORTABLE) {
-		npu_kernels_portable.depthwise(dst, pitch, ch, tap, pixels, n);
+		npu_kernels_portable.depthwise(dst, pitch, ch, taps, pixels, n);
 		return;
 	}
-	make = ch->way == NPU_WAY_ANY ? npu_depthwise_any :
-	       d.zero ? npu_depthwise_small_zero : npu_depthwise_small;
 	d.flip = npu_flip(ch->type == NPU_TYPE_S8);
 	d.bytes = npu_bytes(&ch->limits, ch->type == NPU_TYPE_S8);
-	for (p = 0; p < pixels; p++, dst += pitch)
-		for (e = 0; e < ch->period && e < n; e += 64) {
-			/* Taps that are missing have no weight. */
-			for (t = 0; t < NPU_TAPS && t < ((ch->taps + 3) & ~3u); t++)
-				d.at[t] = tap[t < ch->taps ? t : 0].from + e +
-					  (t < ch->taps ? tap[t].step * p : 0);
-			make(dst + e, &d, b + e / 64, ch->period, n - e);
-		}
+	for (; pixels; pixels -= parts, dst += pitch * parts) {
+		parts = npu_depthwise_parts(ch, pitch, pixels, n);
+		make = ch->way == NPU_WAY_ANY ? npu_depthwise_any :
+		       d.zero ? npu_depthwise_small_zero :
+		       parts == 1 ? npu_depthwise_small :
+		       parts == 2 ? npu_depthwise_small_2 : npu_depthwise_small_4;
+		make(dst, &d, (const void *)ch->data, n * parts);
+		for (t = 0; t < ch->taps; t++)
+			taps->from[t] += taps->step[t] * parts;
+	}
 	_mm256_zeroupper();
 }
 

@@ -201,12 +201,16 @@ static u32 npu_patch_cut(struct npu_core *core, u32 from, u32 to)
 	return from;
 }
 
-/* Windows of up to NPU_GROUP neighbouring pixels. */
+/* Windows of up to NPU_GROUP neighbouring pixels: runs, each of them in one row of pixels. */
 struct npu_corners {
 	u32 lanes;
-	s64 y[NPU_GROUP];
-	s64 x[NPU_GROUP];
-	u64 va[NPU_GROUP];	/* of the corner, even if it is padding */
+	u32 runs;
+	struct npu_run {
+		u32 lanes;
+		s64 y;		/* of the first window's corner */
+		s64 x;
+		u64 va;		/* of the corner, even if it is padding */
+	} run[NPU_GROUP];
 };
 
 static void npu_corners_init(const struct npu_mac *m, struct npu_corners *c, u64 base, u64 pixel,
@@ -214,18 +218,16 @@ static void npu_corners_init(const struct npu_mac *m, struct npu_corners *c, u64
 {
 	u64 top = pixel / m->out_dim[1];
 	u64 left = pixel % m->out_dim[1];
-	u32 l;
+	struct npu_run *run = c->run;
 
 	c->lanes = lanes;
-	for (l = 0; l < lanes; l++) {
-		c->y[l] = (s64)top * m->window.stride[0] - m->window.pad[0];
-		c->x[l] = (s64)left * m->window.stride[1] - m->window.pad[1];
-		c->va[l] = base + (u64)m->in_stride[0] * (u64)c->y[l] +
-			   (u64)m->in_stride[1] * (u64)c->x[l];
-		if (++left == m->out_dim[1]) {
-			left = 0;
-			top++;
-		}
+	for (c->runs = 0; lanes; c->runs++, run++, top++, left = 0) {
+		run->lanes = (u32)min_t(u64, lanes, m->out_dim[1] - left);
+		run->y = (s64)top * m->window.stride[0] - m->window.pad[0];
+		run->x = (s64)left * m->window.stride[1] - m->window.pad[1];
+		run->va = base + (u64)m->in_stride[0] * (u64)run->y +
+			  (u64)m->in_stride[1] * (u64)run->x;
+		lanes -= run->lanes;
 	}
 }
 
@@ -236,56 +238,93 @@ struct npu_place {
 	u32 n;			/* these are not, all others are */
 };
 
+/* @x: of the piece; @va: of its first input, if that is not padding */
+static struct npu_place npu_piece_place(const struct npu_mac *m, const struct npu_piece *piece,
+					s64 x, u64 va)
+{
+	s64 first = max_t(s64, -x, 0);
+	s64 last = min_t(s64, x + piece->more, m->in_dim[1] - 1ll) - x;
+	struct npu_place place = { .n = 0 };
+
+	/* Of the piece's columns, those that are in the image. */
+	if (last < first || first > piece->more)
+		return place;
+	place.skip = first ? (u32)first * m->group_in - piece->i : 0;
+	place.n = (last < piece->more ? (u32)(last + 1) * m->group_in - piece->i : piece->n) -
+		  place.skip;
+	place.va = va + (u64)m->in_stride[2] * place.skip;
+	return place;
+}
+
+/* The places of all lanes; @low and @high: where they begin and end. */
 static void npu_piece_places(const struct npu_mac *m, const struct npu_piece *piece,
-			     const struct npu_corners *c, struct npu_place *place)
+			     const struct npu_corners *c, struct npu_place *place, u64 *low,
+			     u64 *high)
 {
 	s64 down = (s64)piece->ky * m->window.dilation[0];
 	s64 right = (s64)piece->kx * m->window.dilation[1];
 	u64 step = (u64)m->in_stride[0] * (u64)down + (u64)m->in_stride[1] * (u64)right +
 		   (u64)m->in_stride[2] * piece->i;
-	s64 first, last, x;
+	u64 pitch = (u64)m->in_stride[1] * m->window.stride[1];
+	const struct npu_run *run;
+	s64 x, edge = (s64)m->in_dim[1] - piece->more;
+	u64 va;
 	u32 l;
 
-	for (l = 0; l < c->lanes; l++, place++) {
-		place->n = 0;
-		x = c->x[l] + right;
-		if ((u64)(c->y[l] + down) >= m->in_dim[0] || x >= m->in_dim[1] ||
-		    x + piece->more < 0)
-			continue;
-		/* Of the piece's columns, those that are in the image. */
-		first = max_t(s64, -x, 0);
-		last = min_t(s64, x + piece->more, m->in_dim[1] - 1ll) - x;
-		place->skip = first ? (u32)first * m->group_in - piece->i : 0;
-		place->n = (last < piece->more ? (u32)(last + 1) * m->group_in - piece->i :
-						 piece->n) - place->skip;
-		place->va = c->va[l] + step + (u64)m->in_stride[2] * place->skip;
+	*low = ~0ull;
+	*high = 0;
+	for (run = c->run; run < c->run + c->runs; run++) {
+		x = run->x + right;
+		va = run->va + step;
+		for (l = 0; l < run->lanes; l++, place++, va += pitch, x += m->window.stride[1]) {
+			if ((u64)(run->y + down) >= m->in_dim[0])
+				place->n = 0;
+			else if (x >= 0 && x < edge)
+				*place = (struct npu_place){ .va = va, .n = piece->n };
+			else
+				*place = npu_piece_place(m, piece, x, va);
+			if (!place->n)
+				continue;
+			*low = min_t(u64, *low, place->va);
+			*high = max_t(u64, *high, place->va + place->n);
+		}
 	}
 }
 
-/* Borrow all places of up to NPU_GROUP lanes at once; NULL: they do not lie together. */
-static int npu_piece_borrow(struct npu_core *core, const struct npu_place *place, u32 lanes,
-			    const u8 **window, u64 *low)
+/*
+ * The same if no lane has padding and inputs are neighbours in memory, for few instructions:
+ * these are nearly all. Returns the distance between lanes, from @low on; 0: it is not so.
+ */
+static u64 npu_piece_even(const struct npu_core *core, const struct npu_piece *piece,
+			  const struct npu_corners *c, u64 *low)
 {
-	const struct npu_operand *in = &core->cmd.t[0];
-	u64 high = 0, got;
-	u32 l;
+	const struct npu_mac *m = &core->cmd.mac;
+	s64 y = c->run->y + (s64)piece->ky * m->window.dilation[0];
+	s64 x = c->run->x + (s64)piece->kx * m->window.dilation[1];
+	s64 last = x + (s64)(c->lanes - 1) * m->window.stride[1] + piece->more;
+	s64 pitch = m->in_stride[1] * m->window.stride[1];
+
+	if (c->runs > 1 || y < 0 || y >= m->in_dim[0] || x < 0 || last >= m->in_dim[1] ||
+	    m->in_stride[2] != core->cmd.t[0].esize || pitch <= 0 || pitch > NPU_SPAN)
+		return 0;
+	*low = c->run->va + (u64)m->in_stride[2] * piece->i +
+	       (u64)m->in_stride[0] * (u64)(y - c->run->y) +
+	       (u64)m->in_stride[1] * (u64)(x - c->run->x);
+	return (u64)pitch;
+}
+
+/* Borrow from @low to @high at once; NULL: this does not lie together. */
+static int npu_piece_borrow(struct npu_core *core, u64 low, u64 high, const u8 **window)
+{
+	u64 got;
 
 	*window = NULL;
-	*low = ~0ull;
-	if (core->cmd.mac.in_stride[2] != in->esize)
+	if (low >= high || high - low > NPU_SPAN)
 		return 0;
-	for (l = 0; l < lanes; l++) {
-		if (!place[l].n)
-			continue;
-		*low = min_t(u64, *low, place[l].va);
-		high = max_t(u64, high, place[l].va + (u64)place[l].n * in->esize);
-	}
-	if (!high || high - *low > NPU_SPAN)
-		return 0;
-	*window = npu_pin(core, NPU_PIN_IN, *low, high - *low, &got);
+	*window = npu_pin(core, NPU_PIN_IN, low, high - low, &got);
 	if (!*window)
 		return -1;
-	if (got < high - *low)
+	if (got < high - low)
 		*window = NULL;
 	return 0;
 }
@@ -312,32 +351,53 @@ static const void *npu_piece_row(struct npu_core *core, const struct npu_piece *
 	return row;
 }
 
-/* One piece of some lanes, from @lane on. */
-static int npu_piece_pack(struct npu_core *core, const struct npu_piece *piece, u32 lane,
-			  const struct npu_corners *corners)
+/* The inputs of all lanes, where they are or where they have been copied to. */
+static int npu_piece_rows(struct npu_core *core, const struct npu_piece *piece,
+			  const struct npu_corners *corners, const void **row)
 {
+	const struct npu_operand *in = &core->cmd.t[0];
 	struct npu_scratch *s = &core->scratch;
 	struct npu_place place[NPU_GROUP];
-	u32 lanes = corners->lanes;
-	const void *row[NPU_GROUP];
-	const u8 *window;
-	u64 low;
+	const u8 *window = NULL;
+	u64 low, high;
 	u32 l;
 
-	npu_piece_places(&core->cmd.mac, piece, corners, place);
-	if (npu_piece_borrow(core, place, lanes, &window, &low))
+	npu_piece_places(&core->cmd.mac, piece, corners, place, &low, &high);
+	/* Elements of bytes, at most, lie from @low on: the end is that of the last one. */
+	if (core->cmd.mac.in_stride[2] == 1 && in->esize == 1 &&
+	    npu_piece_borrow(core, low, high, &window))
 		return -1;
-	for (l = 0; l < lanes; l++) {
+	for (l = 0; l < corners->lanes; l++) {
 		row[l] = npu_piece_row(core, piece, &place[l],
-				       window ? window + (place[l].va - low) : NULL,
+				       window && place[l].n ? window + (place[l].va - low) : NULL,
 				       s->stage[0] + l * NPU_PATCH_TERMS * 2);
 		if (!row[l])
 			return -1;
 	}
+	return 0;
+}
+
+/* One piece of some lanes, from @lane on. */
+static int npu_piece_pack(struct npu_core *core, const struct npu_piece *piece, u32 lane,
+			  const struct npu_corners *corners)
+{
+	u64 pitch, low, size = (u64)piece->n * core->cmd.t[0].esize;
+	struct npu_scratch *s = &core->scratch;
+	const void *row[NPU_GROUP];
+	const u8 *window = NULL;
+	u32 l;
+
+	pitch = npu_piece_even(core, piece, corners, &low);
+	if (pitch && npu_piece_borrow(core, low, low + pitch * (corners->lanes - 1) + size, &window))
+		return -1;
+	if (!window && npu_piece_rows(core, piece, corners, row))
+		return -1;
+	for (l = 0; window && l < corners->lanes; l++, window += pitch)
+		row[l] = window;
 	if (core->cmd.mac.quant.wide)
 		memcpy((s16 *)s->patch.data + piece->at, row[0], piece->n * sizeof(s16));
 	else
-		core->model->kernels.pack(&s->patch, lane, lanes, piece->at, row, piece->n);
+		core->model->kernels.pack(&s->patch, lane, corners->lanes, piece->at, row, piece->n);
 	return 0;
 }
 

@@ -295,23 +295,28 @@ static int npu_strip_rows(struct npu_core *core, struct npu_strip *strip)
 
 /* Where the pixels from @x on find the inputs of all terms, padding too. */
 static void npu_strip_taps(const struct npu_core *core, const struct npu_strip *strip, u64 x,
-			   struct npu_tap *tap, u64 step)
+			   struct npu_taps *taps)
 {
 	const struct npu_mac *m = &core->cmd.mac;
 	s64 first = (s64)x * m->window.stride[1] - m->window.pad[1];
-	u32 ky, kx;
+	u64 step = (u64)m->in_stride[1] * m->window.stride[1];
+	u32 ky, kx, t = 0;
 	s64 column;
 
 	for (ky = 0; ky < m->window.size[0]; ky++) {
 		for (kx = 0, column = first; kx < m->window.size[1];
-		     kx++, column += m->window.dilation[1], tap++) {
-			tap->from = core->scratch.outside;
-			tap->step = 0;
+		     kx++, column += m->window.dilation[1], t++) {
+			taps->from[t] = core->scratch.outside;
+			taps->step[t] = 0;
 			if (!strip->row[ky] || column < 0 || column >= m->in_dim[1])
 				continue;
-			tap->from = strip->row[ky] + m->in_stride[1] * (column - strip->left);
-			tap->step = step;
+			taps->from[t] = strip->row[ky] + m->in_stride[1] * (column - strip->left);
+			taps->step[t] = step;
 		}
+	}
+	for (; t % 4; t++) {
+		taps->from[t] = core->scratch.outside;
+		taps->step[t] = 0;
 	}
 }
 
@@ -322,14 +327,14 @@ static void npu_strip_results(struct npu_core *core, const struct npu_strip *str
 	const struct npu_mac *m = &core->cmd.mac;
 	const struct npu_channels *ch = &core->scratch.channels;
 	u32 columns = strip->tile->columns;
-	struct npu_tap tap[NPU_TAPS];
+	struct npu_taps taps;
 
-	npu_strip_taps(core, strip, x, tap, (u64)m->in_stride[1] * m->window.stride[1]);
+	npu_strip_taps(core, strip, x, &taps);
 	if (pitch == columns && ch->period % 64 == 0 && m->window.stride[1] == 1 &&
 	    m->in_stride[1] == columns)
-		core->model->kernels.depthwise(dst, 0, ch, tap, 1, pixels * columns);
+		core->model->kernels.depthwise(dst, 0, ch, &taps, 1, pixels * columns);
 	else
-		core->model->kernels.depthwise(dst, pitch, ch, tap, pixels, columns);
+		core->model->kernels.depthwise(dst, pitch, ch, &taps, pixels, columns);
 }
 
 static int npu_strip_run(struct npu_core *core, const struct npu_strip *strip, u64 x, u32 pixels)

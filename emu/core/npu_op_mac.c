@@ -188,6 +188,25 @@ static void npu_mac_density(struct npu_core *core)
 		     (size[0] == 1 || m->w_stride[1] == run * size[1]);
 }
 
+/* A window of one element, and no gaps: the image may as well be one row. */
+static void npu_conv_flatten(struct npu_mac *m)
+{
+	const struct npu_window *w = &m->window;
+	u32 i;
+
+	for (i = 0; i < 2; i++)
+		if (w->size[i] > 1 || w->stride[i] > 1 || w->pad[i] || m->in_dim[i] != m->out_dim[i])
+			return;
+	if (m->in_stride[0] != m->in_stride[1] * m->in_dim[1] ||
+	    m->out_stride[0] != m->out_stride[1] * m->out_dim[1] ||
+	    (u64)m->in_dim[0] * m->in_dim[1] > NPU_SIZE_MAX)
+		return;
+	m->in_dim[1] *= m->in_dim[0];
+	m->out_dim[1] *= m->out_dim[0];
+	m->in_dim[0] = 1;
+	m->out_dim[0] = 1;
+}
+
 static int npu_conv_prepare(struct npu_core *core, bool depthwise)
 {
 	const struct npu_cmd_conv *raw = (const void *)core->raw;
@@ -207,6 +226,7 @@ static int npu_conv_prepare(struct npu_core *core, bool depthwise)
 	cmd->macs = npu_mul_sat(cmd->t[2].elements, cmd->terms);
 	if (npu_check_places(core))
 		return -1;
+	npu_conv_flatten(m);
 	npu_mac_density(core);
 	if (m->dense)
 		npu_dense_tiles(core);

@@ -468,29 +468,20 @@ static struct npu_scaling npu_mac_scaling(const struct npu_core *core, u32 colum
 	};
 }
 
-/* Where the results of all lanes lie together, at equal distances; NULL: nowhere. */
-static int npu_mac_borrow(struct npu_core *core, const u64 *va, u32 lanes, u32 columns, void **dst)
+/* Distance of the results of neighbouring lanes, if it is always the same and they fit; or 0. */
+static u64 npu_mac_pitch(const struct npu_core *core, u64 pixel, u32 lanes, u64 size)
 {
 	const struct npu_mac *m = &core->cmd.mac;
-	u32 esize = core->cmd.t[2].esize;
-	u64 pitch = lanes > 1 ? va[1] - va[0] : 0;
-	u64 size = (u64)columns * esize;
-	u64 got;
-	u32 l;
+	s64 pitch = m->out_stride[1];
 
-	*dst = NULL;
-	if (m->out_stride[2] != esize || pitch > NPU_SPAN || (lanes > 1 && pitch < size))
+	if (m->out_stride[2] != core->cmd.t[2].esize)
 		return 0;
-	for (l = 1; l < lanes; l++)
-		if (va[l] - va[l - 1] != pitch)
-			return 0;
-	size += pitch * (lanes - 1);
-	*dst = npu_pin(core, NPU_PIN_OUT, va[0], size, &got);
-	if (!*dst)
-		return -1;
-	if (got < size)
-		*dst = NULL;
-	return 0;
+	if (lanes == 1)
+		return size;
+	if (pixel % m->out_dim[1] + lanes > m->out_dim[1] &&
+	    m->out_stride[0] != pitch * m->out_dim[1])
+		return 0;
+	return pitch >= (s64)size && pitch <= NPU_SPAN ? (u64)pitch : 0;
 }
 
 /* Scale, clamp and store some columns of up to NPU_GROUP lanes, one after the other. */
@@ -513,30 +504,9 @@ static int npu_mac_store_group(struct npu_core *core, const u64 *va, const u32 *
 	return 0;
 }
 
-static int npu_mac_store_lanes(struct npu_core *core, const u64 *va, const u32 *acc, u32 lanes,
+/* The same where results do not lie together. */
+static int npu_mac_store_apart(struct npu_core *core, const struct npu_block *b, const u32 *acc,
 			       u32 column, u32 columns)
-{
-	struct npu_scaling scaling = npu_mac_scaling(core, column);
-	void *dst;
-	u32 l;
-
-	if (npu_mac_borrow(core, va, lanes, columns, &dst))
-		return -1;
-	if (dst) {
-		core->model->kernels.store(dst, lanes > 1 ? (s64)(va[1] - va[0]) : 0,
-					   core->cmd.t[2].type, acc, &scaling, lanes, columns);
-		return 0;
-	}
-	for (l = 0; l < lanes; l += NPU_GROUP)
-		if (npu_mac_store_group(core, va + l, acc + l, min_t(u32, lanes - l, NPU_GROUP),
-					column, columns))
-			return -1;
-	return 0;
-}
-
-/* Some columns, from @column of the tile on, of the patch's lanes. */
-static int npu_mac_store(struct npu_core *core, const struct npu_block *b, const u32 *acc,
-			 u32 column, u32 columns)
 {
 	const struct npu_mac *m = &core->cmd.mac;
 	u64 va[NPU_LANES], row = npu_mac_out(m, b->tile, b->pixel);
@@ -553,11 +523,40 @@ static int npu_mac_store(struct npu_core *core, const struct npu_block *b, const
 			x = 0;
 		}
 	}
-	if (m->quant.rounding != NPU_ROUND_NONE)
-		return npu_mac_store_lanes(core, va, acc, lanes, column, columns);
-	for (l = 0; l < lanes; l++)
+	for (l = 0; m->quant.rounding == NPU_ROUND_NONE && l < lanes; l++)
 		if (npu_mac_store_plain(core, &m->quant.limits, va[l], acc + l, columns))
 			return -1;
+	for (l = 0; m->quant.rounding != NPU_ROUND_NONE && l < lanes; l += NPU_GROUP)
+		if (npu_mac_store_group(core, va + l, acc + l, min_t(u32, lanes - l, NPU_GROUP),
+					column, columns))
+			return -1;
+	return 0;
+}
+
+/* Some columns, from @column of the tile on, of the patch's lanes. */
+static int npu_mac_store(struct npu_core *core, const struct npu_block *b, const u32 *acc,
+			 u32 column, u32 columns)
+{
+	const struct npu_mac *m = &core->cmd.mac;
+	struct npu_scaling scaling = npu_mac_scaling(core, column);
+	u64 va = npu_mac_out(m, b->tile, b->pixel) + (u64)m->out_stride[2] * column;
+	u64 size = (u64)columns * core->cmd.t[2].esize;
+	u32 lanes = core->scratch.patch.lanes;
+	u64 pitch = 0, got;
+	void *dst;
+
+	if (m->quant.rounding != NPU_ROUND_NONE)
+		pitch = npu_mac_pitch(core, b->pixel, lanes, size);
+	if (!pitch)
+		return npu_mac_store_apart(core, b, acc, column, columns);
+	size += pitch * (lanes - 1);
+	dst = npu_pin(core, NPU_PIN_OUT, va, size, &got);
+	if (!dst)
+		return -1;
+	if (got < size)
+		return npu_mac_store_apart(core, b, acc, column, columns);
+	core->model->kernels.store(dst, (s64)pitch, core->cmd.t[2].type, acc, &scaling, lanes,
+				   columns);
 	return 0;
 }
 

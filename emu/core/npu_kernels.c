@@ -227,44 +227,44 @@ static void npu_channels(struct npu_channels *ch, const u8 *w, const s32 *bias,
 	memcpy(plain->factor, factor, ch->period * sizeof(*factor));
 }
 
-/* Results of up to a period of channels. */
-static void npu_depthwise_run(u8 *dst, const struct npu_channels *ch,
-			      const struct npu_taps *taps, u32 at, u32 n)
+/* Some channels of a pixel. */
+static void npu_depthwise_run(u8 *dst, const struct npu_channels *ch, const struct npu_taps *taps,
+			      u32 pixel, u32 channel, u32 n)
 {
 	const struct npu_channels_plain *plain = (const void *)ch->data;
 	u32 acc[NPU_GROUP];
+	const s16 *w;
 	const u8 *x;
 	u32 t, c;
+	s32 zero;
 
 	for (c = 0; c < n; c++)
-		acc[c] = (u32)plain->bias[at % ch->period + c];
+		acc[c] = (u32)plain->bias[channel + c];
 	for (t = 0; t < ch->taps; t++) {
-		const s16 *w = &plain->w[t][at % ch->period];
-
-		x = taps->from[t] + at;
-		for (c = 0; c < n; c++)
-			acc[c] += (u32)(((ch->type == NPU_TYPE_S8 ? (s8)x[c] : x[c]) -
-					 ch->zero_point) * w[c]);
+		if (pixel < taps->first[t] || pixel >= taps->end[t])
+			continue;
+		w = &plain->w[t][channel];
+		x = taps->from[t] + (u64)taps->step * pixel + (ch->single ? 0 : channel);
+		zero = ch->zero_point;
+		for (c = 0; c < n; c++) {
+			acc[c] += (u32)(((ch->type == NPU_TYPE_S8 ? (s8)*x : *x) - zero) * w[c]);
+			x += !ch->single;
+		}
 	}
 	for (c = 0; c < n; c++)
-		dst[c] = (u8)npu_limit(npu_rq32((s32)acc[c], plain->factor[at % ch->period + c]),
+		dst[c] = (u8)npu_limit(npu_rq32((s32)acc[c], plain->factor[channel + c]),
 				       &ch->limits);
 }
 
 static void npu_depthwise(u8 *dst, s64 pitch, const struct npu_channels *ch,
-			  struct npu_taps *taps, u32 pixels, u32 n)
+			  const struct npu_taps *taps, u32 pixels)
 {
-	u32 at, run, t;
+	u32 p, c;
 
-	for (; pixels; pixels--, dst += pitch) {
-		for (at = 0; at < n; at += run) {
-			run = min_t(u32, n - at, ch->period - at % ch->period);
-			run = min_t(u32, run, NPU_GROUP);
-			npu_depthwise_run(dst + at, ch, taps, at, run);
-		}
-		for (t = 0; t < ch->taps; t++)
-			taps->from[t] += taps->step[t];
-	}
+	for (p = 0; p < pixels; p++, dst += pitch)
+		for (c = 0; c < ch->channels; c += NPU_GROUP)
+			npu_depthwise_run(dst + c, ch, taps, p, c,
+					  min_t(u32, ch->channels - c, NPU_GROUP));
 }
 
 static void npu_mac_channel(u32 *acc, const s32 *x, const void *w, u32 type,

@@ -84,8 +84,10 @@ struct npu_scaling {
  * @weight_type: of the weights
  * @weight_zero_point: of the weights
  * @taps: weights of each result, up to NPU_TAPS
+ * @channels: results of each pixel
  * @period: channels, up to NPU_COLUMNS; they are repeated until they are a multiple of 64 if
  *          there is room
+ * @single: all channels are made of one input
  * @limits: of the results
  * @small: as in struct npu_scaling
  * @way: for the kernels
@@ -97,7 +99,9 @@ struct npu_channels {
 	u32 weight_type;
 	s32 weight_zero_point;
 	u32 taps;
+	u32 channels;
 	u32 period;
+	bool single;
 	struct npu_limits limits;
 	bool small;
 	u32 way;
@@ -105,13 +109,17 @@ struct npu_channels {
 };
 
 /**
- * struct npu_taps - where the inputs for each weight are
- * @from: those of the first channel of the first pixel; up to a multiple of 4 there are some
+ * struct npu_taps - where the inputs for each weight of some neighbouring pixels are
+ * @from: that for the first pixel, the first channel
+ * @first: the first pixel for which it is not padding
+ * @end: the first pixel after it for which it is
  * @step: bytes to the next pixel
  */
 struct npu_taps {
 	const u8 *from[NPU_TAPS];
-	u64 step[NPU_TAPS];
+	u32 first[NPU_TAPS];
+	u32 end[NPU_TAPS];
+	u32 step;
 };
 
 /**
@@ -129,9 +137,7 @@ struct npu_taps {
  *         factors and accumulators after the last, up to 15 columns, may be read
  * @channels: fills data from weights, a row of @period for each tap, biases and factors, of which
  *            63 after the last may be read
- * @depthwise: for each of some pixels @n results, those of the channels one after the other,
- *             pixels @pitch bytes apart; they may be those of neighbouring pixels if @period
- *             is a multiple of 64; changes the taps
+ * @depthwise: all results of some pixels that lie @pitch bytes apart
  * @mac_channel: acc[i] += x[i] * (w[i] - zero_point); wraps
  * @mac_wide: acc[c] += sum of x[i] - @zero_point times column c; in 64 bits
  * @mac_channel_wide: acc[i] += x[i] * (w[i] - zero_point), in 64 bits
@@ -159,7 +165,7 @@ struct npu_kernels {
 	void (*channels)(struct npu_channels *channels, const u8 *w, const s32 *bias,
 			 const struct npu_factor *factor);
 	void (*depthwise)(u8 *dst, s64 pitch, const struct npu_channels *channels,
-			  struct npu_taps *taps, u32 pixels, u32 n);
+			  const struct npu_taps *taps, u32 pixels);
 	void (*mac_channel)(u32 *acc, const s32 *x, const void *w, u32 type,
 			    s32 zero_point, u32 n);
 	void (*mac_wide)(u64 *acc, const s16 *x, s32 zero_point, const void *w, u32 type,

@@ -837,34 +837,96 @@ NPU_SIMD static void npu_channels(struct npu_channels *ch, const u8 *w, const s3
 		npu_kernels_portable.channels(ch, w, bias, factor);
 }
 
+/* How 64 results find their inputs. */
+enum npu_load {
+	NPU_LOAD_ALL,		/* one after the other, no padding */
+	NPU_LOAD_EDGE,		/* some may be padding, or missing */
+	NPU_LOAD_2,		/* those of two pixels, apart from each other; no padding */
+	NPU_LOAD_4,		/* of four */
+	NPU_LOAD_SINGLE,	/* all channels have the same input */
+	NPU_LOAD_SINGLE_EDGE,	/* so do these, some may be padding */
+};
+
 /* What all blocks of a depthwise convolution share. */
 struct npu_depthwise {
+	const struct npu_channels *ch;
 	const struct npu_taps *taps;
-	u32 count;		/* of them */
+	u32 parts;		/* pixels of a block that has more than one, which are apart */
+	u32 inside;		/* first pixel without padding */
+	u32 outside;		/* first that has some again */
+	u32 apart;		/* results to those that are made at the same time */
 	s32 zero;		/* of the weights */
-	u32 step;		/* results to the pixel that is made at the same time */
 	__m512i flip;
+	__m512i pad;
+	__m512i control;	/* where the inputs of single channels are in 16 bytes */
 	struct npu_bytes bytes;
 };
 
-/* Inputs of 64 results: those of 1, 2 or 4 pixels, of so many parts of 64 channels. */
-NPU_INLINE __m512i npu_load_parts(const u8 *from, u64 step, u32 parts, __mmask64 mask)
+/* Results of a block: the first one's pixel and channel, and how many there are. */
+struct npu_results {
+	u32 pixel;
+	u32 channel;
+	u32 n;
+};
+
+/* Which results of a block have an input for a tap? */
+NPU_INLINE __mmask64 npu_tap_mask(const struct npu_depthwise *d, const struct npu_results *r, u32 t)
 {
+	u32 c = d->ch->channels;
+	s64 low = ((s64)d->taps->first[t] - r->pixel) * c - r->channel;
+	s64 high = ((s64)d->taps->end[t] - r->pixel) * c - r->channel;
+
+	low = clamp_t(s64, low, 0, r->n);
+	high = clamp_t(s64, high, low, r->n);
+	return npu_first((u32)high) & ~npu_first((u32)low);
+}
+
+/* Of 16 bytes, those that single inputs of some pixels are. */
+NPU_INLINE __mmask16 npu_single_mask(const struct npu_depthwise *d, const struct npu_results *r,
+				     u32 t, bool edge)
+{
+	u32 i, at, pixels = (r->n + d->ch->channels - 1) / d->ch->channels;
+	u32 mask = 0;
+
+	for (i = 0; i < pixels; i++) {
+		at = r->pixel + i;
+		if (!edge || (at >= d->taps->first[t] && at < d->taps->end[t]))
+			mask |= 1u << i * d->taps->step;
+	}
+	return (__mmask16)mask;
+}
+
+NPU_INLINE __m512i npu_tap_load(const struct npu_depthwise *d, const struct npu_results *r, u32 t,
+				enum npu_load load, __mmask16 single)
+{
+	u64 step = d->taps->step;
+	const u8 *from = d->taps->from[t] + r->pixel * step;
 	__m512i x;
 	u32 i;
 
-	if (parts == 1)
-		return _mm512_maskz_loadu_epi8(mask, from);
-	if (parts == 2) {
+	switch (load) {
+	case NPU_LOAD_ALL:
+		return _mm512_loadu_si512(from + r->channel);
+	case NPU_LOAD_EDGE:
+		return _mm512_mask_loadu_epi8(d->pad, npu_tap_mask(d, r, t), from + r->channel);
+	case NPU_LOAD_2:
 		x = _mm512_castsi256_si512(_mm256_loadu_si256((const void *)from));
 		return _mm512_inserti64x4(x, _mm256_loadu_si256((const void *)(from + step)), 1);
-	}
-	x = _mm512_castsi128_si512(_mm_loadu_si128((const void *)from));
+	case NPU_LOAD_4:
+		x = _mm512_castsi128_si512(_mm_loadu_si128((const void *)from));
 #pragma GCC unroll 3
-	for (i = 1; i < 4; i++)
-		x = _mm512_mask_broadcast_i32x4(x, (__mmask16)(0xf << 4 * i),
-						_mm_loadu_si128((const void *)(from + i * step)));
-	return x;
+		for (i = 1; i < 4; i++)
+			x = _mm512_mask_broadcast_i32x4(x, (__mmask16)(0xf << 4 * i),
+					_mm_loadu_si128((const void *)(from + i * step)));
+		return x;
+	case NPU_LOAD_SINGLE:
+		x = _mm512_broadcast_i32x4(_mm_maskz_loadu_epi8(single, from));
+		return _mm512_shuffle_epi8(x, d->control);
+	default:
+		x = _mm512_broadcast_i32x4(_mm_maskz_loadu_epi8(
+						npu_single_mask(d, r, t, true), from));
+		return _mm512_mask_shuffle_epi8(d->pad, npu_tap_mask(d, r, t), x, d->control);
+	}
 }
 
 /* 1 for each of up to four taps. */
@@ -874,36 +936,44 @@ NPU_INLINE __m512i npu_marks(u32 taps)
 }
 
 /*
- * Results of 64 channels from @e on, for two of their pixels, or one. Weights and factors are
- * loaded once for both: loads are what limits it.
+ * Results of 64 channels, for two of their pixels, or one. Weights and factors are loaded once
+ * for both: loads are what limits it.
  */
 NPU_INLINE void npu_depthwise_block(u8 *dst, const struct npu_depthwise *d,
-				    const struct npu_channel_block *b, u32 e, u32 pixels,
-				    u32 parts, __mmask64 mask, bool zero, enum npu_way way)
+				    const struct npu_results *result, u32 blocks,
+				    enum npu_load load, bool zero, enum npu_way way)
 {
+	const struct npu_channel_block *b = (const void *)d->ch->data;
 	__m512i acc[2][4], sum[2][4], r[2][4], x[4], w[4], flip = d->flip, marks;
-	const struct npu_taps *taps = d->taps;
+	struct npu_results at[2] = { *result, *result };
+	__mmask16 single = 0;
 	struct npu_constants k;
 	u32 g, i, p;
 
+	b += result->channel % d->ch->period / 64;
+	at[1].channel += d->apart;
+	if (load == NPU_LOAD_SINGLE)
+		single = npu_single_mask(d, result, 0, false);
 #pragma GCC unroll 4
 	for (i = 0; i < 4; i++)
 #pragma GCC unroll 2
-		for (p = 0; p < pixels; p++) {
+		for (p = 0; p < blocks; p++) {
 			acc[p][i] = _mm512_loadu_si512(b->start[i]);
 			sum[p][i] = _mm512_setzero_si512();
 		}
-	for (g = 0; g < d->count; g += 4) {
-		marks = npu_marks(d->count - g);
+	for (g = 0; g < d->ch->taps; g += 4) {
+		marks = npu_marks(d->ch->taps - g);
 #pragma GCC unroll 4
 		for (i = 0; i < 4; i++)
 			w[i] = _mm512_loadu_si512(b->w[g / 4][i]);
 #pragma GCC unroll 2
-		for (p = 0; p < pixels; p++) {
+		for (p = 0; p < blocks; p++) {
 #pragma GCC unroll 4
 			for (i = 0; i < 4; i++) {
-				r[p][i] = npu_load_parts(taps->from[g + i] + e + p * d->step,
-							 taps->step[g + i], parts, mask);
+				/* One that is missing has no weight. */
+				r[p][i] = npu_tap_load(d, &at[p],
+						       min_t(u32, g + i, d->ch->taps - 1), load,
+						       single);
 				r[p][i] = _mm512_xor_si512(r[p][i], flip);
 			}
 			npu_interleave(x, r[p]);
@@ -919,7 +989,7 @@ NPU_INLINE void npu_depthwise_block(u8 *dst, const struct npu_depthwise *d,
 	for (i = 0; i < 4; i++) {
 		npu_columns_load(&k, &b->column[i], way);
 #pragma GCC unroll 2
-		for (p = 0; p < pixels; p++) {
+		for (p = 0; p < blocks; p++) {
 			if (zero)
 				acc[p][i] = _mm512_sub_epi32(acc[p][i], _mm512_mullo_epi32(
 						sum[p][i], _mm512_set1_epi32(d->zero)));
@@ -929,92 +999,179 @@ NPU_INLINE void npu_depthwise_block(u8 *dst, const struct npu_depthwise *d,
 		}
 	}
 #pragma GCC unroll 2
-	for (p = 0; p < pixels; p++)
-		_mm512_mask_storeu_epi8(dst + e + p * d->step, mask,
+	for (p = 0; p < blocks; p++)
+		_mm512_mask_storeu_epi8(dst + p * d->apart, npu_first(result->n),
 					npu_narrow_four(r[p], &d->bytes, way));
 }
 
-/* Each block for all of its pixels, which are a period apart. */
-NPU_INLINE void npu_depthwise_blocks(u8 *dst, const struct npu_depthwise *d,
-				     const struct npu_channel_block *b, u32 n, bool zero,
-				     enum npu_way way)
+#define NPU_DEPTHWISE(name, blocks, load, zero, way)					\
+NPU_APART static void name(u8 *dst, const struct npu_depthwise *d,			\
+			   const struct npu_results *result)				\
+{											\
+	npu_depthwise_block(dst, d, result, blocks, load, zero, way);			\
+}
+
+NPU_DEPTHWISE(npu_depthwise_one, 1, NPU_LOAD_ALL, false, NPU_WAY_SMALL)
+NPU_DEPTHWISE(npu_depthwise_two, 2, NPU_LOAD_ALL, false, NPU_WAY_SMALL)
+NPU_DEPTHWISE(npu_depthwise_parts_2, 1, NPU_LOAD_2, false, NPU_WAY_SMALL)
+NPU_DEPTHWISE(npu_depthwise_parts_4, 1, NPU_LOAD_4, false, NPU_WAY_SMALL)
+NPU_DEPTHWISE(npu_depthwise_single, 1, NPU_LOAD_SINGLE, false, NPU_WAY_SMALL)
+NPU_DEPTHWISE(npu_depthwise_edge, 1, NPU_LOAD_EDGE, false, NPU_WAY_SMALL)
+NPU_DEPTHWISE(npu_depthwise_edge_zero, 1, NPU_LOAD_EDGE, true, NPU_WAY_SMALL)
+NPU_DEPTHWISE(npu_depthwise_edge_any, 1, NPU_LOAD_EDGE, true, NPU_WAY_ANY)
+NPU_DEPTHWISE(npu_depthwise_single_edge, 1, NPU_LOAD_SINGLE_EDGE, false, NPU_WAY_SMALL)
+NPU_DEPTHWISE(npu_depthwise_single_zero, 1, NPU_LOAD_SINGLE_EDGE, true, NPU_WAY_SMALL)
+NPU_DEPTHWISE(npu_depthwise_single_any, 1, NPU_LOAD_SINGLE_EDGE, true, NPU_WAY_ANY)
+
+/* A block in a way that is good for any. */
+NPU_INLINE void npu_depthwise_careful(u8 *dst, const struct npu_depthwise *d,
+				      const struct npu_results *result)
 {
+	bool any = d->ch->way == NPU_WAY_ANY;
+
+	if (d->ch->single) {
+		if (any)
+			npu_depthwise_single_any(dst, d, result);
+		else if (d->zero)
+			npu_depthwise_single_zero(dst, d, result);
+		else
+			npu_depthwise_single_edge(dst, d, result);
+		return;
+	}
+	if (any)
+		npu_depthwise_edge_any(dst, d, result);
+	else if (d->zero)
+		npu_depthwise_edge_zero(dst, d, result);
+	else
+		npu_depthwise_edge(dst, d, result);
+}
+
+/* Pixels that are neighbours in memory: each block of channels for all of its pixels. */
+NPU_SIMD static void npu_depthwise_joined(u8 *dst, const struct npu_depthwise *d, u32 pixels)
+{
+	u32 n = pixels * d->ch->channels, inside = d->inside * d->ch->channels;
+	u32 outside = d->outside * d->ch->channels, period = d->ch->period;
+	bool quick = !d->zero && d->ch->way == NPU_WAY_SMALL;
+	struct npu_results r = { 0 };
 	u32 first, e;
 
-	for (first = 0; first < d->step && first < n; first += 64, b++)
-		for (e = first; e < n; e += d->step) {
-			if (n - e >= d->step + 64) {
-				npu_depthwise_block(dst, d, b, e, 2, 1, ~0ull, zero, way);
-				e += d->step;
-				continue;
+	for (first = 0; first < period && first < n; first += 64)
+		for (e = first; e < n; e += period) {
+			r.channel = e;
+			r.n = min_t(u32, n - e, 64);
+			if (!quick || e < inside || e + 64 > outside) {
+				npu_depthwise_careful(dst + e, d, &r);
+			} else if (e + period + 64 <= outside) {
+				npu_depthwise_two(dst + e, d, &r);
+				e += period;
+			} else {
+				npu_depthwise_one(dst + e, d, &r);
 			}
-			npu_depthwise_block(dst, d, b, e, 1, 1, npu_first(n - e), zero, way);
 		}
 }
 
-#define NPU_DEPTHWISE(name, zero, way)							\
-NPU_APART static void name(u8 *dst, const struct npu_depthwise *d,			\
-			   const struct npu_channel_block *b, u32 n)			\
-{											\
-	npu_depthwise_blocks(dst, d, b, n, zero, way);					\
-}
-
-NPU_DEPTHWISE(npu_depthwise_small, false, NPU_WAY_SMALL)
-NPU_DEPTHWISE(npu_depthwise_small_zero, true, NPU_WAY_SMALL)
-NPU_DEPTHWISE(npu_depthwise_any, true, NPU_WAY_ANY)
-
-NPU_APART static void npu_depthwise_small_2(u8 *dst, const struct npu_depthwise *d,
-					    const struct npu_channel_block *b, u32 n)
+/* How many pixels the next block makes. */
+NPU_INLINE u32 npu_depthwise_parts(const struct npu_depthwise *d, u32 pixel, u32 pixels)
 {
-	npu_depthwise_block(dst, d, b, 0, 1, 2, npu_first(n), false, NPU_WAY_SMALL);
-}
-
-NPU_APART static void npu_depthwise_small_4(u8 *dst, const struct npu_depthwise *d,
-					    const struct npu_channel_block *b, u32 n)
-{
-	npu_depthwise_block(dst, d, b, 0, 1, 4, npu_first(n), false, NPU_WAY_SMALL);
-}
-
-/* How many pixels whose inputs are apart one block makes. */
-NPU_INLINE u32 npu_depthwise_parts(const struct npu_channels *ch, s64 pitch, u32 pixels, u32 n)
-{
-	u32 parts = 64 / n;
-
-	if (ch->way != NPU_WAY_SMALL || npu_weight_zero(ch) || ch->period != 64 ||
-	    (n != 16 && n != 32) || pitch != n || pixels < parts)
+	if (d->ch->single)
+		return min_t(u32, d->parts, pixels - pixel);
+	if (pixel < d->inside || pixel + d->parts > d->outside || pixel + d->parts > pixels)
 		return 1;
-	return parts;
+	return d->parts;
+}
+
+/* Pixels that are not. */
+NPU_SIMD static void npu_depthwise_apart(u8 *dst, s64 pitch, const struct npu_depthwise *d,
+					 u32 pixels)
+{
+	bool quick = !d->zero && d->ch->way == NPU_WAY_SMALL;
+	struct npu_results r = { 0 };
+	bool inside;
+	u32 n, parts;
+
+	for (; r.pixel < pixels; r.pixel += parts, dst += pitch * parts) {
+		parts = npu_depthwise_parts(d, r.pixel, pixels);
+		inside = quick && r.pixel >= d->inside && r.pixel + parts <= d->outside;
+		n = parts * d->ch->channels;
+		for (r.channel = 0; r.channel < n; r.channel += 64) {
+			r.n = min_t(u32, n - r.channel, 64);
+			if (!inside || (r.n < 64 && !d->ch->single))
+				npu_depthwise_careful(dst + r.channel, d, &r);
+			else if (d->ch->single)
+				npu_depthwise_single(dst + r.channel, d, &r);
+			else if (parts == 2)
+				npu_depthwise_parts_2(dst + r.channel, d, &r);
+			else if (parts == 4)
+				npu_depthwise_parts_4(dst + r.channel, d, &r);
+			else
+				npu_depthwise_one(dst + r.channel, d, &r);
+		}
+	}
+}
+
+/* Pixels without padding. */
+NPU_INLINE void npu_depthwise_bounds(struct npu_depthwise *d, u32 pixels)
+{
+	u32 t;
+
+	d->inside = 0;
+	d->outside = pixels;
+	for (t = 0; t < d->ch->taps; t++) {
+		d->inside = max_t(u32, d->inside, d->taps->first[t]);
+		d->outside = min_t(u32, d->outside, d->taps->end[t]);
+	}
+}
+
+/* Pixels whose inputs or results are to be in one block, if these are not neighbours. */
+NPU_INLINE u32 npu_depthwise_most(const struct npu_depthwise *d, s64 pitch)
+{
+	u32 c = d->ch->channels, parts;
+
+	if (c >= 64 || 64 % c || pitch != c || d->ch->period != 64)
+		return 1;
+	parts = 64 / c;
+	if (d->ch->single)
+		return (parts - 1) * d->taps->step < 16 ? parts : 1;
+	return parts <= 4 && d->ch->way == NPU_WAY_SMALL && !d->zero ? parts : 1;
+}
+
+/* Where 16 bytes have the input of each of 64 results. */
+NPU_INLINE __m512i npu_depthwise_control(const struct npu_depthwise *d)
+{
+	u8 at[64];
+	u32 i;
+
+	for (i = 0; i < 64; i++)
+		at[i] = (u8)(d->parts > 1 ? i / d->ch->channels * d->taps->step : 0);
+	return _mm512_loadu_si512(at);
 }
 
 NPU_SIMD static void npu_depthwise(u8 *dst, s64 pitch, const struct npu_channels *ch,
-				   struct npu_taps *taps, u32 pixels, u32 n)
+				   const struct npu_taps *taps, u32 pixels)
 {
-	void (*make)(u8 *dst, const struct npu_depthwise *d, const struct npu_channel_block *b,
-		     u32 n);
 	struct npu_depthwise d = {
+		.ch = ch,
 		.taps = taps,
-		.count = ch->taps,
+		.apart = ch->period,
 		.zero = npu_weight_zero(ch),
-		.step = ch->period,
 	};
-	u32 t, parts;
 
 	if (ch->way == NPU_WAY_PORTABLE) {
-		npu_kernels_portable.depthwise(dst, pitch, ch, taps, pixels, n);
+		npu_kernels_portable.depthwise(dst, pitch, ch, taps, pixels);
 		return;
 	}
+	d.parts = npu_depthwise_most(&d, pitch);
 	d.flip = npu_flip(ch->type == NPU_TYPE_S8);
+	d.pad = _mm512_set1_epi8((s8)ch->zero_point);
 	d.bytes = npu_bytes(&ch->limits, ch->type == NPU_TYPE_S8);
-	for (; pixels; pixels -= parts, dst += pitch * parts) {
-		parts = npu_depthwise_parts(ch, pitch, pixels, n);
-		make = ch->way == NPU_WAY_ANY ? npu_depthwise_any :
-		       d.zero ? npu_depthwise_small_zero :
-		       parts == 1 ? npu_depthwise_small :
-		       parts == 2 ? npu_depthwise_small_2 : npu_depthwise_small_4;
-		make(dst, &d, (const void *)ch->data, n * parts);
-		for (t = 0; t < ch->taps; t++)
-			taps->from[t] += taps->step[t] * parts;
-	}
+	npu_depthwise_bounds(&d, pixels);
+	if (ch->single)
+		d.control = npu_depthwise_control(&d);
+	if (!ch->single && ch->period % 64 == 0 && taps->step == ch->channels &&
+	    pitch == ch->channels)
+		npu_depthwise_joined(dst, &d, pixels);
+	else
+		npu_depthwise_apart(dst, pitch, &d, pixels);
 	_mm256_zeroupper();
 }
 

@@ -15,7 +15,7 @@ static bool npu_depthwise_fits(const struct npu_mac *m, const struct npu_scratch
 	s64 pitch = m->in_stride[1];
 	u64 size;
 
-	if (pitch < 0 || pitch > NPU_SPAN || m->out_stride[1] > NPU_SPAN)
+	if (pitch < 0 || pitch * w->stride[1] > NPU_OUTSIDE / 2 || m->out_stride[1] > NPU_SPAN)
 		return false;
 	if (m->out_dim[1] > 1 && m->out_stride[1] < m->out_dim[2])
 		return false;
@@ -30,9 +30,9 @@ static bool npu_depthwise_rows(const struct npu_core *core)
 	const struct npu_mac *m = &cmd->mac;
 
 	return cmd->t[0].esize == 1 && cmd->t[1].esize == 1 && cmd->terms <= NPU_TAPS &&
-	       m->quant.rounding == NPU_ROUND_DOUBLE && m->out_dim[2] == m->in_dim[2] &&
-	       (m->out_dim[2] == 1 ||
-		(m->in_stride[2] == 1 && m->w_stride[3] == 1 && m->out_stride[2] == 1)) &&
+	       m->quant.rounding == NPU_ROUND_DOUBLE &&
+	       (m->in_dim[2] == 1 || (m->out_dim[2] == m->in_dim[2] && m->in_stride[2] == 1)) &&
+	       (m->out_dim[2] == 1 || (m->w_stride[3] == 1 && m->out_stride[2] == 1)) &&
 	       npu_depthwise_fits(m, &core->scratch);
 }
 
@@ -170,6 +170,8 @@ struct npu_strip {
 	u32 pixels;
 	s64 left;		/* columns of the input, padding not included */
 	s64 right;		/* the first that is not needed */
+	u32 channel;		/* first of the inputs */
+	u32 channels;
 	const u8 *row[NPU_TAPS];	/* of the window, at @left; NULL: padding */
 };
 
@@ -235,7 +237,9 @@ static int npu_channels_make(struct npu_core *core, const struct npu_mac_tile *p
 	s->channels.weight_type = core->cmd.t[1].type;
 	s->channels.weight_zero_point = q->weight_zero_point;
 	s->channels.taps = (u32)core->cmd.terms;
+	s->channels.channels = p->columns;
 	s->channels.period = period;
+	s->channels.single = core->cmd.mac.in_dim[2] == 1;
 	s->channels.limits = q->limits;
 	s->channels.small = s->small;
 	core->model->kernels.channels(&s->channels, s->stage[1], s->bias, s->factor);
@@ -250,9 +254,8 @@ static int npu_strip_rows(struct npu_core *core, struct npu_strip *strip)
 {
 	const struct npu_mac *m = &core->cmd.mac;
 	u64 base = strip->tile->in + (u64)m->in_stride[1] * (u64)strip->left +
-		   (u64)m->in_stride[2] * strip->tile->column;
-	u64 size = (u64)m->in_stride[1] * (u64)(strip->right - strip->left - 1) +
-		   strip->tile->columns;
+		   strip->channel;
+	u64 size = (u64)m->in_stride[1] * (u64)(strip->right - strip->left - 1) + strip->channels;
 	u8 *stage = core->scratch.stage[0];
 	s64 y = (s64)strip->y * m->window.stride[0] - m->window.pad[0];
 	u64 va[NPU_TAPS], low = ~0ull, high = 0, got;
@@ -293,100 +296,66 @@ static int npu_strip_rows(struct npu_core *core, struct npu_strip *strip)
 	return 0;
 }
 
-/* Where the pixels from @x on find the inputs of all terms, padding too. */
-static void npu_strip_taps(const struct npu_core *core, const struct npu_strip *strip, u64 x,
+/* Pixels of the strip for which column @right of their window is in the image. */
+static void npu_strip_inside(const struct npu_mac *m, const struct npu_strip *strip, s64 right,
+			     u32 *first, u32 *end)
+{
+	s64 column = (s64)strip->x * m->window.stride[1] - m->window.pad[1] + right;
+	s64 left = m->in_dim[1] - column;
+	u32 stride = m->window.stride[1];
+
+	*first = column < 0 ? (u32)npu_div_up((u64)-column, stride) : 0;
+	*end = left > 0 ? (u32)min_t(u64, npu_div_up((u64)left, stride), strip->pixels) : 0;
+}
+
+/* Where the pixels find the inputs of all terms. */
+static void npu_strip_taps(const struct npu_core *core, const struct npu_strip *strip,
 			   struct npu_taps *taps)
 {
 	const struct npu_mac *m = &core->cmd.mac;
-	s64 first = (s64)x * m->window.stride[1] - m->window.pad[1];
-	u64 step = (u64)m->in_stride[1] * m->window.stride[1];
-	u32 ky, kx, t = 0;
-	s64 column;
+	s64 column = (s64)strip->x * m->window.stride[1] - m->window.pad[1] - strip->left;
+	s64 right = 0;
+	u32 ky, kx, t, first, end;
 
-	for (ky = 0; ky < m->window.size[0]; ky++) {
-		for (kx = 0, column = first; kx < m->window.size[1];
-		     kx++, column += m->window.dilation[1], t++) {
+	taps->step = (u32)m->in_stride[1] * m->window.stride[1];
+	for (kx = 0; kx < m->window.size[1]; kx++, right += m->window.dilation[1]) {
+		npu_strip_inside(m, strip, right, &first, &end);
+		for (ky = 0; ky < m->window.size[0]; ky++) {
+			t = ky * m->window.size[1] + kx;
+			/* What is padding for all pixels is read from a place of its own. */
+			taps->first[t] = strip->row[ky] ? first : 0;
+			taps->end[t] = strip->row[ky] ? end : strip->pixels;
 			taps->from[t] = core->scratch.outside;
-			taps->step[t] = 0;
-			if (!strip->row[ky] || column < 0 || column >= m->in_dim[1])
-				continue;
-			taps->from[t] = strip->row[ky] + m->in_stride[1] * (column - strip->left);
-			taps->step[t] = step;
+			if (strip->row[ky])
+				taps->from[t] = strip->row[ky] + m->in_stride[1] * (column + right);
 		}
 	}
-	for (; t % 4; t++) {
-		taps->from[t] = core->scratch.outside;
-		taps->step[t] = 0;
-	}
 }
 
-/* Results of pixels all of whose columns are in the image, or of one. */
-static void npu_strip_results(struct npu_core *core, const struct npu_strip *strip, u64 x,
-			      u32 pixels, u8 *dst, s64 pitch)
+static int npu_strip_make(struct npu_core *core, const struct npu_strip *strip)
 {
 	const struct npu_mac *m = &core->cmd.mac;
-	const struct npu_channels *ch = &core->scratch.channels;
-	u32 columns = strip->tile->columns;
-	struct npu_taps taps;
-
-	npu_strip_taps(core, strip, x, &taps);
-	if (pitch == columns && ch->period % 64 == 0 && m->window.stride[1] == 1 &&
-	    m->in_stride[1] == columns)
-		core->model->kernels.depthwise(dst, 0, ch, &taps, 1, pixels * columns);
-	else
-		core->model->kernels.depthwise(dst, pitch, ch, &taps, pixels, columns);
-}
-
-static int npu_strip_run(struct npu_core *core, const struct npu_strip *strip, u64 x, u32 pixels)
-{
-	const struct npu_mac *m = &core->cmd.mac;
-	u64 va = npu_mac_out(m, strip->tile, strip->y * m->out_dim[1] + x);
-	u32 columns = strip->tile->columns;
+	u64 va = npu_mac_out(m, strip->tile, strip->y * m->out_dim[1] + strip->x);
+	u32 l, pixels = strip->pixels, columns = strip->tile->columns;
 	u64 size = (pixels > 1 ? (u64)m->out_stride[1] * (pixels - 1) : 0) + columns;
+	const struct npu_channels *ch = &core->scratch.channels;
 	u8 *stage = core->scratch.stage[2];
+	struct npu_taps taps;
 	u64 got;
 	u8 *dst;
-	u32 l;
 
+	npu_strip_taps(core, strip, &taps);
 	dst = npu_pin(core, NPU_PIN_OUT, va, size, &got);
 	if (!dst)
 		return -1;
 	if (got == size) {
-		npu_strip_results(core, strip, x, pixels, dst, m->out_stride[1]);
+		core->model->kernels.depthwise(dst, m->out_stride[1], ch, &taps, pixels);
 		return 0;
 	}
-	npu_strip_results(core, strip, x, pixels, stage, columns);
+	core->model->kernels.depthwise(stage, columns, ch, &taps, pixels);
 	for (l = 0; l < pixels; l++, va += (u64)m->out_stride[1], stage += columns)
 		if (npu_write(core, va, stage, columns))
 			return -1;
-	return 0;
-}
-
-/* First output pixel whose window is inside on the left, and first that is not on the right. */
-static void npu_strip_inside(const struct npu_mac *m, u64 *first, u64 *end)
-{
-	const struct npu_window *w = &m->window;
-	s64 last = (s64)m->in_dim[1] - 1 - (s64)(w->size[1] - 1) * w->dilation[1] + w->pad[1];
-
-	*first = npu_div_up(w->pad[1], w->stride[1]);
-	*end = last < 0 ? 0 : (u64)last / w->stride[1] + 1;
-	*end = max_t(u64, *end, *first);
-}
-
-static int npu_strip_make(struct npu_core *core, struct npu_strip *strip)
-{
-	const struct npu_mac *m = &core->cmd.mac;
-	u64 x, first, end, stop = strip->x + strip->pixels;
-	u32 run;
-
-	npu_strip_inside(m, &first, &end);
-	for (x = strip->x; x < stop; x += run) {
-		run = 1;
-		if (x >= first && x < end)
-			run = (u32)(min_t(u64, stop, end) - x);
-		if (npu_strip_run(core, strip, x, run))
-			return -1;
-	}
 	return 0;
 }
 
@@ -395,21 +364,27 @@ static u32 npu_strip_most(const struct npu_core *core, const struct npu_mac_tile
 {
 	const struct npu_mac *m = &core->cmd.mac;
 	const struct npu_window *w = &m->window;
-	u64 pitch = (u64)max_t(s64, m->in_stride[1], 1);
+	u64 pitch = (u64)max_t(s64, m->in_stride[1], 1), stride = w->stride[1];
 	u64 room = sizeof(core->scratch.stage[0]) / w->size[0];
 	u64 columns = room / pitch, window = (u64)(w->size[1] - 1) * w->dilation[1] + 1;
-	u64 most = NPU_OUTSIDE / p->columns;
+	u64 most = min_t(u64, (NPU_OUTSIDE - p->columns) / (pitch * stride),
+			 sizeof(core->scratch.stage[2]) / p->columns);
 
-	if (columns < window + 1)
+	if (columns < window + stride)
 		return 1;
-	return (u32)clamp_t(u64, (columns - window) / w->stride[1], 1, most);
+	return (u32)clamp_t(u64, (columns - window) / stride, 1, max_t(u64, most, 1));
 }
 
 static int npu_depthwise_strips(struct npu_core *core, const struct npu_mac_tile *p)
 {
 	const struct npu_mac *m = &core->cmd.mac;
 	u32 most = npu_strip_most(core, p);
-	struct npu_strip strip = { .tile = p };
+	bool single = m->in_dim[2] == 1;
+	struct npu_strip strip = {
+		.tile = p,
+		.channel = single ? 0 : p->column,
+		.channels = single ? 1 : p->columns,
+	};
 	u64 pixel, end = p->pixel + p->pixels;
 	s64 left, right;
 

@@ -161,12 +161,7 @@ static void npu_conv_geometry(struct npu_core *core, bool depthwise)
 	}
 	if (depthwise)
 		m->groups = 1;
-	/* One input channel for all outputs: a convolution whose weights lie in another order. */
-	m->dense = !depthwise || (m->in_dim[2] == 1 && m->out_dim[2] > 1 && t[1].esize == 1);
-	if (depthwise && m->dense) {
-		m->w_stride[0] = t[1].stride[3];
-		m->w_stride[3] = 0;
-	}
+	m->dense = !depthwise;
 	m->group_in = m->in_dim[2] / m->groups;
 	m->group_out = m->out_dim[2] / m->groups;
 }

@@ -244,7 +244,7 @@ static void npu_depthwise_run(u8 *dst, const struct npu_channels *ch, const stru
 		if (pixel < taps->first[t] || pixel >= taps->end[t])
 			continue;
 		w = &plain->w[t][channel];
-		x = taps->from[t] + (u64)taps->step * pixel + (ch->single ? 0 : channel);
+		x = taps->from[t] + (u64)ch->step * pixel + (ch->single ? 0 : channel);
 		zero = ch->zero_point;
 		for (c = 0; c < n; c++) {
 			acc[c] += (u32)(((ch->type == NPU_TYPE_S8 ? (s8)*x : *x) - zero) * w[c]);

@@ -88,6 +88,7 @@ struct npu_scaling {
  * @period: channels, up to NPU_COLUMNS; they are repeated until they are a multiple of 64 if
  *          there is room
  * @single: all channels are made of one input
+ * @step: bytes of the inputs to the next pixel
  * @limits: of the results
  * @small: as in struct npu_scaling
  * @way: for the kernels
@@ -102,6 +103,7 @@ struct npu_channels {
 	u32 channels;
 	u32 period;
 	bool single;
+	u32 step;
 	struct npu_limits limits;
 	bool small;
 	u32 way;
@@ -113,13 +115,11 @@ struct npu_channels {
  * @from: that for the first pixel, the first channel
  * @first: the first pixel for which it is not padding
  * @end: the first pixel after it for which it is
- * @step: bytes to the next pixel
  */
 struct npu_taps {
 	const u8 *from[NPU_TAPS];
 	u32 first[NPU_TAPS];
 	u32 end[NPU_TAPS];
-	u32 step;
 };
 
 /**

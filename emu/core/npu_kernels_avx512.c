@@ -725,6 +725,12 @@ struct npu_channel_block {
 	u8 w[NPU_TAPS / 4][4][64];
 };
 
+/* What the data of struct npu_channels is here. */
+struct npu_channel_blocks {
+	u8 control[64];		/* single inputs: where 16 bytes have that of each result */
+	struct npu_channel_block block[NPU_COLUMNS / 64];
+};
+
 NPU_INLINE void npu_interleave(__m512i x[4], const __m512i r[4])
 {
 	__m512i a = _mm512_unpacklo_epi8(r[0], r[1]), b = _mm512_unpacklo_epi8(r[2], r[3]);
@@ -819,10 +825,13 @@ NPU_SIMD static enum npu_way npu_channel_factors(struct npu_channel_block *b,
 NPU_SIMD static void npu_channels(struct npu_channels *ch, const u8 *w, const s32 *bias,
 				  const struct npu_factor *factor)
 {
-	struct npu_channel_block *b = (void *)ch->data;
+	struct npu_channel_blocks *all = (void *)ch->data;
+	struct npu_channel_block *b = all->block;
 	enum npu_way way = NPU_WAY_SMALL;
 	u32 i;
 
+	for (i = 0; i < 64; i++)
+		all->control[i] = (u8)(i / ch->channels * ch->step);
 	for (i = 0; i < ch->period; i += 64)
 		way = max_t(enum npu_way, way,
 			    npu_channel_factors(&b[i / 64], ch, factor + i, ch->small));
@@ -843,8 +852,7 @@ enum npu_load {
 	NPU_LOAD_EDGE,		/* some may be padding, or missing */
 	NPU_LOAD_2,		/* those of two pixels, apart from each other; no padding */
 	NPU_LOAD_4,		/* of four */
-	NPU_LOAD_SINGLE,	/* all channels have the same input */
-	NPU_LOAD_SINGLE_EDGE,	/* so do these, some may be padding */
+	NPU_LOAD_SINGLE,	/* all channels have the same input; some may be padding */
 };
 
 /* What all blocks of a depthwise convolution share. */
@@ -858,7 +866,6 @@ struct npu_depthwise {
 	s32 zero;		/* of the weights */
 	__m512i flip;
 	__m512i pad;
-	__m512i control;	/* where the inputs of single channels are in 16 bytes */
 	struct npu_bytes bytes;
 };
 
@@ -869,37 +876,55 @@ struct npu_results {
 	u32 n;
 };
 
-/* Which results of a block have an input for a tap? */
-NPU_INLINE __mmask64 npu_tap_mask(const struct npu_depthwise *d, const struct npu_results *r, u32 t)
-{
-	u32 c = d->ch->channels;
-	s64 low = ((s64)d->taps->first[t] - r->pixel) * c - r->channel;
-	s64 high = ((s64)d->taps->end[t] - r->pixel) * c - r->channel;
+/* For each tap, which results of a block have an input, and which of 16 bytes single ones are. */
+struct npu_masks {
+	u64 result[NPU_TAPS];
+	u64 single[NPU_TAPS];
+};
 
-	low = clamp_t(s64, low, 0, r->n);
-	high = clamp_t(s64, high, low, r->n);
-	return npu_first((u32)high) & ~npu_first((u32)low);
+/* Bits from @low on that are less than @high; each may be negative, or too large. */
+NPU_INLINE __m512i npu_range(__m512i low, __m512i high)
+{
+	__m512i nil = _mm512_setzero_si512(), ones = _mm512_set1_epi64(-1);
+
+	low = _mm512_sllv_epi64(ones, _mm512_max_epi64(low, nil));
+	high = _mm512_sllv_epi64(ones, _mm512_max_epi64(high, nil));
+	return _mm512_andnot_si512(high, low);
 }
 
-/* Of 16 bytes, those that single inputs of some pixels are. */
-NPU_INLINE __mmask16 npu_single_mask(const struct npu_depthwise *d, const struct npu_results *r,
-				     u32 t, bool edge)
+NPU_INLINE void npu_masks_make(struct npu_masks *masks, const struct npu_depthwise *d,
+			       const struct npu_results *r)
 {
-	u32 i, at, pixels = (r->n + d->ch->channels - 1) / d->ch->channels;
-	u32 mask = 0;
+	__m512i all = _mm512_set1_epi64((s64)npu_first(r->n)), one = _mm512_set1_epi64(1);
+	__m512i channels = _mm512_set1_epi64(d->ch->channels);
+	__m512i channel = _mm512_set1_epi64(r->channel), pixel = _mm512_set1_epi64(r->pixel);
+	__m512i last = _mm512_set1_epi64((r->n - 1) / d->ch->channels * d->ch->step + 1ll);
+	__m512i step = _mm512_set1_epi64(d->ch->step);
+	__m512i first, end;
+	u32 t;
 
-	for (i = 0; i < pixels; i++) {
-		at = r->pixel + i;
-		if (!edge || (at >= d->taps->first[t] && at < d->taps->end[t]))
-			mask |= 1u << i * d->taps->step;
+	for (t = 0; t < d->ch->taps; t += 8) {
+		first = _mm512_cvtepu32_epi64(_mm256_loadu_si256((const void *)&d->taps->first[t]));
+		end = _mm512_cvtepu32_epi64(_mm256_loadu_si256((const void *)&d->taps->end[t]));
+		first = _mm512_sub_epi64(first, pixel);
+		end = _mm512_sub_epi64(end, pixel);
+		_mm512_storeu_si512(&masks->result[t], _mm512_and_si512(all, npu_range(
+			_mm512_sub_epi64(_mm512_mul_epi32(first, channels), channel),
+			_mm512_sub_epi64(_mm512_mul_epi32(end, channels), channel))));
+		if (!d->ch->single)
+			continue;
+		first = _mm512_mul_epi32(first, step);
+		end = _mm512_add_epi64(_mm512_mul_epi32(_mm512_sub_epi64(end, one), step), one);
+		_mm512_storeu_si512(&masks->single[t],
+				    npu_range(first, _mm512_min_epi64(end, last)));
 	}
-	return (__mmask16)mask;
 }
 
 NPU_INLINE __m512i npu_tap_load(const struct npu_depthwise *d, const struct npu_results *r, u32 t,
-				enum npu_load load, __mmask16 single)
+				enum npu_load load, const struct npu_masks *masks)
 {
-	u64 step = d->taps->step;
+	const struct npu_channel_blocks *all = (const void *)d->ch->data;
+	u64 step = d->ch->step;
 	const u8 *from = d->taps->from[t] + r->pixel * step;
 	__m512i x;
 	u32 i;
@@ -908,7 +933,7 @@ NPU_INLINE __m512i npu_tap_load(const struct npu_depthwise *d, const struct npu_
 	case NPU_LOAD_ALL:
 		return _mm512_loadu_si512(from + r->channel);
 	case NPU_LOAD_EDGE:
-		return _mm512_mask_loadu_epi8(d->pad, npu_tap_mask(d, r, t), from + r->channel);
+		return _mm512_mask_loadu_epi8(d->pad, masks->result[t], from + r->channel);
 	case NPU_LOAD_2:
 		x = _mm512_castsi256_si512(_mm256_loadu_si256((const void *)from));
 		return _mm512_inserti64x4(x, _mm256_loadu_si256((const void *)(from + step)), 1);
@@ -919,13 +944,11 @@ NPU_INLINE __m512i npu_tap_load(const struct npu_depthwise *d, const struct npu_
 			x = _mm512_mask_broadcast_i32x4(x, (__mmask16)(0xf << 4 * i),
 					_mm_loadu_si128((const void *)(from + i * step)));
 		return x;
-	case NPU_LOAD_SINGLE:
-		x = _mm512_broadcast_i32x4(_mm_maskz_loadu_epi8(single, from));
-		return _mm512_shuffle_epi8(x, d->control);
 	default:
-		x = _mm512_broadcast_i32x4(_mm_maskz_loadu_epi8(
-						npu_single_mask(d, r, t, true), from));
-		return _mm512_mask_shuffle_epi8(d->pad, npu_tap_mask(d, r, t), x, d->control);
+		x = _mm512_broadcast_i32x4(_mm_maskz_loadu_epi8((__mmask16)masks->single[t],
+								from));
+		return _mm512_mask_shuffle_epi8(d->pad, masks->result[t], x,
+						_mm512_loadu_si512(all->control));
 	}
 }
 
@@ -943,17 +966,17 @@ NPU_INLINE void npu_depthwise_block(u8 *dst, const struct npu_depthwise *d,
 				    const struct npu_results *result, u32 blocks,
 				    enum npu_load load, bool zero, enum npu_way way)
 {
-	const struct npu_channel_block *b = (const void *)d->ch->data;
+	const struct npu_channel_blocks *all = (const void *)d->ch->data;
+	const struct npu_channel_block *b = &all->block[result->channel % d->ch->period / 64];
 	__m512i acc[2][4], sum[2][4], r[2][4], x[4], w[4], flip = d->flip, marks;
 	struct npu_results at[2] = { *result, *result };
-	__mmask16 single = 0;
 	struct npu_constants k;
+	struct npu_masks masks;
 	u32 g, i, p;
 
-	b += result->channel % d->ch->period / 64;
 	at[1].channel += d->apart;
-	if (load == NPU_LOAD_SINGLE)
-		single = npu_single_mask(d, result, 0, false);
+	if (load == NPU_LOAD_SINGLE || load == NPU_LOAD_EDGE)
+		npu_masks_make(&masks, d, result);
 #pragma GCC unroll 4
 	for (i = 0; i < 4; i++)
 #pragma GCC unroll 2
@@ -973,7 +996,7 @@ NPU_INLINE void npu_depthwise_block(u8 *dst, const struct npu_depthwise *d,
 				/* One that is missing has no weight. */
 				r[p][i] = npu_tap_load(d, &at[p],
 						       min_t(u32, g + i, d->ch->taps - 1), load,
-						       single);
+						       &masks);
 				r[p][i] = _mm512_xor_si512(r[p][i], flip);
 			}
 			npu_interleave(x, r[p]);
@@ -1019,9 +1042,8 @@ NPU_DEPTHWISE(npu_depthwise_single, 1, NPU_LOAD_SINGLE, false, NPU_WAY_SMALL)
 NPU_DEPTHWISE(npu_depthwise_edge, 1, NPU_LOAD_EDGE, false, NPU_WAY_SMALL)
 NPU_DEPTHWISE(npu_depthwise_edge_zero, 1, NPU_LOAD_EDGE, true, NPU_WAY_SMALL)
 NPU_DEPTHWISE(npu_depthwise_edge_any, 1, NPU_LOAD_EDGE, true, NPU_WAY_ANY)
-NPU_DEPTHWISE(npu_depthwise_single_edge, 1, NPU_LOAD_SINGLE_EDGE, false, NPU_WAY_SMALL)
-NPU_DEPTHWISE(npu_depthwise_single_zero, 1, NPU_LOAD_SINGLE_EDGE, true, NPU_WAY_SMALL)
-NPU_DEPTHWISE(npu_depthwise_single_any, 1, NPU_LOAD_SINGLE_EDGE, true, NPU_WAY_ANY)
+NPU_DEPTHWISE(npu_depthwise_single_zero, 1, NPU_LOAD_SINGLE, true, NPU_WAY_SMALL)
+NPU_DEPTHWISE(npu_depthwise_single_any, 1, NPU_LOAD_SINGLE, true, NPU_WAY_ANY)
 
 /* A block in a way that is good for any. */
 NPU_INLINE void npu_depthwise_careful(u8 *dst, const struct npu_depthwise *d,
@@ -1035,7 +1057,7 @@ NPU_INLINE void npu_depthwise_careful(u8 *dst, const struct npu_depthwise *d,
 		else if (d->zero)
 			npu_depthwise_single_zero(dst, d, result);
 		else
-			npu_depthwise_single_edge(dst, d, result);
+			npu_depthwise_single(dst, d, result);
 		return;
 	}
 	if (any)
@@ -1095,10 +1117,8 @@ NPU_SIMD static void npu_depthwise_apart(u8 *dst, s64 pitch, const struct npu_de
 		n = parts * d->ch->channels;
 		for (r.channel = 0; r.channel < n; r.channel += 64) {
 			r.n = min_t(u32, n - r.channel, 64);
-			if (!inside || (r.n < 64 && !d->ch->single))
+			if (!inside || r.n < 64 || d->ch->single)
 				npu_depthwise_careful(dst + r.channel, d, &r);
-			else if (d->ch->single)
-				npu_depthwise_single(dst + r.channel, d, &r);
 			else if (parts == 2)
 				npu_depthwise_parts_2(dst + r.channel, d, &r);
 			else if (parts == 4)
@@ -1131,19 +1151,8 @@ NPU_INLINE u32 npu_depthwise_most(const struct npu_depthwise *d, s64 pitch)
 		return 1;
 	parts = 64 / c;
 	if (d->ch->single)
-		return (parts - 1) * d->taps->step < 16 ? parts : 1;
+		return (parts - 1) * d->ch->step < 16 ? parts : 1;
 	return parts <= 4 && d->ch->way == NPU_WAY_SMALL && !d->zero ? parts : 1;
-}
-
-/* Where 16 bytes have the input of each of 64 results. */
-NPU_INLINE __m512i npu_depthwise_control(const struct npu_depthwise *d)
-{
-	u8 at[64];
-	u32 i;
-
-	for (i = 0; i < 64; i++)
-		at[i] = (u8)(d->parts > 1 ? i / d->ch->channels * d->taps->step : 0);
-	return _mm512_loadu_si512(at);
 }
 
 NPU_SIMD static void npu_depthwise(u8 *dst, s64 pitch, const struct npu_channels *ch,
@@ -1165,9 +1174,7 @@ NPU_SIMD static void npu_depthwise(u8 *dst, s64 pitch, const struct npu_channels
 	d.pad = _mm512_set1_epi8((s8)ch->zero_point);
 	d.bytes = npu_bytes(&ch->limits, ch->type == NPU_TYPE_S8);
 	npu_depthwise_bounds(&d, pixels);
-	if (ch->single)
-		d.control = npu_depthwise_control(&d);
-	if (!ch->single && ch->period % 64 == 0 && taps->step == ch->channels &&
+	if (!ch->single && ch->period % 64 == 0 && ch->step == ch->channels &&
 	    pitch == ch->channels)
 		npu_depthwise_joined(dst, &d, pixels);
 	else

@@ -220,7 +220,8 @@ static int npu_channels_weights(struct npu_core *core, const struct npu_mac_tile
 
 static int npu_channels_make(struct npu_core *core, const struct npu_mac_tile *p)
 {
-	const struct npu_quant *q = &core->cmd.mac.quant;
+	const struct npu_mac *m = &core->cmd.mac;
+	const struct npu_quant *q = &m->quant;
 	const struct npu_operand *in = &core->cmd.t[0];
 	struct npu_scratch *s = &core->scratch;
 	u32 period = npu_channels_period(core, p->columns);
@@ -239,7 +240,8 @@ static int npu_channels_make(struct npu_core *core, const struct npu_mac_tile *p
 	s->channels.taps = (u32)core->cmd.terms;
 	s->channels.channels = p->columns;
 	s->channels.period = period;
-	s->channels.single = core->cmd.mac.in_dim[2] == 1;
+	s->channels.single = m->in_dim[2] == 1;
+	s->channels.step = (u32)m->in_stride[1] * m->window.stride[1];
 	s->channels.limits = q->limits;
 	s->channels.small = s->small;
 	core->model->kernels.channels(&s->channels, s->stage[1], s->bias, s->factor);
@@ -317,7 +319,6 @@ static void npu_strip_taps(const struct npu_core *core, const struct npu_strip *
 	s64 right = 0;
 	u32 ky, kx, t, first, end;
 
-	taps->step = (u32)m->in_stride[1] * m->window.stride[1];
 	for (kx = 0; kx < m->window.size[1]; kx++, right += m->window.dilation[1]) {
 		npu_strip_inside(m, strip, right, &first, &end);
 		for (ky = 0; ky < m->window.size[0]; ky++) {

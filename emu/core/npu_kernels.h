@@ -83,7 +83,9 @@ struct npu_scaling {
  * @zero_point: of the inputs
  * @weight_type: of the weights
  * @weight_zero_point: of the weights
- * @taps: weights of each result, up to NPU_TAPS
+ * @taps: weights of each result, up to NPU_TAPS, a multiple of 4; some may be the zero point
+ * @shared: groups of four are columns of a window of three, and what is a tap's input in one
+ *          is that of the same tap in the column before for the next pixel
  * @channels: results of each pixel
  * @period: channels, up to NPU_COLUMNS; they are repeated until they are a multiple of 64 if
  *          there is room
@@ -100,6 +102,7 @@ struct npu_channels {
 	u32 weight_type;
 	s32 weight_zero_point;
 	u32 taps;
+	bool shared;
 	u32 channels;
 	u32 period;
 	bool single;

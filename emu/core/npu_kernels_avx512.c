@@ -775,18 +775,14 @@ NPU_SIMD static void npu_channel_weights(struct npu_channel_block *b,
 	s32 zero = npu_input_zero(ch), constant = (s32)ch->taps * zero * npu_weight_zero(ch);
 	__m512i flip = npu_flip(ch->weight_type == NPU_TYPE_U8), ones = _mm512_set1_epi8(1);
 	__m512i sum[4], r[4], x[4];
-	u32 g, i, t;
+	u32 g, i;
 
 	for (i = 0; i < 4; i++)
 		sum[i] = _mm512_setzero_si512();
 	for (g = 0; g < ch->taps; g += 4) {
-		for (i = 0; i < 4; i++) {
-			t = g + i;
-			r[i] = _mm512_setzero_si512();
-			if (t < ch->taps)
-				r[i] = _mm512_xor_si512(flip, _mm512_maskz_loadu_epi8(npu_first(n),
-								w + t * ch->period));
-		}
+		for (i = 0; i < 4; i++)
+			r[i] = _mm512_xor_si512(flip, _mm512_maskz_loadu_epi8(npu_first(n),
+							w + (g + i) * ch->period));
 		npu_interleave(x, r);
 		for (i = 0; i < 4; i++) {
 			_mm512_storeu_si512(b->w[g / 4][i], x[i]);
@@ -852,7 +848,8 @@ enum npu_load {
 	NPU_LOAD_EDGE,		/* some may be padding, or missing */
 	NPU_LOAD_2,		/* those of two pixels, apart from each other; no padding */
 	NPU_LOAD_4,		/* of four */
-	NPU_LOAD_SINGLE,	/* all channels have the same input; some may be padding */
+	NPU_LOAD_SINGLE,	/* all channels have the same input, no padding */
+	NPU_LOAD_SINGLE_EDGE,	/* these, too; some may be padding */
 };
 
 /* What all blocks of a depthwise convolution share. */
@@ -864,6 +861,7 @@ struct npu_depthwise {
 	u32 outside;		/* first that has some again */
 	u32 apart;		/* results to those that are made at the same time */
 	s32 zero;		/* of the weights */
+	__mmask16 single;	/* bytes that a block has of single inputs */
 	__m512i flip;
 	__m512i pad;
 	struct npu_bytes bytes;
@@ -944,18 +942,15 @@ NPU_INLINE __m512i npu_tap_load(const struct npu_depthwise *d, const struct npu_
 			x = _mm512_mask_broadcast_i32x4(x, (__mmask16)(0xf << 4 * i),
 					_mm_loadu_si128((const void *)(from + i * step)));
 		return x;
+	case NPU_LOAD_SINGLE:
+		x = _mm512_broadcast_i32x4(_mm_maskz_loadu_epi8(d->single, from));
+		return _mm512_shuffle_epi8(x, _mm512_loadu_si512(all->control));
 	default:
 		x = _mm512_broadcast_i32x4(_mm_maskz_loadu_epi8((__mmask16)masks->single[t],
 								from));
 		return _mm512_mask_shuffle_epi8(d->pad, masks->result[t], x,
 						_mm512_loadu_si512(all->control));
 	}
-}
-
-/* 1 for each of up to four taps. */
-NPU_INLINE __m512i npu_marks(u32 taps)
-{
-	return _mm512_set1_epi32((s32)(taps >= 4 ? 0x01010101u : 0x01010101u >> (4 - taps) * 8));
 }
 
 /*
@@ -968,14 +963,15 @@ NPU_INLINE void npu_depthwise_block(u8 *dst, const struct npu_depthwise *d,
 {
 	const struct npu_channel_blocks *all = (const void *)d->ch->data;
 	const struct npu_channel_block *b = &all->block[result->channel % d->ch->period / 64];
-	__m512i acc[2][4], sum[2][4], r[2][4], x[4], w[4], flip = d->flip, marks;
+	__m512i acc[2][4], sum[2][4], r[2][4], x[4], w[4], flip = d->flip;
 	struct npu_results at[2] = { *result, *result };
+	__m512i ones = _mm512_set1_epi8(1);
 	struct npu_constants k;
 	struct npu_masks masks;
 	u32 g, i, p;
 
 	at[1].channel += d->apart;
-	if (load == NPU_LOAD_SINGLE || load == NPU_LOAD_EDGE)
+	if (load == NPU_LOAD_SINGLE_EDGE || load == NPU_LOAD_EDGE)
 		npu_masks_make(&masks, d, result);
 #pragma GCC unroll 4
 	for (i = 0; i < 4; i++)
@@ -985,7 +981,6 @@ NPU_INLINE void npu_depthwise_block(u8 *dst, const struct npu_depthwise *d,
 			sum[p][i] = _mm512_setzero_si512();
 		}
 	for (g = 0; g < d->ch->taps; g += 4) {
-		marks = npu_marks(d->ch->taps - g);
 #pragma GCC unroll 4
 		for (i = 0; i < 4; i++)
 			w[i] = _mm512_loadu_si512(b->w[g / 4][i]);
@@ -993,10 +988,7 @@ NPU_INLINE void npu_depthwise_block(u8 *dst, const struct npu_depthwise *d,
 		for (p = 0; p < blocks; p++) {
 #pragma GCC unroll 4
 			for (i = 0; i < 4; i++) {
-				/* One that is missing has no weight. */
-				r[p][i] = npu_tap_load(d, &at[p],
-						       min_t(u32, g + i, d->ch->taps - 1), load,
-						       &masks);
+				r[p][i] = npu_tap_load(d, &at[p], g + i, load, &masks);
 				r[p][i] = _mm512_xor_si512(r[p][i], flip);
 			}
 			npu_interleave(x, r[p]);
@@ -1004,7 +996,7 @@ NPU_INLINE void npu_depthwise_block(u8 *dst, const struct npu_depthwise *d,
 			for (i = 0; i < 4; i++) {
 				acc[p][i] = npu_dot4(acc[p][i], x[i], w[i]);
 				if (zero)
-					sum[p][i] = npu_dot4(sum[p][i], x[i], marks);
+					sum[p][i] = npu_dot4(sum[p][i], x[i], ones);
 			}
 		}
 	}
@@ -1042,8 +1034,60 @@ NPU_DEPTHWISE(npu_depthwise_single, 1, NPU_LOAD_SINGLE, false, NPU_WAY_SMALL)
 NPU_DEPTHWISE(npu_depthwise_edge, 1, NPU_LOAD_EDGE, false, NPU_WAY_SMALL)
 NPU_DEPTHWISE(npu_depthwise_edge_zero, 1, NPU_LOAD_EDGE, true, NPU_WAY_SMALL)
 NPU_DEPTHWISE(npu_depthwise_edge_any, 1, NPU_LOAD_EDGE, true, NPU_WAY_ANY)
-NPU_DEPTHWISE(npu_depthwise_single_zero, 1, NPU_LOAD_SINGLE, true, NPU_WAY_SMALL)
-NPU_DEPTHWISE(npu_depthwise_single_any, 1, NPU_LOAD_SINGLE, true, NPU_WAY_ANY)
+NPU_DEPTHWISE(npu_depthwise_single_edge, 1, NPU_LOAD_SINGLE_EDGE, false, NPU_WAY_SMALL)
+NPU_DEPTHWISE(npu_depthwise_single_zero, 1, NPU_LOAD_SINGLE_EDGE, true, NPU_WAY_SMALL)
+NPU_DEPTHWISE(npu_depthwise_single_any, 1, NPU_LOAD_SINGLE_EDGE, true, NPU_WAY_ANY)
+
+/*
+ * 64 channels of four neighbouring pixels and a window of 3 x 3: each column of the inputs is
+ * interleaved once for all pixels that have it in their windows.
+ */
+NPU_APART static void npu_depthwise_four(u8 *dst, const struct npu_depthwise *d,
+					 const struct npu_results *result)
+{
+	const struct npu_channel_blocks *all = (const void *)d->ch->data;
+	const struct npu_channel_block *b = &all->block[result->channel % d->ch->period / 64];
+	u64 at = result->channel, apart = d->apart;
+	const u8 *const *from = d->taps->from;
+	__m512i acc[4][4], r[4], x[4], flip = d->flip;
+	struct npu_constants k;
+	u32 i, p, column;
+
+#pragma GCC unroll 4
+	for (p = 0; p < 4; p++)
+#pragma GCC unroll 4
+		for (i = 0; i < 4; i++)
+			acc[p][i] = _mm512_loadu_si512(b->start[i]);
+#pragma GCC unroll 6
+	for (column = 0; column < 6; column++) {
+#pragma GCC unroll 3
+		for (i = 0; i < 3; i++)
+			r[i] = _mm512_xor_si512(flip, _mm512_loadu_si512(from[i] + at +
+									 column * apart));
+		r[3] = flip;
+		npu_interleave(x, r);
+#pragma GCC unroll 4
+		for (p = 0; p < 4; p++) {
+			if (column < p || column > p + 2)
+				continue;
+#pragma GCC unroll 4
+			for (i = 0; i < 4; i++)
+				acc[p][i] = npu_dot4(acc[p][i], x[i],
+						     _mm512_loadu_si512(b->w[column - p][i]));
+		}
+	}
+#pragma GCC unroll 4
+	for (i = 0; i < 4; i++) {
+		npu_columns_load(&k, &b->column[i], NPU_WAY_SMALL);
+#pragma GCC unroll 4
+		for (p = 0; p < 4; p++)
+			acc[p][i] = npu_rq_small(acc[p][i], _mm512_srli_epi64(acc[p][i], 32), &k);
+	}
+#pragma GCC unroll 4
+	for (p = 0; p < 4; p++)
+		_mm512_storeu_si512(dst + p * apart, npu_narrow_four(acc[p], &d->bytes,
+								     NPU_WAY_SMALL));
+}
 
 /* A block in a way that is good for any. */
 NPU_INLINE void npu_depthwise_careful(u8 *dst, const struct npu_depthwise *d,
@@ -1057,7 +1101,7 @@ NPU_INLINE void npu_depthwise_careful(u8 *dst, const struct npu_depthwise *d,
 		else if (d->zero)
 			npu_depthwise_single_zero(dst, d, result);
 		else
-			npu_depthwise_single(dst, d, result);
+			npu_depthwise_single_edge(dst, d, result);
 		return;
 	}
 	if (any)
@@ -1074,6 +1118,7 @@ NPU_SIMD static void npu_depthwise_joined(u8 *dst, const struct npu_depthwise *d
 	u32 n = pixels * d->ch->channels, inside = d->inside * d->ch->channels;
 	u32 outside = d->outside * d->ch->channels, period = d->ch->period;
 	bool quick = !d->zero && d->ch->way == NPU_WAY_SMALL;
+	bool shared = d->ch->shared && period == d->ch->channels;
 	struct npu_results r = { 0 };
 	u32 first, e;
 
@@ -1083,6 +1128,9 @@ NPU_SIMD static void npu_depthwise_joined(u8 *dst, const struct npu_depthwise *d
 			r.n = min_t(u32, n - e, 64);
 			if (!quick || e < inside || e + 64 > outside) {
 				npu_depthwise_careful(dst + e, d, &r);
+			} else if (shared && e + 3 * period + 64 <= outside) {
+				npu_depthwise_four(dst + e, d, &r);
+				e += 3 * period;
 			} else if (e + period + 64 <= outside) {
 				npu_depthwise_two(dst + e, d, &r);
 				e += period;
@@ -1117,8 +1165,10 @@ NPU_SIMD static void npu_depthwise_apart(u8 *dst, s64 pitch, const struct npu_de
 		n = parts * d->ch->channels;
 		for (r.channel = 0; r.channel < n; r.channel += 64) {
 			r.n = min_t(u32, n - r.channel, 64);
-			if (!inside || r.n < 64 || d->ch->single)
+			if (!inside || r.n < 64)
 				npu_depthwise_careful(dst + r.channel, d, &r);
+			else if (d->ch->single)
+				npu_depthwise_single(dst + r.channel, d, &r);
 			else if (parts == 2)
 				npu_depthwise_parts_2(dst + r.channel, d, &r);
 			else if (parts == 4)
@@ -1170,6 +1220,7 @@ NPU_SIMD static void npu_depthwise(u8 *dst, s64 pitch, const struct npu_channels
 		return;
 	}
 	d.parts = npu_depthwise_most(&d, pitch);
+	d.single = (__mmask16)npu_first((d.parts - 1) * ch->step + 1);
 	d.flip = npu_flip(ch->type == NPU_TYPE_S8);
 	d.pad = _mm512_set1_epi8((s8)ch->zero_point);
 	d.bytes = npu_bytes(&ch->limits, ch->type == NPU_TYPE_S8);

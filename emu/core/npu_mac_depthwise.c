@@ -8,6 +8,24 @@
 
 /* ---- Size of tiles ---------------------------------------------------------------------- */
 
+/* Kernels take four taps at a time. Are these columns of the window, or any? */
+static bool npu_depthwise_columns(const struct npu_mac *m)
+{
+	return m->window.size[0] == 3 || m->window.size[0] == 4;
+}
+
+static u32 npu_depthwise_taps(const struct npu_mac *m)
+{
+	u32 taps = m->window.size[0] * m->window.size[1];
+
+	return npu_depthwise_columns(m) ? m->window.size[1] * 4 : (taps + 3) & ~3u;
+}
+
+static u32 npu_depthwise_tap(const struct npu_mac *m, u32 ky, u32 kx)
+{
+	return npu_depthwise_columns(m) ? kx * 4 + ky : ky * m->window.size[1] + kx;
+}
+
 /* Do rows of one pixel's window fit stage 0, and do pixels not overlap? */
 static bool npu_depthwise_fits(const struct npu_mac *m, const struct npu_scratch *s)
 {
@@ -29,7 +47,7 @@ static bool npu_depthwise_rows(const struct npu_core *core)
 	const struct npu_command *cmd = &core->cmd;
 	const struct npu_mac *m = &cmd->mac;
 
-	return cmd->t[0].esize == 1 && cmd->t[1].esize == 1 && cmd->terms <= NPU_TAPS &&
+	return cmd->t[0].esize == 1 && cmd->t[1].esize == 1 && npu_depthwise_taps(m) <= NPU_TAPS &&
 	       m->quant.rounding == NPU_ROUND_DOUBLE &&
 	       (m->in_dim[2] == 1 || (m->out_dim[2] == m->in_dim[2] && m->in_stride[2] == 1)) &&
 	       (m->out_dim[2] == 1 || (m->w_stride[3] == 1 && m->out_stride[2] == 1)) &&
@@ -56,7 +74,7 @@ static void npu_depthwise_plan_rows(struct npu_core *core)
 {
 	struct npu_mac *m = &core->cmd.mac;
 	u32 terms = (u32)core->cmd.terms;
-	u32 most = (u32)sizeof(core->scratch.stage[1]) / terms;
+	u32 most = (u32)sizeof(core->scratch.stage[1]) / npu_depthwise_taps(m);
 	u32 columns = min_t(u32, m->group_out, min_t(u32, most, NPU_COLUMNS));
 	u32 pixel = 16 * npu_mac_jump(m) + (terms + 8) * columns;
 
@@ -178,7 +196,7 @@ struct npu_strip {
 /* How often the tile's channels are to be repeated. */
 static u32 npu_channels_period(const struct npu_core *core, u32 columns)
 {
-	u32 most = (u32)sizeof(core->scratch.stage[1]) / (u32)core->cmd.terms;
+	u32 most = (u32)sizeof(core->scratch.stage[1]) / npu_depthwise_taps(&core->cmd.mac);
 	u32 n = columns;
 
 	most = min_t(u32, most, NPU_COLUMNS);
@@ -199,16 +217,19 @@ static void npu_repeat(void *array, u32 size, u32 have, u32 n)
 	}
 }
 
-/* Weights of all terms, in stage 1, each row repeated. */
+/* Weights of all taps, in stage 1, each row repeated. */
 static int npu_channels_weights(struct npu_core *core, const struct npu_mac_tile *p, u32 period)
 {
 	const struct npu_mac *m = &core->cmd.mac;
-	u8 *to = core->scratch.stage[1];
+	u8 *to, *stage = core->scratch.stage[1];
 	u32 ky, kx;
 	u64 va;
 
+	/* Taps that there are not are multiplied by nothing. */
+	memset(stage, m->quant.weight_zero_point, npu_depthwise_taps(m) * period);
 	for (ky = 0; ky < m->window.size[0]; ky++) {
-		for (kx = 0; kx < m->window.size[1]; kx++, to += period) {
+		for (kx = 0; kx < m->window.size[1]; kx++) {
+			to = stage + npu_depthwise_tap(m, ky, kx) * period;
 			va = p->w + (u64)m->w_stride[1] * ky + (u64)m->w_stride[2] * kx + p->column;
 			if (npu_read(core, NPU_PIN_IN2, va, to, p->columns))
 				return -1;
@@ -237,7 +258,9 @@ static int npu_channels_make(struct npu_core *core, const struct npu_mac_tile *p
 	s->channels.zero_point = in->zero_point;
 	s->channels.weight_type = core->cmd.t[1].type;
 	s->channels.weight_zero_point = q->weight_zero_point;
-	s->channels.taps = (u32)core->cmd.terms;
+	s->channels.taps = npu_depthwise_taps(m);
+	s->channels.shared = m->window.size[0] == 3 && m->window.size[1] == 3 &&
+			     m->window.stride[1] == 1 && m->window.dilation[1] == 1;
 	s->channels.channels = p->columns;
 	s->channels.period = period;
 	s->channels.single = m->in_dim[2] == 1;
@@ -319,16 +342,21 @@ static void npu_strip_taps(const struct npu_core *core, const struct npu_strip *
 	s64 right = 0;
 	u32 ky, kx, t, first, end;
 
+	for (t = 0; t < core->scratch.channels.taps; t++) {
+		taps->from[t] = core->scratch.outside;
+		taps->first[t] = 0;
+		taps->end[t] = strip->pixels;
+	}
 	for (kx = 0; kx < m->window.size[1]; kx++, right += m->window.dilation[1]) {
 		npu_strip_inside(m, strip, right, &first, &end);
 		for (ky = 0; ky < m->window.size[0]; ky++) {
-			t = ky * m->window.size[1] + kx;
 			/* What is padding for all pixels is read from a place of its own. */
-			taps->first[t] = strip->row[ky] ? first : 0;
-			taps->end[t] = strip->row[ky] ? end : strip->pixels;
-			taps->from[t] = core->scratch.outside;
-			if (strip->row[ky])
-				taps->from[t] = strip->row[ky] + m->in_stride[1] * (column + right);
+			if (!strip->row[ky])
+				continue;
+			t = npu_depthwise_tap(m, ky, kx);
+			taps->first[t] = first;
+			taps->end[t] = end;
+			taps->from[t] = strip->row[ky] + m->in_stride[1] * (column + right);
 		}
 	}
 }

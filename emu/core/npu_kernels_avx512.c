@@ -161,7 +161,7 @@ NPU_SIMD static void npu_pack(struct npu_patch *p, u32 lane, u32 lanes, u32 at,
 /* The compiler's own idea of this instruction keeps accumulators in memory. */
 NPU_INLINE __m512i npu_dot4(__m512i acc, __m512i x, __m512i w)
 {
-	asm("vpdpbusd %2, %1, %0" : "+v"(acc) : "v"(x), "v"(w));
+	__asm__("vpdpbusd %2, %1, %0" : "+v"(acc) : "v"(x), "v"(w));
 	return acc;
 }
 
@@ -169,7 +169,7 @@ NPU_INLINE __m512i npu_broadcast4(const u8 *w)
 {
 	__m512i v;
 
-	asm("vpbroadcastd %1, %0" : "=v"(v) : "m"(*(const s32_any *)w));
+	__asm__("vpbroadcastd %1, %0" : "=v"(v) : "m"(*(const s32_any *)w));
 	return v;
 }
 

@@ -396,12 +396,13 @@ static u32 npu_strip_most(const struct npu_core *core, const struct npu_mac_tile
 	u64 pitch = (u64)max_t(s64, m->in_stride[1], 1), stride = w->stride[1];
 	u64 room = sizeof(core->scratch.stage[0]) / w->size[0];
 	u64 columns = room / pitch, window = (u64)(w->size[1] - 1) * w->dilation[1] + 1;
-	u64 most = min_t(u64, (NPU_OUTSIDE - p->columns) / (pitch * stride),
-			 sizeof(core->scratch.stage[2]) / p->columns);
+	/* Taps that share inputs are read for two more pixels. */
+	s64 padding = (s64)((NPU_OUTSIDE - p->columns) / (pitch * stride)) - 2;
+	s64 most = min_t(s64, padding, (s64)(sizeof(core->scratch.stage[2]) / p->columns));
 
 	if (columns < window + stride)
 		return 1;
-	return (u32)clamp_t(u64, (columns - window) / stride, 1, max_t(u64, most, 1));
+	return (u32)clamp_t(s64, (s64)((columns - window) / stride), 1, max_t(s64, most, 1));
 }
 
 static int npu_depthwise_strips(struct npu_core *core, const struct npu_mac_tile *p)

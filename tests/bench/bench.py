@@ -173,7 +173,7 @@ def start_peers(rows, names, cached, cpu):
             say("%s: %s" % (name, why))
             rows.append({"participant": name, "peer": True, "reason": str(why)})
             continue
-        p = start(rows, name, args + [MODELS] + [n for n in names if n != "digits"], {cpu}, True)
+        p = start(rows, name, args + [MODELS] + names, {cpu}, True)
         if p:
             yield p
 

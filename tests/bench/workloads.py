@@ -172,6 +172,11 @@ def write(where, name, make, runs):
         f.write(n.inputs())
 
 
+def macs(where, name):
+    with open(os.path.join(where, name + ".macs"), encoding="utf-8") as f:
+        return int(f.read())
+
+
 def main():
     where, names = sys.argv[1], sys.argv[2:]
     os.makedirs(where, exist_ok=True)

@@ -12,11 +12,13 @@ after the peak probe; so what disturbs the machine disturbs all alike, and ratio
 on standard error what it does, and prints tables on standard output.
 Documentation/performance.rst explains them.
 
---quick: few rounds, for a test or a first look. --cached: libraries are not downloaded.
+--quick: few rounds, and not the cost of calls, for a test or a first look. --cached: libraries
+are not downloaded.
 --kernels: these inner loops of the model only. --json: all numbers, - is standard output,
 in place of the tables. BUILD: folder of what is built. KERNEL: of the guest."""
 
 import argparse
+import gzip
 import json
 import os
 import platform
@@ -46,6 +48,7 @@ KERNELS = {"x86_64": (("avx512", "avx512_vnni"), ("avx2", "avx2"), ("portable", 
            "aarch64": (("neon", "asimddp"), ("portable", ""))}
 PEERS = (("XNNPACK", "xnnpack"), ("oneDNN", "onednn"))
 UNDISTURBED = 0.97      # share of two CPUs
+UNAVAILABLE = 77        # exit code: cannot be had here and now
 
 
 def say(text):
@@ -155,34 +158,57 @@ def start_models(rows, args, flags, cpu):
             yield p
 
 
-def peer_command(program, cached):
-    """Its loader, its libraries: those of a newer Debian."""
-    done = subprocess.run([os.path.join(TOP, "tests/vm/peers.sh"), program] +
-                          (["cached"] if cached else []),
-                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
+def peer_root(program, cached):
+    """Folder of a library, from the cache if Debian cannot be reached now."""
+    script = [os.path.join(TOP, "tests/vm/peers.sh"), program]
+    done = subprocess.run(script + (["cached"] if cached else []), stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, text=True, check=False)
+    if done.returncode == UNAVAILABLE and not cached:
+        try:
+            return peer_root(program, True)
+        except Failed:
+            pass        # the first reason is the better one
     if done.returncode:
-        text = done.stderr.strip().splitlines() or ["no reason given"]
-        raise Failed(text[-1].replace("error: ", ""))
-    root = done.stdout.strip()
+        why = [line for line in done.stderr.splitlines() if "error:" in line]
+        raise Failed(why[-1].split("error:")[1].replace("\033[0m", "").strip() if why else
+                     "peers.sh ended with code %d" % done.returncode)
+    return done.stdout.strip()
+
+
+def package_version(root):
+    """Of the library in such a folder: Debian's."""
+    for place in sorted(os.listdir(os.path.join(root, "usr/share/doc"))):
+        path = os.path.join(root, "usr/share/doc", place, "changelog.Debian.gz")
+        if place.startswith(("libxnnpack", "libdnnl")) and os.path.exists(path):
+            with gzip.open(path, "rt", errors="replace") as f:
+                return f.readline().partition("(")[2].partition(")")[0]
+    return "unknown"
+
+
+def peer_command(program, cached):
+    """Its loader, its libraries: those of a newer Debian; and their version."""
+    root = peer_root(program, cached)
     make("tests/bench", program, "PEER=" + root)
     for place, _, files in os.walk(os.path.join(root, "usr/lib")):
         loaders = [f for f in files if f.startswith("ld-linux")]
         if loaders:
             return [os.path.join(place, loaders[0]), "--library-path", place,
-                    os.path.join(OUT, program)]
+                    os.path.join(OUT, program)], package_version(root)
     raise Failed("there is no loader in " + root)
 
 
 def start_peers(rows, names, cached, cpu):
     for name, program in PEERS:
         try:
-            args = timed("getting and building with " + name, peer_command, program, cached)
+            args, version = timed("getting and building with " + name, peer_command, program,
+                                  cached)
         except Failed as why:
             say("%s: %s" % (name, why))
             rows.append({"participant": name, "peer": True, "reason": str(why)})
             continue
         p = start(rows, name, args + [MODELS] + names, {cpu}, True)
         if p:
+            p.text = version
             yield p
 
 
@@ -307,7 +333,8 @@ def boot_guests(result, args, flags, macs, probe):
     sets = " ".join(s[0] for s in kernel_sets(args.kernels))
     lines = guest.Lines("npu_emu.ko", macs, say)
     timed("npu_emu.ko, in a VM", guest.boot, lines, "emu", archive,
-          "SUBMISSION=1 SETS='%s' sh /bench/guest.sh %s" % (sets, words), [])
+          "SUBMISSION=%s SETS='%s' sh /bench/guest.sh %s" % ("" if args.quick else "1", sets, words),
+          [])
     for row in lines.rows:
         row["native"] = True
     result["submission"] = lines.text
@@ -366,6 +393,7 @@ def measure_host(result, args, flags, cpus, macs, probe):
                            "reason": p.lacks[name]} for p in everybody for name in p.lacks]
     result["probe"]["gmacs"] = peak
     result["compute"] = rows
+    result["participants"] = {p.name: p.text for p in everybody}
     if two:
         result["two_cores"] = timed("measuring two cores", measure_two, args.names, probe, best,
                                     two, max(args.rounds // 3, 1), 10)
@@ -379,7 +407,8 @@ def bench(args):
     _, flags = cpu_info()
     cpus = sorted(os.sched_getaffinity(0))
     result = {"machine": machine(flags), "rounds": args.rounds, "missing": [], "compute": [],
-              "two_cores": [], "guest": [], "guest_machine": {}, "bars": [], "submission": []}
+              "two_cores": [], "guest": [], "guest_machine": {}, "bars": [], "submission": [],
+              "participants": {}}
     timed("building the model and the probe", make, "tests/bench", "participants")
     timed("making models, and what the reference makes of their inputs", make_workloads)
     macs = {name: workloads.macs(MODELS, name) for name in args.names}

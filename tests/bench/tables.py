@@ -79,7 +79,7 @@ class Tables:
         self.add("Peak of one core: %s, operands in registers, %.0f GMAC/s" % (
             result["probe"]["text"], result["probe"]["gmacs"]))
 
-    def compute(self, rows, rounds):
+    def compute(self, rows, rounds, texts):
         if not rows:
             return
         line = "%-34s %-18s %9s %8s  %-20s %s"
@@ -93,8 +93,10 @@ class Tables:
                 short_time(row["ns"]), "%.4g" % row["gmacs"],
                 "%.3f (%.3f..%.3f)" % (row["ratio"], row["ratio_min"], row["ratio_max"]),
                 "%.2f x" % (row["ratio"] / peer["ratio"]) if peer else "-"))
-        if any(r["peer"] for r in rows):
-            self.add("* " + NOT_SAME)
+        peers = sorted({r["participant"] for r in rows if r["peer"]})
+        if peers:
+            self.add("* %s: %s" % (NOT_SAME, ", ".join(
+                "%s %s" % (name, texts.get(name, "")) for name in peers)))
 
     def two_cores(self, rows):
         if not rows:
@@ -150,7 +152,7 @@ class Tables:
 def text(result, titles):
     tables = Tables(titles)
     tables.head(result)
-    tables.compute(result["compute"], result["rounds"])
+    tables.compute(result["compute"], result["rounds"], result["participants"])
     tables.two_cores(result["two_cores"])
     tables.guest(result["guest"], result["guest_machine"])
     tables.missing(result["missing"])

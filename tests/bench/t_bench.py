@@ -14,10 +14,12 @@ import os
 import re
 import sys
 import unittest
+from xml.etree import ElementTree
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import bench  # noqa: E402
+import flame  # noqa: E402
 import guest  # noqa: E402
 import tables  # noqa: E402
 import workloads  # noqa: E402
@@ -148,6 +150,17 @@ class Bench(unittest.TestCase):
         self.assertEqual(names[-1], "portable")
         self.assertEqual([s[0] for s in bench.kernel_sets("portable")], ["portable"])
         self.assertEqual(bench.kernel_sets("else"), [("else", "")])
+
+    def test_flame(self):
+        text = 3 * "a \n\t 12 b\n\n" + "a\n ff x<y\n 5 d\n\n" + 4 * "a\n\n" + 2 * "\n\ne\n"
+        root = flame.read(text.splitlines(True))
+        self.assertEqual((root.samples, root.depth(), root.children["a"].samples), (10, 4, 8))
+        boxes = ElementTree.fromstring(flame.svg(root, "<t>")).findall(".//{*}g[{*}rect]")
+        self.assertEqual([(b[0].text, float(b[1].get("x")), float(b[1].get("width"))) for b in boxes],
+                         [("all: 10 samples, 100.0 %", 0, 1200), ("a: 8 samples, 80.0 %", 0, 960),
+                          ("b: 3 samples, 30.0 %", 0, 360), ("d: 1 samples, 10.0 %", 360, 120),
+                          ("x<y: 1 samples, 10.0 %", 360, 120),
+                          ("e: 2 samples, 20.0 %", 960, 240)])
 
     def test_workloads(self):
         """Multiplications, counted by hand."""

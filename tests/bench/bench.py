@@ -7,8 +7,8 @@ in a guest.
     bench.py [--only host|guest] [--quick] [--cached] [--rounds N] [--kernels NAME]
              [--workloads NAME[,NAME...]] [--json FILE]
 
-Each number is the median of rounds, in each of which everything is measured once, right
-after the peak probe; so what disturbs the machine disturbs all alike, and ratios hold. Says
+Each number is the median of rounds, in each of which everything is measured once, between two
+runs of the peak probe; so what disturbs the machine disturbs all alike, and ratios hold. Says
 on standard error what it does, and prints tables on standard output.
 Documentation/performance.rst explains them.
 
@@ -40,8 +40,7 @@ BUILD = os.environ.get("BUILD", os.path.join(TOP, "build"))
 OUT = os.path.join(BUILD, "bench")
 MODELS = os.path.join(OUT, "workloads")
 TITLES = {name: title for name, title, _, _ in workloads.WORKLOADS}
-REFERENCE = os.path.join(BUILD, "tests/reference/npu-reference")
-NPU_EMU = os.path.join(BUILD, "pci/npu-emu")
+REFERENCE = os.path.join(BUILD, "static/tests/reference/npu-reference")
 
 # Sets of inner loops of the model, best first, and what the CPU must have.
 KERNELS = {"x86_64": (("avx512", "avx512_vnni"), ("avx2", "avx2"), ("portable", "")),
@@ -114,7 +113,9 @@ def machine(flags):
 def make_workloads():
     """Models, inputs and what the reference makes of them, unless they are there."""
     done = os.path.join(MODELS, "done")
-    make("tests/models/reference", "CFLAGS=-O2")
+    # As the top Makefile does.
+    make("tests/models/reference", "BUILD=" + os.path.join(BUILD, "static"), "SANITIZE=0",
+         "LDFLAGS=-static")
     sources = [REFERENCE] + [os.path.join(TOP, path) for path in (
         "tests/bench/workloads.py", "tests/models/networks.py", "tests/models/tflite.py")]
     if os.path.exists(done) and all(os.path.getmtime(done) > os.path.getmtime(s) for s in sources):
@@ -228,28 +229,32 @@ class Samples:
                 "ratio_max": max(self.ratio)}
 
 
+def peak_once(probe):
+    return probe.has["one"] / probe.measure("one", 10).cpu
+
+
 def measure_all(macs, probe, everybody, rounds, ms):
     """Rows, and the peak; who fails is left out from then on, and says why in what it lacks.
     @macs: of each workload, whoever runs it."""
     names = list(macs)
     samples = {(n, p.name): Samples() for n in names for p in everybody}
-    peaks = []
+    peaks = [peak_once(probe)]
     for number in range(rounds):
         begin = time.monotonic()
         for name in names:
             for p in everybody:
                 if name not in p.has:
                     continue
-                peak = probe.has["one"] / probe.measure("one", 10).cpu
                 try:
                     cpu = p.measure(name, ms).cpu
                 except Failed as why:
                     p.has.pop(name)
                     p.lacks[name] = str(why)
                     continue
-                peaks.append(peak)
+                # Before and behind it.
+                peaks.append(peak_once(probe))
                 samples[name, p.name].cpu.append(cpu)
-                samples[name, p.name].ratio.append(macs[name] / cpu / peak)
+                samples[name, p.name].ratio.append(macs[name] / cpu / statistics.mean(peaks[-2:]))
         say("round %d of %d: %.0f s" % (number + 1, rounds, time.monotonic() - begin))
     rows = [samples[name, p.name].row(p, name, macs[name]) for name in names for p in everybody
             if name in p.has]
@@ -259,7 +264,7 @@ def measure_all(macs, probe, everybody, rounds, ms):
     return rows, statistics.median(peaks)
 
 
-def undisturbed(participant, name, ms, tries=10):
+def undisturbed(participant, name, ms, tries=20):
     """The clock's time of a run on two CPUs, or None. Both threads are awake all the time, so
     they use twice what the clock says, unless others want the CPUs too: then again."""
     for _ in range(tries):
@@ -306,25 +311,13 @@ def measure_two(names, probe, one, two, rounds, ms):
 
 # ---- The guest ----
 
-def has_option(program, option):
-    done = subprocess.run([program, "--help"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                          text=True, check=False)
-    return option in done.stdout
-
-
-def process_options(args, flags):
-    """Of npu-emu, and how it is called in tables."""
-    if not has_option(NPU_EMU, "--kernels"):
-        if args.kernels not in (None, "portable"):
-            raise Failed("npu-emu has no choice of inner loops")
-        return ["--cores", "1"], "npu-emu"
-    best = next(name for name, feature in kernel_sets(args.kernels)
-                if not feature or feature in flags or args.kernels)
-    return ["--cores", "1", "--kernels", best], "npu-emu, " + best
+def best_set(wanted, flags):
+    return next(name for name, feature in kernel_sets(wanted)
+                if wanted or not feature or feature in flags)
 
 
 def peak_now(probe):
-    return statistics.median(probe.has["one"] / probe.measure("one", 10).cpu for _ in range(9))
+    return statistics.median(peak_once(probe) for _ in range(9))
 
 
 def boot_guests(result, args, flags, macs, probe):
@@ -333,23 +326,18 @@ def boot_guests(result, args, flags, macs, probe):
     sets = " ".join(s[0] for s in kernel_sets(args.kernels))
     lines = guest.Lines("npu_emu.ko", macs, say)
     timed("npu_emu.ko, in a VM", guest.boot, lines, "emu", archive,
-          "SUBMISSION=%s SETS='%s' sh /bench/guest.sh %s" % ("" if args.quick else "1", sets, words),
-          [])
+          "SUBMISSION=%s SETS='%s' sh /bench/guest.sh %s" % ("" if args.quick else "1", sets, words))
     for row in lines.rows:
         row["native"] = True
     result["submission"] = lines.text
     result["guest_machine"] = lines.machine
     result["guest"] = lines.rows
     result["missing"] += lines.missing
-    try:
-        options, name = process_options(args, flags)
-    except Failed as why:
-        result["missing"].append({"participant": "npu-emu", "peer": False, "reason": str(why)})
-        return
-    lines = guest.Lines(name, macs, say)
+    best = best_set(args.kernels, flags)
+    lines = guest.Lines("npu-emu, " + best, macs, say)
     before = peak_now(probe)
     timed("npu-emu, a process that a VM uses", guest.boot, lines, "pci", archive,
-          "sh /bench/guest.sh " + words, options)
+          "sh /bench/guest.sh " + words, best)
     peak = (before + peak_now(probe)) / 2
     for row in lines.rows:
         row.update(native=False, ratio=row["gmacs"] / peak)

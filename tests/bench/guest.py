@@ -58,10 +58,12 @@ def pack(build, models, names):
     return out + ".archive"
 
 
-def boot(lines, bus, archive, command, options):
-    """Runs it in the VM; @options: of npu-emu. What goes wrong is missing, and says why."""
+def boot(lines, bus, archive, command, kernels=""):
+    """Runs it in the VM; @kernels: of npu-emu. What goes wrong is missing, and says why."""
     vm = [os.path.join(TOP, "tests/vm/vm.sh"), "-n", "bench-" + bus, "-t", str(LIMIT), command]
-    env = dict(os.environ, BUS=bus, NPU_ARCHIVE=archive, NPU_EMU=" ".join(options))
+    env = dict(os.environ, BUS=bus, NPU_ARCHIVE=archive, NPU_EMU="--cores 1")
+    if kernels:
+        env["NPU_KERNELS"] = kernels
     with subprocess.Popen(vm, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                           errors="replace", env=env) as process:
         for line in process.stdout:

@@ -70,7 +70,8 @@ static void make_weights(struct layer *l)
 /* SAME: what is odd is at the end. */
 static void place(struct layer *l)
 {
-	uint32_t in[2] = { l->from->h, l->from->w }, out[2], i, need;
+	const uint32_t in[2] = { l->from->h, l->from->w };
+	uint32_t out[2], i, need;
 
 	for (i = 0; i < 2; i++) {
 		out[i] = (in[i] + l->stride - 1) / l->stride;

@@ -80,6 +80,8 @@ static double loop_speed(void)
 	int32_t sum;
 	int i, j;
 
+	memset(a, 2, sizeof(a));
+	memset(b, 3, sizeof(b));
 	do {
 		for (j = 0; j < 16; j++) {
 			sum = 0;

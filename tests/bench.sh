@@ -37,7 +37,8 @@ for row in json.load(open(sys.argv[1]))["missing"]:
 # Only the device model takes part with the bits of the reference; these are within one of
 # what their own rounding gives.
 check "on this machine" run host --only host
-check "what it says of this machine" python3 "$bench/t_bench.py" --host "$out/host.json" "$out/host.txt"
+check "what it says of this machine" \
+	python3 "$bench/t_bench.py" --host "$out"/host.{json,txt}
 for peer in XNNPACK oneDNN; do
 	if [ -n "$(reason $peer)" ]; then
 		skip "$peer takes part" "$(reason $peer)"
@@ -67,6 +68,17 @@ check "wrong results do not take part" model "lacks digits its result" "$out/wro
 check "nor are wrong layers of libraries right" "$BUILD/bench/t_layers" "$workloads" digits \
 	mobilenet-v1 mobilenet-v2 gemm-512 depthwise-3x3
 
+# Whoever has perf, and may use it.
+flame() {
+	local svg
+	svg=$("$bench/flame.sh" model digits) && grep -q '<title>npu_model_step: ' "$svg"
+}
+if perf record -q -o "$out/perf.data" true 2>/dev/null; then
+	check "a flame graph" flame
+else
+	skip "a flame graph" "perf cannot record here"
+fi
+
 check "no such workload" exits 2 "$bench/bench.py" --workloads nothing
 check "no such inner loops" exits 1 "$bench/bench.py" --quick --cached --only host \
 	--workloads digits --kernels nothing
@@ -74,6 +86,7 @@ check "no such inner loops" exits 1 "$bench/bench.py" --quick --cached --only ho
 case $KERNEL in
 *-uml)	skip "in a VM" "User Mode Linux has no PCI" ;;
 *)	check "in a VM" run guest --only guest --workloads digits,mobilenet-v1
-	check "what it says of a VM" python3 "$bench/t_bench.py" --guest "$out/guest.json" "$out/guest.txt" ;;
+	check "what it says of a VM" \
+		python3 "$bench/t_bench.py" --guest "$out"/guest.{json,txt} ;;
 esac
 finish

@@ -70,7 +70,8 @@ def die(text):
 
 def command(*args, **options):
     """Its output; what it says on standard error is passed on if it fails."""
-    done = subprocess.run(args, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
+    done = subprocess.run(args, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                          **options)
     if done.returncode:
         sys.stderr.write(done.stdout[-4000:] + done.stderr[-4000:])
         die("%s: exit code %d" % (" ".join(args[:3]), done.returncode))
@@ -98,14 +99,21 @@ def cpu_info():
     return name, flags
 
 
+def commit():
+    try:
+        done = subprocess.run(["git", "-C", TOP, "describe", "--always", "--dirty"], check=False,
+                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    except OSError:
+        return "unknown"
+    return done.stdout.strip() or "unknown"
+
+
 def machine(flags):
     name, _ = cpu_info()
     wanted = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm")
-    done = subprocess.run(["git", "-C", TOP, "describe", "--always", "--dirty"], check=False,
-                          stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     return {"cpu": name, "features": [f for f in wanted if f in flags], "cpus": os.cpu_count(),
             "kernel": platform.release(), "load": round(os.getloadavg()[0], 2),
-            "commit": done.stdout.strip() or "unknown"}
+            "commit": commit()}
 
 
 # ---- Workloads ----
@@ -324,9 +332,10 @@ def boot_guests(result, args, flags, macs, probe):
     archive = guest.pack(BUILD, MODELS, args.names)
     words = " ".join((["--quick"] if args.quick else []) + args.names)
     sets = " ".join(s[0] for s in kernel_sets(args.kernels))
+    submission = "" if args.quick else "1"
     lines = guest.Lines("npu_emu.ko", macs, say)
     timed("npu_emu.ko, in a VM", guest.boot, lines, "emu", archive,
-          "SUBMISSION=%s SETS='%s' sh /bench/guest.sh %s" % ("" if args.quick else "1", sets, words))
+          "SUBMISSION=%s SETS='%s' sh /bench/guest.sh %s" % (submission, sets, words))
     for row in lines.rows:
         row["native"] = True
     result["submission"] = lines.text

@@ -49,7 +49,8 @@ def pack(build, models, names):
     out = os.path.join(build, "bench/guest")
     shutil.rmtree(out, ignore_errors=True)
     os.makedirs(os.path.join(out, "bench"))
-    files = [os.path.join(models, name + end) for name in names for end in (".tflite", ".in", ".out")]
+    files = [os.path.join(models, name + end) for name in names
+             for end in (".tflite", ".in", ".out")]
     for file in files + [os.path.join(build, "bench/npu-compute"), os.path.join(HERE, "guest.sh")]:
         shutil.copy(file, os.path.join(out, "bench"))
     with open(out + ".archive", "wb") as f:

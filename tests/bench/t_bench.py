@@ -136,11 +136,12 @@ class Bench(unittest.TestCase):
         lines = guest.Lines("dev", {"a": 400}, lambda text: None)
         for line in ('{"cpu": "c", "kernel": "k"}', '{"set": "s", "reason": "why"}',
                      '{"set": "t"}', '{"workload": "b", "reason": "late"}', 'getpid  1.0',
-                     '{"workload": "a", "ns": 200, "device_ns": 100, "loop_macs": 800, "rounds": 3}'):
+                     '{"workload": "a", "ns": 200, "device_ns": 100, "loop_macs": 800}'):
             lines.take(line)
         self.assertEqual(lines.machine, {"cpu": "c", "kernel": "k"})
         self.assertEqual(lines.text, ["getpid  1.0"])
-        self.assertEqual([(m["participant"], m.get("workload"), m["reason"]) for m in lines.missing],
+        self.assertEqual([(m["participant"], m.get("workload"), m["reason"])
+                          for m in lines.missing],
                          [("dev, s", None, "why"), ("dev, t", "b", "late")])
         self.assertEqual([(r["participant"], r["gmacs"], r["loop_ratio"]) for r in lines.rows],
                          [("dev, t", 2, 0.5)])
@@ -159,7 +160,8 @@ class Bench(unittest.TestCase):
         root = flame.read(text.splitlines(True))
         self.assertEqual((root.samples, root.depth(), root.children["a"].samples), (10, 4, 8))
         boxes = ElementTree.fromstring(flame.svg(root, "<t>")).findall(".//{*}g[{*}rect]")
-        self.assertEqual([(b[0].text, float(b[1].get("x")), float(b[1].get("width"))) for b in boxes],
+        self.assertEqual([(b[0].text, float(b[1].get("x")), float(b[1].get("width")))
+                          for b in boxes],
                          [("all: 10 samples, 100.0 %", 0, 1200), ("a: 8 samples, 80.0 %", 0, 960),
                           ("b: 3 samples, 30.0 %", 0, 360), ("d: 1 samples, 10.0 %", 360, 120),
                           ("x<y: 1 samples, 10.0 %", 360, 120),

@@ -42,7 +42,8 @@ help:
 	@echo 'make docs     Documentation/ as HTML, in build/docs'
 	@echo 'make coverage which lines of device model and libnpu the host tests run'
 	@echo 'make shell    a shell in the VM, with the device present'
-	@echo 'make bench    speed, in the VM'
+	@echo 'make bench    speed, beside the libraries that compute best: on this machine, in the VM'
+	@echo '              (ONLY=host|guest, QUICK=1, KERNELS=NAME, WORKLOADS=NAME,..., JSON=FILE)'
 	@echo 'make modules  npu.ko and npu_emu.ko, in build/modules/RELEASE'
 	@echo '              (KDIR=/lib/modules/$$(uname -r)/build for the running kernel)'
 	@echo 'make lib      libnpu and npuctl, in build/lib and build/tools; the delegate of'
@@ -114,8 +115,10 @@ run: run-image
 shell: image
 	@$(VM)/vm.sh -i
 
-bench: image
-	@$(VM)/vm.sh -n bench -t 600 npu-bench
+bench: deps
+	@tests/bench/bench.py $(if $(ONLY),--only $(ONLY)) $(if $(QUICK),--quick) \
+		$(if $(KERNELS),--kernels $(KERNELS)) $(if $(WORKLOADS),--workloads $(WORKLOADS)) \
+		$(if $(JSON),--json $(JSON))
 
 test: deps
 	@$(VM)/deps.sh check

@@ -69,8 +69,21 @@ else
 	without=tests/delegate
 fi
 
+# Programs that are linked with the libraries of the bench.
+lacking=() suppress=()
+for peer in xnnpack onednn; do
+	if root=$(tests/vm/peers.sh $peer 2>"$BUILD/peers.sh.log"); then
+		include+=(-isystem "$root/usr/include")
+		suppress+=(--suppress="*:$root/*")
+	else
+		lacking+=(-not -path "tests/bench/$peer.c")
+		suppress+=(-i "tests/bench/$peer.c")
+	fi
+done
+
 clang_tidy() {
-	find "${user_space[@]}" ${without:+-path "$without" -prune -o} -name '*.c' -print |
+	find "${user_space[@]}" ${without:+-path "$without" -prune -o} -name '*.c' \
+		"${lacking[@]}" -print |
 		each bash -c 'clang-tidy --quiet "${@: -1}" -- -std=gnu11 "${@:1:$#-1}" 2>/dev/null' \
 			_ "${include[@]}" | sed -n '/ error: /p'
 }
@@ -80,6 +93,7 @@ cpp_check() {
 		--error-exitcode=1 --template='{file}:{line}: {severity}: {message} [{id}]' \
 		--suppressions-list=tests/cppcheck.txt --suppress="*:$source/*" \
 		${tflite:+--suppress="*:$tflite/*"} ${without:+-i "$without"} \
+		"${suppress[@]}" \
 		"${include[@]/#-isystem/-I}" "${user_space[@]}"
 }
 
@@ -108,6 +122,8 @@ case $code in
 "$UNAVAILABLE")	skip "clang-tidy and cppcheck of the delegate" "no headers of TensorFlow Lite" ;;
 *)	check "headers of TensorFlow Lite" eval 'cat "$BUILD/tflite.sh.log"; false' ;;
 esac
+[ ${#lacking[@]} = 0 ] ||
+	skip "clang-tidy and cppcheck of peers of the bench" "no headers of their libraries"
 check "cppcheck" cpp_check
 check "shellcheck" shell_check
 check "codespell" spelling

@@ -1,19 +1,24 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only
 """How fast is it: the device model on this machine beside the libraries that are made for
-it, and beside what its instructions could do at most.
+it, and beside what its instructions could do at most; the same through driver and library
+in a guest.
 
-    bench.py [--quick] [--cached] [--rounds N] [--only NAME[,NAME...]] [--json FILE]
+    bench.py [--only host|guest] [--quick] [--cached] [--rounds N] [--kernels NAME]
+             [--workloads NAME[,NAME...]] [--json FILE]
 
-Each number is the median of rounds, in each of which everything is measured once, right
-after the peak probe; so what disturbs the machine disturbs all alike, and ratios hold. Says
+Each number is the median of rounds, in each of which everything is measured once, between two
+runs of the peak probe; so what disturbs the machine disturbs all alike, and ratios hold. Says
 on standard error what it does, and prints tables on standard output.
 Documentation/performance.rst explains them.
 
---quick: few rounds, for a test. --cached: libraries are not downloaded. --only: workloads.
-BUILD: folder of what is built."""
+--quick: few rounds, and not the cost of calls, for a test or a first look. --cached: libraries
+are not downloaded.
+--kernels: these inner loops of the model only. --json: all numbers, - is standard output,
+in place of the tables. BUILD: folder of what is built. KERNEL: of the guest."""
 
 import argparse
+import gzip
 import json
 import os
 import platform
@@ -26,6 +31,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 sys.dont_write_bytecode = True
 from participants import Failed, Participant  # noqa: E402
+import guest  # noqa: E402
+import tables  # noqa: E402
 import workloads  # noqa: E402
 
 TOP = os.path.abspath(os.path.join(HERE, "../.."))
@@ -33,18 +40,14 @@ BUILD = os.environ.get("BUILD", os.path.join(TOP, "build"))
 OUT = os.path.join(BUILD, "bench")
 MODELS = os.path.join(OUT, "workloads")
 TITLES = {name: title for name, title, _, _ in workloads.WORKLOADS}
-REFERENCE = os.path.join(BUILD, "tests/reference/npu-reference")
-NOT_SAME = "f32 requantisation, not the same bits"
+REFERENCE = os.path.join(BUILD, "static/tests/reference/npu-reference")
 
-# Sets of inner loops of the model, and what the CPU must have.
-KERNELS = (("avx512", "avx512_vnni"), ("avx2", "avx2"), ("neon", "asimddp"), ("portable", ""))
+# Sets of inner loops of the model, best first, and what the CPU must have.
+KERNELS = {"x86_64": (("avx512", "avx512_vnni"), ("avx2", "avx2"), ("portable", "")),
+           "aarch64": (("neon", "asimddp"), ("portable", ""))}
 PEERS = (("XNNPACK", "xnnpack"), ("oneDNN", "onednn"))
-
-# What is to be reached on one core: a share of the peak, or of the best library.
-BARS = (("gemm-512", "peak", 0.85), ("gemm-1024", "peak", 0.85), ("conv-3x3", "peak", 0.82),
-        ("conv-1x1", "peak", 0.80), ("depthwise-3x3", "peer", 1.0), ("mobilenet-v1", "peer", 1.0))
-BAR_AVX2, BAR_TWO = 0.30, 0.93
 UNDISTURBED = 0.97      # share of two CPUs
+UNAVAILABLE = 77        # exit code: cannot be had here and now
 
 
 def say(text):
@@ -67,7 +70,8 @@ def die(text):
 
 def command(*args, **options):
     """Its output; what it says on standard error is passed on if it fails."""
-    done = subprocess.run(args, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
+    done = subprocess.run(args, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                          **options)
     if done.returncode:
         sys.stderr.write(done.stdout[-4000:] + done.stderr[-4000:])
         die("%s: exit code %d" % (" ".join(args[:3]), done.returncode))
@@ -95,11 +99,21 @@ def cpu_info():
     return name, flags
 
 
+def commit():
+    try:
+        done = subprocess.run(["git", "-C", TOP, "describe", "--always", "--dirty"], check=False,
+                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    except OSError:
+        return "unknown"
+    return done.stdout.strip() or "unknown"
+
+
 def machine(flags):
     name, _ = cpu_info()
     wanted = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm")
     return {"cpu": name, "features": [f for f in wanted if f in flags], "cpus": os.cpu_count(),
-            "kernel": platform.release(), "load": round(os.getloadavg()[0], 2)}
+            "kernel": platform.release(), "load": round(os.getloadavg()[0], 2),
+            "commit": commit()}
 
 
 # ---- Workloads ----
@@ -107,7 +121,9 @@ def machine(flags):
 def make_workloads():
     """Models, inputs and what the reference makes of them, unless they are there."""
     done = os.path.join(MODELS, "done")
-    make("tests/models/reference", "CFLAGS=-O2")
+    # As the top Makefile does.
+    make("tests/models/reference", "BUILD=" + os.path.join(BUILD, "static"), "SANITIZE=0",
+         "LDFLAGS=-static")
     sources = [REFERENCE] + [os.path.join(TOP, path) for path in (
         "tests/bench/workloads.py", "tests/models/networks.py", "tests/models/tflite.py")]
     if os.path.exists(done) and all(os.path.getmtime(done) > os.path.getmtime(s) for s in sources):
@@ -132,49 +148,76 @@ def start(rows, name, args, cpus, peer=False):
         return None
 
 
-def start_models(rows, names, flags, cpu):
-    model = os.path.join(OUT, "model")
-    for kernels, feature in KERNELS:
-        if kernels == "neon" and platform.machine() != "aarch64" or \
-           kernels.startswith("avx") and platform.machine() != "x86_64":
-            continue
+def kernel_sets(wanted):
+    """Names and features, of all sets or the one that is wanted."""
+    sets = KERNELS.get(platform.machine(), (("portable", ""),))
+    return [s for s in sets if wanted in (None, s[0])] or [(wanted, "")]
+
+
+def start_models(rows, args, flags, cpu):
+    for kernels, feature in kernel_sets(args.kernels):
         name = "model, " + kernels
         if feature and feature not in flags:
-            rows.append({"participant": name, "peer": False, "reason": "this CPU has no " + feature})
+            rows.append({"participant": name, "peer": False,
+                         "reason": "this CPU has no " + feature})
             continue
-        p = start(rows, name, [model, "--kernels", kernels, MODELS] + names, {cpu})
+        p = start(rows, name, [os.path.join(OUT, "model"), "--kernels", kernels, MODELS] +
+                  args.names, {cpu})
         if p:
             yield p
 
 
-def peer_command(program, cached):
-    """Its loader, its libraries: those of a newer Debian."""
-    done = subprocess.run([os.path.join(TOP, "tests/vm/peers.sh"), program] +
-                          (["cached"] if cached else []),
-                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
+def peer_root(program, cached):
+    """Folder of a library, from the cache if Debian cannot be reached now."""
+    script = [os.path.join(TOP, "tests/vm/peers.sh"), program]
+    done = subprocess.run(script + (["cached"] if cached else []), stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, text=True, check=False)
+    if done.returncode == UNAVAILABLE and not cached:
+        try:
+            return peer_root(program, True)
+        except Failed:
+            pass        # the first reason is the better one
     if done.returncode:
-        text = done.stderr.strip().splitlines() or ["no reason given"]
-        raise Failed(text[-1].replace("error: ", ""))
-    root = done.stdout.strip()
+        why = [line for line in done.stderr.splitlines() if "error:" in line]
+        raise Failed(why[-1].split("error:")[1].replace("\033[0m", "").strip() if why else
+                     "peers.sh ended with code %d" % done.returncode)
+    return done.stdout.strip()
+
+
+def package_version(root):
+    """Of the library in such a folder: Debian's."""
+    for place in sorted(os.listdir(os.path.join(root, "usr/share/doc"))):
+        path = os.path.join(root, "usr/share/doc", place, "changelog.Debian.gz")
+        if place.startswith(("libxnnpack", "libdnnl")) and os.path.exists(path):
+            with gzip.open(path, "rt", errors="replace") as f:
+                return f.readline().partition("(")[2].partition(")")[0]
+    return "unknown"
+
+
+def peer_command(program, cached):
+    """Its loader, its libraries: those of a newer Debian; and their version."""
+    root = peer_root(program, cached)
     make("tests/bench", program, "PEER=" + root)
     for place, _, files in os.walk(os.path.join(root, "usr/lib")):
         loaders = [f for f in files if f.startswith("ld-linux")]
         if loaders:
             return [os.path.join(place, loaders[0]), "--library-path", place,
-                    os.path.join(OUT, program)]
+                    os.path.join(OUT, program)], package_version(root)
     raise Failed("there is no loader in " + root)
 
 
 def start_peers(rows, names, cached, cpu):
     for name, program in PEERS:
         try:
-            args = timed("getting and building with " + name, peer_command, program, cached)
+            args, version = timed("getting and building with " + name, peer_command, program,
+                                  cached)
         except Failed as why:
             say("%s: %s" % (name, why))
             rows.append({"participant": name, "peer": True, "reason": str(why)})
             continue
-        p = start(rows, name, args + [MODELS] + [n for n in names if n != "digits"], {cpu}, True)
+        p = start(rows, name, args + [MODELS] + names, {cpu}, True)
         if p:
+            p.text = version
             yield p
 
 
@@ -194,46 +237,62 @@ class Samples:
                 "ratio_max": max(self.ratio)}
 
 
-def measure_all(names, probe, everybody, rounds, ms):
-    """Rows; who fails is left out from then on, and has a row that says why."""
+def peak_once(probe):
+    return probe.has["one"] / probe.measure("one", 10).cpu
+
+
+def measure_all(macs, probe, everybody, rounds, ms):
+    """Rows, and the peak; who fails is left out from then on, and says why in what it lacks.
+    @macs: of each workload, whoever runs it."""
+    names = list(macs)
     samples = {(n, p.name): Samples() for n in names for p in everybody}
-    failed, peaks = [], []
+    peaks = [peak_once(probe)]
     for number in range(rounds):
         begin = time.monotonic()
         for name in names:
             for p in everybody:
                 if name not in p.has:
                     continue
-                peak = probe.has["one"] / probe.measure("one", 10).cpu
                 try:
                     cpu = p.measure(name, ms).cpu
                 except Failed as why:
                     p.has.pop(name)
                     p.lacks[name] = str(why)
                     continue
-                peaks.append(peak)
+                # Before and behind it.
+                peaks.append(peak_once(probe))
                 samples[name, p.name].cpu.append(cpu)
-                samples[name, p.name].ratio.append(p.has[name] / cpu / peak)
+                samples[name, p.name].ratio.append(macs[name] / cpu / statistics.mean(peaks[-2:]))
         say("round %d of %d: %.0f s" % (number + 1, rounds, time.monotonic() - begin))
-    rows = []
-    for name in names:
-        for p in everybody:
-            if name in p.has and samples[name, p.name].cpu:
-                rows.append(samples[name, p.name].row(p, name, p.has[name]))
-            elif name in p.lacks:
-                failed.append({"workload": name, "participant": p.name, "peer": p.peer,
-                               "reason": p.lacks[name]})
-    return rows, failed, statistics.median(peaks)
+    rows = [samples[name, p.name].row(p, name, macs[name]) for name in names for p in everybody
+            if name in p.has]
+    if not rows:
+        die("there is nothing to measure: %s" % "; ".join(
+            "%s: %s" % (p.name, why) for p in everybody for why in p.lacks.values()))
+    return rows, statistics.median(peaks)
 
 
-def undisturbed(participant, name, ms, tries=10):
+def undisturbed(participant, name, ms, tries=20):
     """The clock's time of a run on two CPUs, or None. Both threads are awake all the time, so
     they use twice what the clock says, unless others want the CPUs too: then again."""
     for _ in range(tries):
         m = participant.measure(name, ms)
         if m.everything > UNDISTURBED * 2 * m.clock:
             return m.clock
+        if m.clock > 20 * ms * 1e6:
+            break       # a run takes so long that waiting for a quiet time is in vain
     return None
+
+
+def speedups(name, probe, one, two, rounds, ms):
+    """Of a job and of the probe, a pair for each round that nobody disturbed."""
+    pairs = []
+    for _ in range(rounds):
+        alone, both = probe.measure("one", ms).cpu, undisturbed(probe, "two", ms)
+        job_alone, job = one.measure(name, ms).cpu, both and undisturbed(two, name, ms)
+        if job:
+            pairs.append((job_alone / job, 2 * alone / both))
+    return pairs
 
 
 def measure_two(names, probe, one, two, rounds, ms):
@@ -242,180 +301,154 @@ def measure_two(names, probe, one, two, rounds, ms):
     for name in names:
         if name not in one.has or name not in two.has:
             continue
-        ours, peak = [], []
-        for _ in range(rounds):
-            alone, both = probe.measure("one", ms).cpu, undisturbed(probe, "two", ms)
-            job_alone, job = one.measure(name, ms).cpu, undisturbed(two, name, ms)
-            if both and job:
-                peak.append(2 * alone / both)
-                ours.append(job_alone / job)
-        row = {"workload": name, "participant": two.name, "rounds": len(ours)}
-        if ours:
-            row.update(speedup=statistics.median(ours), probe_speedup=statistics.median(peak),
-                       ratio=statistics.median(o / p for o, p in zip(ours, peak)))
+        reason = "others used the CPUs all the time"
+        try:
+            pairs = speedups(name, probe, one, two, rounds, ms)
+        except Failed as why:
+            pairs, reason = [], str(why)
+        row = {"workload": name, "participant": two.name, "rounds": len(pairs)}
+        if pairs:
+            row.update(speedup=statistics.median(p[0] for p in pairs),
+                       probe_speedup=statistics.median(p[1] for p in pairs),
+                       ratio=statistics.median(p[0] / p[1] for p in pairs))
         else:
-            row["reason"] = "others used the CPUs all the time"
+            row["reason"] = reason
         rows.append(row)
     return rows
 
 
-# ---- Bars ----
+# ---- The guest ----
 
-def find(rows, workload, participant):
-    return next((r for r in rows if r["workload"] == workload and
-                 r["participant"] == participant), None)
-
-
-def best_peer(rows, workload):
-    peers = [r for r in rows if r["workload"] == workload and r["peer"]]
-    return min(peers, key=lambda r: r["ns"]) if peers else None
+def best_set(wanted, flags):
+    return next(name for name, feature in kernel_sets(wanted)
+                if wanted or not feature or feature in flags)
 
 
-def bars(rows, two, best):
-    """@best: the participant that a user of this machine gets."""
-    result = []
-
-    def bar(what, value, limit):
-        result.append({"bar": what, "value": value, "limit": limit, "reached": value >= limit})
-
-    for workload, of, limit in BARS:
-        row, peer = find(rows, workload, best), best_peer(rows, workload)
-        if row and of == "peak":
-            bar("%s: share of the peak" % workload, row["ratio"], limit)
-        elif row and peer:
-            bar("%s: speed, %s is 1" % (workload, peer["participant"]), row["ratio"] / peer["ratio"],
-                limit)
-    avx2 = [r["ratio"] for r in rows if r["participant"] == "model, avx2" and
-            r["workload"] in ("gemm-512", "gemm-1024", "conv-3x3", "conv-1x1")]
-    if avx2:
-        bar("avx2, GEMM and convolutions: least share of the peak", min(avx2), BAR_AVX2)
-    for row in two:
-        if row["workload"] in ("gemm-1024", "conv-3x3") and row["rounds"]:
-            bar("%s on two cores: share of the probe's scaling" % row["workload"], row["ratio"],
-                BAR_TWO)
-    return result
+def peak_now(probe):
+    return statistics.median(peak_once(probe) for _ in range(9))
 
 
-# ---- Tables ----
-
-def short_time(ns):
-    for unit, size in (("s", 1e9), ("ms", 1e6), ("us", 1e3)):
-        if ns >= size:
-            return "%.3g %s" % (ns / size, unit)
-    return "%.3g ns" % ns
-
-
-def print_compute(result):
-    info = result["machine"]
-    print("\nOne core of %s, %d rounds, load %.1f" % (info["cpu"], result["rounds"], info["load"]))
-    print("Peak: %s, operands in registers, %.0f GMAC/s\n" % (
-        result["probe"]["text"], result["probe"]["gmacs"]))
-    line = "%-34s %-18s %9s %8s  %-20s %s"
-    print(line % ("workload", "", "a run", "GMAC/s", "of peak (min..max)", "best *"))
-    last = None
-    for row in sorted(result["compute"], key=lambda r: list(TITLES).index(r["workload"])):
-        peer = best_peer(result["compute"], row["workload"])
-        print(line % (TITLES[row["workload"]] if row["workload"] != last else "",
-                      row["participant"] + (" *" if row["peer"] else ""), short_time(row["ns"]),
-                      "%.4g" % row["gmacs"],
-                      "%.3f (%.3f..%.3f)" % (row["ratio"], row["ratio_min"], row["ratio_max"]),
-                      "%.2f x" % (row["ratio"] / peer["ratio"]) if peer else "-"))
-        last = row["workload"]
-    if any(r["peer"] for r in result["compute"]):
-        print("\n* " + NOT_SAME)
-    for row in result["missing"]:
-        print("%s%s: not available: %s" % (
-            row["participant"], ", " + row["workload"] if "workload" in row else "", row["reason"]))
+def boot_guests(result, args, flags, macs, probe):
+    archive = guest.pack(BUILD, MODELS, args.names)
+    words = " ".join((["--quick"] if args.quick else []) + args.names)
+    sets = " ".join(s[0] for s in kernel_sets(args.kernels))
+    submission = "" if args.quick else "1"
+    lines = guest.Lines("npu_emu.ko", macs, say)
+    timed("npu_emu.ko, in a VM", guest.boot, lines, "emu", archive,
+          "SUBMISSION=%s SETS='%s' sh /bench/guest.sh %s" % (submission, sets, words))
+    for row in lines.rows:
+        row["native"] = True
+    result["submission"] = lines.text
+    result["guest_machine"] = lines.machine
+    result["guest"] = lines.rows
+    result["missing"] += lines.missing
+    best = best_set(args.kernels, flags)
+    lines = guest.Lines("npu-emu, " + best, macs, say)
+    before = peak_now(probe)
+    timed("npu-emu, a process that a VM uses", guest.boot, lines, "pci", archive,
+          "sh /bench/guest.sh " + words, best)
+    peak = (before + peak_now(probe)) / 2
+    for row in lines.rows:
+        row.update(native=False, ratio=row["gmacs"] / peak)
+    result["guest_machine"] = result["guest_machine"] or lines.machine
+    result["guest"] += lines.rows
+    result["missing"] += lines.missing
 
 
-def print_two(rows):
-    if not rows:
-        return
-    print("\nOne job on two cores: times as fast as on one")
-    line = "%-34s %-24s %9s %9s  %s"
-    print(line % ("workload", "", "", "the probe", "of the probe's"))
-    for row in rows:
-        name = TITLES[row["workload"]]
-        if row["rounds"]:
-            print(line % (name, row["participant"], "%.2f" % row["speedup"],
-                          "%.2f" % row["probe_speedup"], "%.2f" % row["ratio"]))
-        else:
-            print("%-34s %-24s not measured: %s" % (name, row["participant"], row["reason"]))
-
-
-def print_bars(rows):
-    if not rows:
-        return
-    print("\n%-58s %8s %8s" % ("bar", "", "at least"))
-    for row in rows:
-        print("%-58s %8.3f %8.2f  %s" % (row["bar"], row["value"], row["limit"],
-                                         "reached" if row["reached"] else "not reached"))
+def make_image():
+    """With progress: a fresh machine downloads a kernel and QEMU for it."""
+    done = subprocess.run(["make", "-s", "-C", TOP, "image", "BUILD=" + BUILD, "BUS=pci"],
+                          stdout=sys.stderr, check=False)
+    if done.returncode:
+        die("there is no VM to measure in: 'make bench ONLY=host' does without")
 
 
 # ---- All of it ----
 
 def start_all(result, args, flags, cpus, everybody):
-    """Participants into @everybody; the probe and those for two cores are returned."""
-    one = {cpus[-1]}
-    probe = Participant("probe", [os.path.join(OUT, "probe")], set(cpus[-2:]))
-    everybody += start_models(result["missing"], args.names, flags, cpus[-1])
+    """Participants into @everybody; the one on two cores is returned."""
+    everybody += start_models(result["missing"], args, flags, cpus[-1])
+    if not everybody:
+        die("no model takes part: %s" % "; ".join(r["reason"] for r in result["missing"]))
+    kernels = everybody[0].name.split(", ")[1]
     everybody += start_peers(result["missing"], args.names, args.cached, cpus[-1])
-    two = None
-    if len(cpus) > 1:
-        kernels = everybody[0].name.split(", ")[1]
-        two = start(result["missing"], "model, %s, 2 cores" % kernels,
-                    [os.path.join(OUT, "model"), "--kernels", kernels, "--cores", "2", MODELS] +
-                    args.names, set(cpus[-2:]))
-    return probe, two, one
+    if len(cpus) < 2:
+        return None
+    return start(result["missing"], "model, %s, 2 cores" % kernels,
+                 [os.path.join(OUT, "model"), "--kernels", kernels, "--cores", "2", MODELS] +
+                 args.names, set(cpus[-2:]))
+
+
+def measure_host(result, args, flags, cpus, macs, probe):
+    everybody = []
+    say("starting participants ...")
+    two = start_all(result, args, flags, cpus, everybody)
+    best = everybody[0]
+    rows, peak = timed("measuring", measure_all, macs, probe, everybody, args.rounds,
+                               args.ms)
+    result["missing"] += [{"workload": name, "participant": p.name, "peer": p.peer,
+                           "reason": p.lacks[name]} for p in everybody for name in p.lacks]
+    result["probe"]["gmacs"] = peak
+    result["compute"] = rows
+    result["participants"] = {p.name: p.text for p in everybody}
+    if two:
+        result["two_cores"] = timed("measuring two cores", measure_two, args.names, probe, best,
+                                    two, max(args.rounds // 3, 1), 10)
+        two.stop()
+    result["bars"] = tables.bars(rows, result["two_cores"], best.name)
+    for p in everybody:
+        p.stop()
 
 
 def bench(args):
     _, flags = cpu_info()
     cpus = sorted(os.sched_getaffinity(0))
-    result = {"machine": machine(flags), "rounds": args.rounds, "missing": []}
+    result = {"machine": machine(flags), "rounds": args.rounds, "missing": [], "compute": [],
+              "two_cores": [], "guest": [], "guest_machine": {}, "bars": [], "submission": [],
+              "participants": {}}
     timed("building the model and the probe", make, "tests/bench", "participants")
     timed("making models, and what the reference makes of their inputs", make_workloads)
-    everybody = []
-    say("starting participants ...")
+    macs = {name: workloads.macs(MODELS, name) for name in args.names}
     try:
-        probe, two, _ = start_all(result, args, flags, cpus, everybody)
-    except Failed as why:
+        probe = Participant("probe", [os.path.join(OUT, "probe")], set(cpus[-2:]))
+    except (Failed, OSError) as why:
         die("the probe: %s" % why)
-    rows, failed, peak = timed("measuring", measure_all, args.names, probe, everybody, args.rounds,
-                               args.ms)
-    result["missing"] += failed
-    result["probe"] = {"text": probe.text, "gmacs": peak}
-    result["compute"] = rows
-    result["two_cores"] = timed("measuring two cores", measure_two, args.names, probe, everybody[0],
-                                two, max(args.rounds // 3, 1), 10) if two else []
-    result["bars"] = bars(rows, result["two_cores"], everybody[0].name)
-    for p in everybody + [probe, two]:
-        if p:
-            p.stop()
+    result["probe"] = {"text": probe.text, "gmacs": peak_now(probe)}
+    if args.only != "guest":
+        measure_host(result, args, flags, cpus, macs, probe)
+    if args.only != "host":
+        timed("making the VM", make_image)
+        boot_guests(result, args, flags, macs, probe)
+    probe.stop()
     return result
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
-    parser.add_argument("--quick", action="store_true", help="few rounds, for a test")
+def parse():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n", maxsplit=1)[0])
+    parser.add_argument("--only", choices=("host", "guest"), help="a part")
+    parser.add_argument("--quick", action="store_true", help="few rounds, for a first look")
     parser.add_argument("--cached", action="store_true", help="download no libraries")
     parser.add_argument("--rounds", type=int, help="default 15")
-    parser.add_argument("--only", help="names of workloads, with commas between")
-    parser.add_argument("--json", metavar="FILE", help="write all numbers to FILE")
+    parser.add_argument("--kernels", help="these inner loops of the model only")
+    parser.add_argument("--workloads", help="names, with commas between")
+    parser.add_argument("--json", metavar="FILE", help="all numbers; - is standard output")
     args = parser.parse_args()
-    known = [w[0] for w in workloads.WORKLOADS]
-    args.names = args.only.split(",") if args.only else known
+    args.names = args.workloads.split(",") if args.workloads else list(TITLES)
     for name in args.names:
-        if name not in known:
-            parser.error("no workload '%s'; there are %s" % (name, ", ".join(known)))
+        if name not in TITLES:
+            parser.error("no workload '%s'; there are %s" % (name, ", ".join(TITLES)))
     args.rounds = args.rounds or (2 if args.quick else 15)
     args.ms = 10 if args.quick else 50
+    return args
+
+
+def main():
+    args = parse()
     result = bench(args)
-    print_compute(result)
-    print_two(result["two_cores"])
-    print_bars(result["bars"])
+    if args.json != "-":
+        print(tables.text(result, TITLES), end="")
     if args.json:
-        with open(args.json, "w", encoding="utf-8") as f:
+        with sys.stdout if args.json == "-" else open(args.json, "w", encoding="utf-8") as f:
             json.dump(result, f, indent=1)
             f.write("\n")
 

@@ -70,7 +70,8 @@ static void make_weights(struct layer *l)
 /* SAME: what is odd is at the end. */
 static void place(struct layer *l)
 {
-	uint32_t in[2] = { l->from->h, l->from->w }, out[2], i, need;
+	const uint32_t in[2] = { l->from->h, l->from->w };
+	uint32_t out[2], i, need;
 
 	for (i = 0; i < 2; i++) {
 		out[i] = (in[i] + l->stride - 1) / l->stride;
@@ -116,20 +117,40 @@ static bool parse(struct layers *layers, struct layer *l, const char *line)
 		l->w = l->from->w;
 		return l->other->h == l->h && l->other->w == l->w && l->other->c == l->c;
 	}
-	l->kind = LAYER_MEAN;
+	if (sscanf(line, "pool %u %u", &l->size[0], &l->size[1]) == 2) {
+		l->kind = LAYER_POOL;
+		l->h = l->from->h / l->size[0];
+		l->w = l->from->w / l->size[1];
+		return l->h && l->w;
+	}
 	l->h = l->w = 1;
+	if (!strncmp(line, "flat", 4)) {
+		l->kind = LAYER_FLAT;
+		l->c = (uint32_t)l->from->elements;
+		return true;
+	}
+	l->kind = LAYER_MEAN;
 	return !strncmp(line, "mean", 4);
 }
 
-static void quantise(struct layer *l, bool relu6)
+/* Layers whose output means what their input means. */
+static bool keeps_type(const struct layer *l)
+{
+	return l->kind == LAYER_MEAN || l->kind == LAYER_POOL || l->kind == LAYER_FLAT;
+}
+
+static void quantise(struct layer *l, const char *line)
 {
 	l->scale = 0.05f;
 	/* None for what is added later: oneDNN cannot do that. */
 	l->zero_point = l->kind == LAYER_DENSE ? 3 : 0;
-	if (relu6) {
+	if (strstr(line, "relu6")) {
 		l->scale = 6.0f / 255;
 		l->zero_point = -128;
-	} else if (l->kind == LAYER_MEAN) {
+	} else if (strstr(line, "relu")) {
+		l->scale = 0.05f;
+		l->zero_point = -128;
+	} else if (keeps_type(l)) {
 		l->scale = l->from->scale;
 		l->zero_point = l->from->zero_point;
 	} else if (!l->from) {
@@ -155,7 +176,7 @@ void layers_load(struct layers *layers, const char *folder, const char *name)
 		if (!parse(layers, l, line))
 			participant_die("%s: '%s'", path, line);
 		l->elements = (size_t)l->h * l->w * l->c;
-		quantise(l, strstr(line, "relu6"));
+		quantise(l, line);
 		if (multiplies(l))
 			make_weights(l);
 		layers->macs += l->macs;
@@ -207,11 +228,31 @@ static double mean(const struct layer *l, const int8_t *in, uint32_t c)
 	return sum / (double)n * (double)l->from->scale;
 }
 
+static int8_t greatest(const struct layer *l, const int8_t *in, uint32_t y, uint32_t x, uint32_t c)
+{
+	const struct layer *from = l->from;
+	int8_t value, best = INT8_MIN;
+	uint32_t i, j;
+
+	for (i = 0; i < l->size[0]; i++)
+		for (j = 0; j < l->size[1]; j++) {
+			value = in[((y * l->size[0] + i) * from->w + x * l->size[1] + j) *
+				   from->c + c];
+			if (value > best)
+				best = value;
+		}
+	return best;
+}
+
 static double expected(const struct layer *l, const int8_t *in, const int8_t *other, size_t at)
 {
 	uint32_t c = (uint32_t)(at % l->c), x = (uint32_t)(at / l->c % l->w);
 	uint32_t y = (uint32_t)(at / l->c / l->w);
 
+	if (l->kind == LAYER_FLAT)
+		return in[at];
+	if (l->kind == LAYER_POOL)
+		return greatest(l, in, y, x, c);
 	if (l->kind == LAYER_MEAN)
 		return clamped(mean(l, in, c), l);
 	if (l->kind == LAYER_ADD)

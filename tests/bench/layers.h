@@ -11,7 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum kind { LAYER_INPUT, LAYER_DENSE, LAYER_CONV, LAYER_DEPTHWISE, LAYER_ADD, LAYER_MEAN };
+enum kind { LAYER_INPUT, LAYER_DENSE, LAYER_CONV, LAYER_DEPTHWISE, LAYER_ADD, LAYER_MEAN,
+	    LAYER_POOL, LAYER_FLAT };
 
 /**
  * struct layer - one layer and its output
@@ -21,7 +22,7 @@ enum kind { LAYER_INPUT, LAYER_DENSE, LAYER_CONV, LAYER_DEPTHWISE, LAYER_ADD, LA
  * @h: height of the output
  * @w: width
  * @c: channels
- * @size: height and width of the filter
+ * @size: height and width of the filter or window
  * @stride: in both directions
  * @multiplier: of LAYER_DEPTHWISE: outputs per channel
  * @pad: top, left, bottom, right

@@ -234,15 +234,19 @@ static dnnl_primitive_desc_t make_add(struct step *s, const struct layer *l,
 	return pd;
 }
 
-static dnnl_primitive_desc_t make_mean(const struct layer *l, dnnl_primitive_attr_t attr)
+/* A mean over all, or the greatest of windows. */
+static dnnl_primitive_desc_t make_pool(const struct layer *l, dnnl_primitive_attr_t attr)
 {
-	dnnl_dims_t size = { l->from->h, l->from->w }, stride = { 1, 1 }, none = { 0, 0 };
+	dnnl_dims_t all = { l->from->h, l->from->w }, one = { 1, 1 }, none = { 0, 0 };
+	dnnl_dims_t window = { l->size[0], l->size[1] };
+	bool mean = l->kind == LAYER_MEAN;
 	dnnl_primitive_desc_t pd = NULL;
 
 	good(dnnl_pooling_forward_primitive_desc_create(
-		     &pd, engine, dnnl_forward_inference, dnnl_pooling_avg_exclude_padding,
-		     activations(l->from, false), activations(l, false), stride, size, none, none,
-		     none, attr), "a mean");
+		     &pd, engine, dnnl_forward_inference,
+		     mean ? dnnl_pooling_avg_exclude_padding : dnnl_pooling_max,
+		     activations(l->from, false), activations(l, false), mean ? one : window,
+		     mean ? all : window, none, none, none, attr), "a pool");
 	return pd;
 }
 
@@ -256,8 +260,8 @@ static void make_step(struct net *net, const struct layer *l)
 	good(dnnl_primitive_attr_create(&attr), "attributes");
 	if (l->kind == LAYER_ADD)
 		pd = make_add(s, l, attr);
-	else if (l->kind == LAYER_MEAN)
-		pd = make_mean(l, attr);
+	else if (l->kind == LAYER_MEAN || l->kind == LAYER_POOL)
+		pd = make_pool(l, attr);
 	else
 		pd = make_mac(s, l, attr);
 	argument(s, DNNL_ARG_SRC, memory(activations(l->from, flat),
@@ -276,7 +280,8 @@ static bool run(void *arg)
 	unsigned int i;
 
 	for (i = 1; i < net->layers.count; i++)
-		if (dnnl_primitive_execute(net->step[i].primitive, stream, net->step[i].args,
+		if (net->step[i].primitive &&
+		    dnnl_primitive_execute(net->step[i].primitive, stream, net->step[i].args,
 					   net->step[i].arg) != dnnl_success)
 			return false;
 	return true;
@@ -311,6 +316,10 @@ static void offer(const char *folder, const char *name)
 	net->data = calloc(net->layers.count, sizeof(*net->data));
 	trouble = NULL;
 	for (i = 0; i < net->layers.count; i++) {
+		if (net->layers.layer[i].kind == LAYER_FLAT) {
+			net->data[i] = net->data[i - 1];
+			continue;
+		}
 		net->data[i] = aligned_alloc(64, (net->layers.layer[i].elements + 63) / 64 * 64);
 		if (!net->data[i])
 			participant_die("out of memory");

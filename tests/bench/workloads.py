@@ -5,8 +5,8 @@
     workloads.py DIRECTORY [NAME...]
 
 NAME.tflite and NAME.in: model and raw inputs, for us and the reference; NAME.layers: the
-same structure in plain text, for libraries that read no models. With no NAME: all but the
-digits network, which is a file of the project. Names on standard output.
+same structure in plain text, for libraries that read no models; NAME.macs: multiplications
+of its MAC layers. With no NAME: all. Names on standard output.
 
 A line of NAME.layers is a layer, input to output:
 
@@ -16,8 +16,10 @@ A line of NAME.layers is a layer, input to output:
     depthwise MULTIPLIER HEIGHT WIDTH STRIDE
     add LAYER				counted from 0, the input
     mean				over height and width
+    pool HEIGHT WIDTH			the greatest, of windows side by side
+    flat				all of it are channels
 
-and "relu6" behind it if it ends so."""
+and "relu" or "relu6" behind it if it ends so."""
 
 import os
 import struct
@@ -33,34 +35,49 @@ class Workload(networks.Network):
 
     def __init__(self, name, runs):
         super().__init__(name, 1)
-        self.lines, self.tensors, self.runs = [], [], runs
+        self.lines, self.tensors, self.runs, self.macs = [], [], runs, 0
 
-    def put(self, tensor, line, act=None):
-        self.lines.append(line + (" relu6" if act else ""))
+    def put(self, tensor, line, act=None, taps=0):
+        self.lines.append(line + (" " + act.lower() if act else ""))
         self.tensors.append(tensor)
+        self.macs += taps * networks.product(self.info[tensor][0])
         return len(self.tensors) - 1
+
+    def channels(self, x):
+        return self.info[self.tensors[x]][0][-1]
 
     def input(self, h, w, c, flat=False):
         return self.put(super().input([h * w, c] if flat else [1, h, w, c]),
                         "input %d %d %d" % (h, w, c))
 
     def dense(self, x, n, act=None, sigma=None):
-        return self.put(super().dense(self.tensors[x], n, act, sigma), "dense %d" % n, act)
+        return self.put(super().dense(self.tensors[x], n, act, sigma), "dense %d" % n, act,
+                        self.channels(x))
 
     def conv(self, x, filters, size, act=None, stride=1):
         y = super().conv(self.tensors[x], filters, size, act, stride)
-        return self.put(y, "conv %d %d %d %d" % (filters, size, size, stride), act)
+        return self.put(y, "conv %d %d %d %d" % (filters, size, size, stride), act,
+                        size * size * self.channels(x))
 
     def depthwise(self, x, size, act=None, stride=1, multiplier=1):
         y = networks.Network.conv(self, self.tensors[x], 0, size, act, stride, "SAME", None,
                                   multiplier)
-        return self.put(y, "depthwise %d %d %d %d" % (multiplier, size, size, stride), act)
+        return self.put(y, "depthwise %d %d %d %d" % (multiplier, size, size, stride), act,
+                        size * size)
 
     def add(self, x, y):
         return self.put(super().add(self.tensors[x], self.tensors[y]), "add %d" % x)
 
     def mean(self, x):
         return self.put(super().mean(self.tensors[x]), "mean")
+
+    def pool(self, x, size):
+        y = super().pool("MAX_POOL_2D", self.tensors[x], (size, size))
+        return self.put(y, "pool %d %d" % (size, size))
+
+    def flat(self, x):
+        shape = self.info[self.tensors[x]][0]
+        return self.put(super().reshape(self.tensors[x], [1, networks.product(shape)]), "flat")
 
     def picture(self, shape):
         """Real ones take long, and speed does not depend on them."""
@@ -108,7 +125,16 @@ def mobilenet_v2(n):
     n.dense(n.mean(n.conv(x, 1280, 1, "RELU6")), 1000, sigma=3.0)
 
 
-# Name, what it is to people, how to make it (None: a file of the project), runs.
+def digits(n):
+    """Without the softmax at its end: libraries have none of this type. What is measured of
+    ours is the trained network."""
+    x = n.depthwise(n.conv(n.input(8, 8, 1), 16, 3, "RELU"), 3, "RELU")
+    x = n.conv(x, 32, 1, "RELU")
+    x = n.pool(n.conv(n.pool(x, 2), 32, 3, "RELU"), 2)
+    n.dense(n.flat(x), 10)
+
+
+# Name, what it is to people, how to make it, runs.
 WORKLOADS = (
     ("gemm-512", "GEMM 512x512x512", lambda n: gemm(n, 512), 1),
     ("gemm-1024", "GEMM 1024x1024x1024", lambda n: gemm(n, 1024), 1),
@@ -117,19 +143,8 @@ WORKLOADS = (
     ("depthwise-3x3", "depthwise 3x3, 112x112x64", depthwise3x3, 1),
     ("mobilenet-v1", "MobileNet v1 0.25, 96x96", mobilenet_v1, 2),
     ("mobilenet-v2", "MobileNet v2 1.0, 224x224", mobilenet_v2, 1),
-    ("digits", "handwritten digits, 8x8", None, 1),
+    ("digits", "handwritten digits, 8x8", digits, 1),
 )
-
-
-def write(where, name, make, runs):
-    n = Workload(name, runs)
-    make(n)
-    n.m.outputs.append(n.tensors[-1])
-    n.m.save(os.path.join(where, name + ".tflite"))
-    with open(os.path.join(where, name + ".in"), "wb") as f:
-        f.write(n.inputs())
-    with open(os.path.join(where, name + ".layers"), "w") as f:
-        f.write("\n".join(n.lines) + "\n")
 
 
 def copy_digits(where):
@@ -141,16 +156,34 @@ def copy_digits(where):
             to.write(f.read()[:size])
 
 
+def write(where, name, make, runs):
+    n = Workload(name, runs)
+    make(n)
+    n.m.outputs.append(n.tensors[-1])
+    with open(os.path.join(where, name + ".layers"), "w") as f:
+        f.write("\n".join(n.lines) + "\n")
+    with open(os.path.join(where, name + ".macs"), "w") as f:
+        f.write("%d\n" % n.macs)
+    if name == "digits":
+        copy_digits(where)
+        return
+    n.m.save(os.path.join(where, name + ".tflite"))
+    with open(os.path.join(where, name + ".in"), "wb") as f:
+        f.write(n.inputs())
+
+
+def macs(where, name):
+    with open(os.path.join(where, name + ".macs"), encoding="utf-8") as f:
+        return int(f.read())
+
+
 def main():
     where, names = sys.argv[1], sys.argv[2:]
     os.makedirs(where, exist_ok=True)
     for name, _, make, runs in WORKLOADS:
         if names and name not in names:
             continue
-        if make:
-            write(where, name, make, runs)
-        else:
-            copy_digits(where)
+        write(where, name, make, runs)
         print(name, flush=True)
 
 

@@ -38,7 +38,8 @@ static unsigned int index_of(const struct net *net, const struct layer *l)
 /* A dense layer of many pixels is a matrix, like its input. */
 static unsigned int shape(const struct layers *layers, const struct layer *l, size_t *dim)
 {
-	bool flat = layers->layer[1].kind == LAYER_DENSE || l->kind == LAYER_DENSE;
+	bool flat = layers->layer[1].kind == LAYER_DENSE || l->kind == LAYER_DENSE ||
+		    l->kind == LAYER_FLAT;
 
 	dim[0] = flat ? (size_t)l->h * l->w : 1;
 	dim[1] = flat ? l->c : l->h;
@@ -98,13 +99,12 @@ static uint32_t define_bias(struct net *net, const struct layer *l)
 	return constant(net, xnn_datatype_qcint32, scale, 1, 0, &n, l->bias);
 }
 
-static void define_mean(struct net *net, const struct layer *l, uint32_t in, uint32_t out)
+static void define_mean(struct net *net, uint32_t in, uint32_t out)
 {
 	static const size_t axes[] = { 1, 2 };
 
 	check(xnn_define_static_reduce(net->graph, xnn_reduce_mean, 2, axes, in, out,
 				       XNN_FLAG_KEEP_DIMS), "mean");
-	(void)l;
 }
 
 /* The input of a dense layer behind others. */
@@ -113,7 +113,7 @@ static uint32_t define_flat(struct net *net, const struct layer *from, uint32_t 
 	size_t flat[] = { (size_t)from->h * from->w, from->c };
 	uint32_t id;
 
-	if (!from->from)
+	if (!from->from || from->kind == LAYER_FLAT)
 		return in;
 	check(xnn_define_quantized_tensor_value(net->graph, xnn_datatype_qint8, from->zero_point,
 						from->scale, 2, flat, NULL, XNN_INVALID_VALUE_ID, 0,
@@ -128,6 +128,7 @@ static void define_layer(struct net *net, struct layer *l)
 	uint32_t out = net->id[index_of(net, l)], in = net->id[index_of(net, l->from)];
 	struct xnn_binary_params limits = { (double)low, (double)high };
 	const uint32_t *pad = l->pad, *size = l->size;
+	size_t flat[] = { 1, l->c };
 
 	switch (l->kind) {
 	case LAYER_DENSE:
@@ -157,7 +158,14 @@ static void define_layer(struct net *net, struct layer *l)
 					net->id[index_of(net, l->other)], in, out, 0), "add");
 		break;
 	case LAYER_MEAN:
-		define_mean(net, l, in, out);
+		define_mean(net, in, out);
+		break;
+	case LAYER_POOL:
+		check(xnn_define_max_pooling_2d(net->graph, 0, 0, 0, 0, size[0], size[1], size[0],
+						size[1], 1, 1, low, high, in, out, 0), "pool");
+		break;
+	case LAYER_FLAT:
+		check(xnn_define_static_reshape(net->graph, 2, flat, in, out, 0), "reshape");
 		break;
 	case LAYER_INPUT:
 		break;

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # Installs the Debian packages that building and running need, if any of them
-# is missing. Usage: deps.sh [build|run|kernel|newer|fuzz|coverage|docs|check|all]
+# is missing. Usage: deps.sh [build|run|kernel|newer|fuzz|coverage|docs|perf|check|all]
 . "$(dirname "$0")/lib.sh"
 
 build=(gcc make libc6-dev pkg-config libdrm-dev)
@@ -11,6 +11,7 @@ fuzz=(clang libclang-rt-dev llvm python3-minimal)
 coverage=(python3)
 docs=(python3-sphinx perl)
 check=(clang clang-tidy codespell coccinelle cppcheck g++ pahole shellcheck sparse)
+perf=(linux-perf)
 run=(bubblewrap cpio xz-utils kmod bc python3)
 
 case ${1:-all} in
@@ -21,9 +22,10 @@ newer)	want=("${newer[@]}") ;;
 fuzz)	want=("${build[@]}" "${fuzz[@]}") ;;
 coverage)	want=("${build[@]}" "${coverage[@]}") ;;
 docs)	want=("${docs[@]}") ;;
+perf)	want=("${build[@]}" "${perf[@]}") ;;
 check)	want=("${build[@]}" "${docs[@]}" "${check[@]}") ;;
 all)	want=("${build[@]}" "${run[@]}") ;;
-*)	die "usage: deps.sh [build|run|kernel|newer|fuzz|coverage|docs|check|all]" ;;
+*)	die "usage: deps.sh [build|run|kernel|newer|fuzz|coverage|docs|perf|check|all]" ;;
 esac
 
 missing=()

@@ -252,6 +252,7 @@ static int npu_job_command(struct npu_core *core)
 	cmd->operands = 0;
 	cmd->arrays = 0;
 	cmd->in_place = false;
+	cmd->shared = false;
 	return cmd->op->decode(core);
 }
 
@@ -295,6 +296,7 @@ static enum npu_outcome npu_job_begin(struct npu_core *core)
 	struct npu_job_desc desc;
 	enum npu_outcome out;
 
+	core->copy = NULL;
 	core->asid = s->asid;
 	core->root = s->root;
 	out = npu_job_fetch(core, &desc);
@@ -317,40 +319,93 @@ static enum npu_outcome npu_job_begin(struct npu_core *core)
 
 /* ---- Tiles ------------------------------------------------------------------------------ */
 
-static void npu_cost_add(struct npu_cost *sum, const struct npu_cost *cost)
+void npu_cost_add(struct npu_cost *sum, const struct npu_cost *cost)
 {
 	sum->cycles += cost->cycles;
 	sum->macs += cost->macs;
 	sum->bytes += cost->bytes;
 }
 
-static enum npu_outcome npu_job_tile(struct npu_core *core)
+/* What tiles of the job have cost. */
+void npu_job_account(struct npu_core *core, const struct npu_cost *cost, u32 tiles)
 {
 	struct npu_slot *s = npu_core_slot(core);
-	struct npu_command *cmd = &core->cmd;
-	struct npu_cost *cost = &core->tile;
-	struct npu_context *context;
 
-	if (cmd->op->tile(core, cmd->next, cost))
-		return NPU_OUT_FAULT;
+	npu_cost_add(&core->job.cost, cost);
+	npu_cost_add(&s->cost, cost);
+	s->progress += tiles;
+}
+
+static int npu_tile_execute(struct npu_core *core, u64 tile)
+{
+	struct npu_cost *cost = &core->tile;
+
+	if (core->cmd.op->tile(core, tile, cost))
+		return -1;
 	cost->cycles = NPU_TILE_CYCLES +
 		       max_t(u64, npu_div_up(cost->macs, NPU_MACS_PER_CYCLE),
 			     npu_div_up(cost->bytes, NPU_BYTES_PER_CYCLE));
-	npu_cost_add(&core->job.cost, cost);
-	npu_cost_add(&s->cost, cost);
-	s->progress++;
-	if (++cmd->next == cmd->tiles) {
-		core->cmd_active = false;
-		core->job.offset += cmd->op->size;
-		if (core->job.offset == core->job.stream_size)
-			return npu_job_complete(core);
-	}
+	return 0;
+}
+
+/* Execute the tile that a core has claimed; returns whether there was a fault. */
+bool npu_job_claimed(struct npu_core *core)
+{
+	if (!npu_tile_execute(core, core->claim))
+		return false;
+	memset(&core->tile, 0, sizeof(core->tile));
+	return true;
+}
+
+static enum npu_outcome npu_job_counters(struct npu_core *core)
+{
+	struct npu_slot *s = npu_core_slot(core);
+	struct npu_context *context;
+
 	context = npu_context_map(core->model, &core->bus_errors, s->bus, NPU_ACCESS_WRITE);
 	if (!context)
 		return NPU_OUT_LOST;
 	npu_slot_counters(context, s);
 	npu_context_unmap(core->model, context);
 	return NPU_OUT_NONE;
+}
+
+/* The command is complete. */
+static enum npu_outcome npu_job_next(struct npu_core *core)
+{
+	core->cmd_active = false;
+	core->job.offset += core->cmd.op->size;
+	if (core->job.offset == core->job.stream_size)
+		return npu_job_complete(core);
+	return npu_job_counters(core);
+}
+
+static enum npu_outcome npu_job_tile(struct npu_core *core)
+{
+	struct npu_command *cmd = &core->cmd;
+
+	if (npu_tile_execute(core, cmd->next))
+		return NPU_OUT_FAULT;
+	npu_job_account(core, &core->tile, 1);
+	if (++cmd->next == cmd->tiles)
+		return npu_job_next(core);
+	return npu_job_counters(core);
+}
+
+/* The same for a command that others help with. */
+static enum npu_outcome npu_job_claim(struct npu_core *core)
+{
+	if (core->claim == NPU_CLAIM_END) {
+		if (!core->team.failed)
+			return npu_job_next(core);
+		core->fault = core->team.fault;
+		return NPU_OUT_FAULT;
+	}
+	core->claim_failed = npu_job_claimed(core);
+	if (core->claim_failed)
+		return NPU_OUT_NONE;
+	npu_job_account(core, &core->tile, 1);
+	return npu_job_counters(core);
 }
 
 /* Does the command that has just been fetched begin later? */
@@ -377,9 +432,11 @@ static enum npu_outcome npu_job_step(struct npu_core *core)
 			return NPU_OUT_FAULT;
 		core->cmd_active = true;
 		core->hung = npu_injected(core->model, NPU_INJECT_HANG);
-		if (core->hung || npu_job_delay(core))
+		if (core->hung || npu_job_delay(core) || npu_team_worth(core))
 			return NPU_OUT_NONE;
 	}
+	if (core->team.active)
+		return npu_job_claim(core);
 	return npu_job_tile(core);
 }
 
@@ -393,6 +450,7 @@ void npu_job_work(struct npu_core *core)
 
 	memset(&core->tile, 0, sizeof(core->tile));
 	core->left = false;
+	core->claim_failed = false;
 	npu_tlb_apply(core);
 	core->outcome = npu_job_step(core);
 	npu_unpin_all(core);

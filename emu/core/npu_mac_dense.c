@@ -26,7 +26,7 @@ struct npu_block {
  * Work of some lanes, in sixteenths: that of a vector instruction for a byte. See NPU_TILE_WORK
  * for the ones that others count in.
  */
-#define NPU_PART	16
+#define NPU_PART	16		/* see npu_mac_budget() */
 
 /* What multiplies by one weight. */
 static u32 npu_dense_mac_work(const struct npu_command *cmd, u32 lanes)
@@ -94,7 +94,7 @@ void npu_dense_tiles(struct npu_core *core)
 	struct npu_command *cmd = &core->cmd;
 	struct npu_mac *m = &cmd->mac;
 	struct npu_plan *plan = &m->plan;
-	u64 budget = (u64)NPU_TILE_WORK * NPU_PART;
+	u64 budget = npu_mac_budget(core);
 	u64 pixels = (u64)m->out_dim[0] * m->out_dim[1];
 	u32 lanes = m->quant.wide ? 1 : (u32)min_t(u64, pixels, NPU_LANES);
 	u64 input = (u64)lanes * npu_dense_input_work(cmd);
@@ -122,8 +122,6 @@ void npu_dense_tiles(struct npu_core *core)
 					     NPU_TILE_ELEMENTS / lanes);
 	}
 	npu_mac_tiles(core);
-	memset(core->scratch.summed, 0, sizeof(core->scratch.summed));
-	core->scratch.gathers = 0;
 }
 
 /* ---- Patches -------------------------------------------------------------------------- */

@@ -69,6 +69,14 @@ static void npu_depthwise_plan(struct npu_core *core)
 		      npu_stride_work(m->out_stride[2], m->out_dim[2] > 1));
 }
 
+/* As for products of all channels, which take less time. */
+static u32 npu_depthwise_budget(const struct npu_core *core)
+{
+	u64 most = (u64)NPU_TILE_WORK * 16, cores = core->model->config.cores;
+
+	return (u32)(cores == 1 ? most : clamp_t(u64, core->cmd.macs / (cores * 16), most / 8, most));
+}
+
 /* A byte of a vector takes a sixteenth of what others count; terms are never cut. */
 static void npu_depthwise_plan_rows(struct npu_core *core)
 {
@@ -81,7 +89,7 @@ static void npu_depthwise_plan_rows(struct npu_core *core)
 	m->plan = (struct npu_plan){
 		.terms = terms,
 		.columns = columns,
-		.pixels = clamp_t(u32, NPU_TILE_WORK * 16 / pixel, 1, NPU_TILE_ELEMENTS),
+		.pixels = clamp_t(u32, npu_depthwise_budget(core) / pixel, 1, NPU_TILE_ELEMENTS),
 		.slice = terms,
 		.slices = 1,
 	};
@@ -98,7 +106,6 @@ void npu_depthwise_tiles(struct npu_core *core)
 	else
 		npu_depthwise_plan(core);
 	npu_mac_tiles(core);
-	core->scratch.channeled = false;
 }
 
 /* ---- One term of one pixel at a time ---------------------------------------------------- */

@@ -80,6 +80,7 @@ struct npu_model *npu_model_init(void *mem, const struct npu_model_config *confi
 		model->cores[i].model = model;
 		model->cores[i].index = i;
 		model->cores[i].slot = -1;
+		model->cores[i].leader = -1;
 		model->idle |= 1u << i;
 	}
 	return model;
@@ -182,7 +183,7 @@ static u32 npu_cores_busy(const struct npu_model *model)
 	u32 i;
 
 	for (i = 0; i < model->config.cores; i++)
-		n += model->cores[i].slot >= 0;
+		n += model->cores[i].slot >= 0 || model->cores[i].leader >= 0;
 	return n;
 }
 

@@ -406,6 +406,7 @@ struct npu_command {
 	u32 operands;		/* the last one is the output */
 	u32 arrays;
 	bool in_place;		/* input and output may be the same */
+	bool shared;		/* tiles may be executed in any order, by several cores */
 	struct npu_operand t[3];
 	struct npu_array a[2];
 	union {
@@ -521,6 +522,25 @@ struct npu_scratch {
 	u8 gathered[NPU_GATHERED] __aligned(64);
 };
 
+#define NPU_CLAIM_END		(~0ull)	/* all tiles have been claimed */
+
+/* A command of a core that others help with, see npu_team.c; all of it under the lock. */
+struct npu_team {
+	bool open;		/* there are tiles that nobody has claimed */
+	bool active;		/* the command is executed by claims */
+	bool waits;		/* the leader, for its helpers */
+	bool failed;
+	u32 serial;		/* of the command */
+	u32 helpers;		/* bit per core that has a tile */
+	u32 tiles;		/* that helpers have executed since the leader last looked */
+	struct npu_cost cost;	/* of these */
+	u64 next;		/* tile to be claimed */
+	u64 again[NPU_MAX_CORES];	/* tiles to be claimed before it */
+	u32 agains;
+	u64 failed_tile;
+	struct npu_fault_info fault;
+};
+
 struct npu_core {
 	struct npu_model *model;
 	u32 index;
@@ -537,8 +557,14 @@ struct npu_core {
 	u64 busy;		/* cycles */
 	u64 rest;		/* it does nothing before this time */
 	bool leave;		/* the job is lost, give the tile up; read without the lock */
+	s32 leader;		/* core that it helps, -1: none */
+	u64 claim;		/* tile that it has, of its own or the leader's command */
+	struct npu_team team;
 
 	/* Private. */
+	bool claim_failed;
+	const struct npu_core *copy;	/* leader whose command it has, with this serial */
+	u32 copy_serial;
 	bool left;		/* a tile was given up */
 	u64 bus_errors;
 	u32 asid;
@@ -749,11 +775,26 @@ void npu_core_leave(struct npu_core *core);
 void npu_reset_poll(struct npu_model *model);
 
 /* npu_job.c */
+void npu_cost_add(struct npu_cost *sum, const struct npu_cost *cost);
+void npu_job_account(struct npu_core *core, const struct npu_cost *cost, u32 tiles);
+bool npu_job_claimed(struct npu_core *core);
 void npu_job_work(struct npu_core *core);
+
+/* npu_team.c */
+bool npu_team_worth(const struct npu_core *core);
+void npu_team_open(struct npu_core *core);
+void npu_team_close(struct npu_core *core);
+bool npu_team_claim(struct npu_core *core);
+bool npu_team_join(struct npu_core *core);
+void npu_team_work(struct npu_core *core);
+void npu_team_result(struct npu_core *leader, const struct npu_core *core);
+void npu_team_end(struct npu_core *core);
 
 /* npu_op_mac.c */
 u32 npu_mac_jump(const struct npu_mac *m);
 void npu_mac_tiles(struct npu_core *core);
+void npu_mac_forget(struct npu_core *core);
+u64 npu_mac_budget(const struct npu_core *core);
 u64 npu_mac_out(const struct npu_mac *m, const struct npu_mac_tile *p, u64 pixel);
 int npu_mac_store_row(struct npu_core *core, const struct npu_mac_tile *p, u64 pixel,
 		      const u32 *acc);

@@ -89,8 +89,33 @@ void npu_mac_tiles(struct npu_core *core)
 	m->blocks = (u32)npu_div_up(m->group_out, m->plan.columns);
 	m->strips = npu_div_up((u64)m->out_dim[0] * m->out_dim[1], m->plan.pixels);
 	cmd->tiles = outer * m->strips * m->groups * m->blocks * m->plan.slices;
-	core->scratch.biases = 0;
-	core->scratch.scales = 0;
+	cmd->shared = m->plan.slices == 1;
+	npu_mac_forget(core);
+}
+
+/* What is kept from tile to tile is that of another command. */
+void npu_mac_forget(struct npu_core *core)
+{
+	struct npu_scratch *s = &core->scratch;
+
+	s->biases = 0;
+	s->scales = 0;
+	s->channeled = false;
+	s->gathers = 0;
+	memset(s->summed, 0, sizeof(s->summed));
+}
+
+/*
+ * Work of a tile, in sixteenths of what NPU_TILE_WORK counts. There are to be some for each core,
+ * so that the last ones end at about the same time.
+ */
+u64 npu_mac_budget(const struct npu_core *core)
+{
+	u64 most = (u64)NPU_TILE_WORK * 16, cores = core->model->config.cores;
+
+	if (cores == 1)
+		return most;
+	return clamp_t(u64, core->cmd.macs * 16 / NPU_MAC_WORK / (cores * 16), most / 8, most);
 }
 
 /* ---- CONV2D and DEPTHWISE ---------------------------------------------------------------- */

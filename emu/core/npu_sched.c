@@ -110,7 +110,16 @@ bool npu_sched_yield(struct npu_model *model, struct npu_slot *slot)
  */
 void npu_core_leave(struct npu_core *core)
 {
+	struct npu_model *model = core->model;
+	u32 i;
+
+	/* That of a helper's tile is not. */
+	if (core->leader >= 0 && !npu_stopped(model))
+		return;
 	WRITE_ONCE(core->leave, true);
+	for (i = 0; i < model->config.cores; i++)
+		if (core->team.helpers & 1u << i)
+			WRITE_ONCE(model->cores[i].leave, true);
 	npu_sched_boundary(core);
 }
 
@@ -123,6 +132,7 @@ void npu_core_drop(struct npu_core *core)
 	core->hung = false;
 	core->rest = 0;
 	core->flush = true;
+	npu_team_close(core);
 }
 
 static void npu_core_reset_done(struct npu_core *core)
@@ -177,13 +187,14 @@ static void npu_core_obey(struct npu_core *core)
  * npu_sched_boundary() - do what has to be done between two tiles of a core
  * @core: which; the lock is held
  *
- * Does nothing while the core is in a tile: it comes here at its end.
+ * Does nothing while the core or one that helps it is in a tile: the last of them comes here
+ * at its end.
  */
 void npu_sched_boundary(struct npu_core *core)
 {
 	struct npu_model *model = core->model;
 
-	if (core->in_tile)
+	if (core->in_tile || core->team.helpers)
 		return;
 	if (npu_stopped(model)) {
 		npu_core_drop(core);
@@ -234,6 +245,28 @@ static bool npu_core_rests(const struct npu_core *core)
 	return core->rest && npu_now(core->model) < core->rest;
 }
 
+/* Locked: what there is to be executed, a tile of its own queue or of another core's. */
+static bool npu_core_find(struct npu_core *core)
+{
+	struct npu_model *model = core->model;
+
+	if (npu_stopped(model)) {
+		core->team.waits = core->team.helpers;
+		return false;
+	}
+	if (core->slot < 0)
+		core->slot = npu_sched_pick(model);
+	if (core->slot < 0)
+		return npu_team_join(core);
+	if (core->hung)
+		return false;
+	model->idle &= ~(1u << core->index);
+	model->slots[core->slot].busy = true;
+	model->slots[core->slot].core = (s32)core->index;
+	npu_team_open(core);
+	return !core->team.active || npu_team_claim(core);
+}
+
 static bool npu_core_begin(struct npu_core *core)
 {
 	struct npu_model *model = core->model;
@@ -241,17 +274,12 @@ static bool npu_core_begin(struct npu_core *core)
 	npu_sched_boundary(core);
 	if (npu_core_rests(core) && !npu_stopped(model))
 		return false;
-	if (core->slot < 0 && !npu_stopped(model))
-		core->slot = npu_sched_pick(model);
-	if (core->slot < 0) {
-		model->idle |= 1u << core->index;
+	if (!npu_core_find(core)) {
+		if (core->slot < 0)
+			model->idle |= 1u << core->index;
 		return false;
 	}
-	if (core->hung)
-		return false;
 	model->idle &= ~(1u << core->index);
-	model->slots[core->slot].busy = true;
-	model->slots[core->slot].core = (s32)core->index;
 	core->in_tile = true;
 	WRITE_ONCE(core->leave, false);
 	npu_tlb_begin(core);
@@ -279,6 +307,10 @@ static void npu_core_end(struct npu_core *core)
 
 	core->in_tile = false;
 	core->busy += core->tile.cycles;
+	if (core->team.active)
+		npu_team_result(core, core);
+	if (!core->cmd_active)
+		npu_team_close(core);
 	if (!npu_stopped(model)) {
 		model->slots[slot].turn -= (s64)core->tile.cycles;
 		switch (core->outcome) {
@@ -299,15 +331,20 @@ static void npu_core_end(struct npu_core *core)
 			break;
 		}
 	}
+}
+
+/* Whoever waits for the end of tiles. */
+static void npu_core_left(struct npu_core *core)
+{
 	npu_sched_boundary(core);
-	npu_tlb_complete(model);
-	npu_reset_poll(model);
+	npu_tlb_complete(core->model);
+	npu_reset_poll(core->model);
 }
 
 /* Why a core does nothing. */
 static enum npu_step npu_core_pause(const struct npu_core *core)
 {
-	if (core->model->idle & 1u << core->index)
+	if (core->model->idle & 1u << core->index || core->team.waits || npu_stopped(core->model))
 		return NPU_STEP_IDLE;
 	return core->hung ? NPU_STEP_STALLED : NPU_STEP_RESTING;
 }
@@ -329,11 +366,18 @@ enum npu_step npu_model_step(struct npu_model *model, u32 index)
 	if (!work)
 		return step;
 
-	npu_job_work(core);
+	if (core->leader >= 0)
+		npu_team_work(core);
+	else
+		npu_job_work(core);
 
 	flags = npu_lock(model);
 	npu_core_tire(core, start);
-	npu_core_end(core);
+	if (core->leader >= 0)
+		npu_team_end(core);
+	else
+		npu_core_end(core);
+	npu_core_left(core);
 	npu_unlock(model, flags);
 	return step;
 }

@@ -188,6 +188,7 @@ void npu_slot_abort(struct npu_core *core)
 	core->cmd_active = false;
 	core->hung = false;
 	core->rest = 0;
+	npu_team_close(core);
 	if (npu_slot_write_fault(model, &model->bus_errors, s, &core->fault)) {
 		if (s->command)
 			npu_slot_empty(model, slot, NPU_FAULT_ABORTED);

@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+/*
+ * Cores that help another one with its command.
+ *
+ * DOC: one command on several cores
+ *
+ * A queue has one core, its leader. If a command is large and its tiles may be executed in any
+ * order, the leader opens it: cores that find no queue to execute take tiles of it, one at a
+ * time and in ascending order, as the leader does. Before the leader goes on with the next
+ * command it waits for the last of them.
+ *
+ * Under the lock, as everything that cores do with each other:
+ *
+ * - A tile is claimed in npu_team_claim() and npu_team_join(), and a helper says what came of it
+ *   in npu_team_end(). In between it works with a copy of the command, so nothing of the leader
+ *   is touched but its &struct npu_team.
+ * - As long as it has helpers nothing is done to the leader's queue, job or command. Commands of
+ *   the driver wait for that as they wait for the end of a tile, see npu_sched_boundary(). If the
+ *   job is to be lost its helpers give their tiles up, too.
+ * - To reset a helper is to wait for its tile: the job is that of another core.
+ * - Of several faults that with the lowest tile counts. All tiles before it have been executed,
+ *   because they were taken before, so it is the fault that one core would have found.
+ */
+#include "npu_model_priv.h"
+
+/* Less is done before others are awake; tests take less. */
+#ifndef NPU_TEAM_MACS
+#define NPU_TEAM_MACS	(1u << 20)
+#endif
+
+/* May others execute tiles of the command that has just been decoded? */
+bool npu_team_worth(const struct npu_core *core)
+{
+	const struct npu_command *cmd = &core->cmd;
+
+	return core->model->config.cores > 1 && cmd->shared && cmd->tiles > 1 &&
+	       cmd->macs >= NPU_TEAM_MACS;
+}
+
+/* Locked, before the first tile, with a core that is not idle. */
+void npu_team_open(struct npu_core *core)
+{
+	struct npu_model *model = core->model;
+	u32 serial = core->team.serial;
+	u32 i;
+
+	if (core->team.active || !core->cmd_active || core->cmd.next || !npu_team_worth(core))
+		return;
+	core->team = (struct npu_team){ .open = true, .active = true, .serial = serial + 1 };
+	for (i = 1; i < core->cmd.tiles && model->idle; i++)
+		npu_sched_wake(model);
+}
+
+/* Locked: nobody takes tiles of this core's command any more. */
+void npu_team_close(struct npu_core *core)
+{
+	core->team.open = false;
+	core->team.active = false;
+}
+
+static u64 npu_team_next(struct npu_core *leader)
+{
+	struct npu_team *team = &leader->team;
+	u64 tile = team->agains ? team->again[--team->agains] : team->next++;
+
+	team->open = team->agains || team->next < leader->cmd.tiles;
+	return tile;
+}
+
+/**
+ * npu_team_claim() - what the leader does next
+ * @core: the leader, the lock is held
+ *
+ * Return: false if it has to wait for its helpers; else core->claim is a tile, or
+ * NPU_CLAIM_END when all are done.
+ */
+bool npu_team_claim(struct npu_core *core)
+{
+	struct npu_team *team = &core->team;
+
+	npu_job_account(core, &team->cost, team->tiles);
+	team->cost = (struct npu_cost){ 0 };
+	team->tiles = 0;
+	core->claim = NPU_CLAIM_END;
+	if (team->open)
+		core->claim = npu_team_next(core);
+	team->waits = core->claim == NPU_CLAIM_END && team->helpers;
+	return !team->waits;
+}
+
+/**
+ * npu_team_join() - take a tile of a command of another core
+ * @core: that has nothing to do; the lock is held
+ *
+ * Return: whether there was one.
+ */
+bool npu_team_join(struct npu_core *core)
+{
+	struct npu_model *model = core->model;
+	struct npu_core *leader;
+	u32 i;
+
+	if (!(model->control & NPU_CONTROL_ENABLE))
+		return false;
+	for (i = 0; i < model->config.cores; i++) {
+		leader = &model->cores[i];
+		if (!leader->team.open)
+			continue;
+		core->claim = npu_team_next(leader);
+		leader->team.helpers |= 1u << core->index;
+		core->leader = (s32)i;
+		return true;
+	}
+	return false;
+}
+
+/* The leader's command, if it is not that of the last tile. */
+static void npu_team_copy(struct npu_core *core, const struct npu_core *leader)
+{
+	if (core->copy == leader && core->copy_serial == leader->team.serial)
+		return;
+	core->copy = leader;
+	core->copy_serial = leader->team.serial;
+	core->asid = leader->asid;
+	core->root = leader->root;
+	core->job.offset = leader->job.offset;
+	core->job.sequence = leader->job.sequence;
+	core->cmd = leader->cmd;
+	npu_mac_forget(core);
+}
+
+/* Execute the tile that a helper has claimed, without the lock. */
+void npu_team_work(struct npu_core *core)
+{
+	memset(&core->tile, 0, sizeof(core->tile));
+	core->left = false;
+	npu_tlb_apply(core);
+	npu_team_copy(core, &core->model->cores[core->leader]);
+	core->claim_failed = npu_job_claimed(core);
+	npu_unpin_all(core);
+}
+
+/* Locked: what came of a tile. */
+void npu_team_result(struct npu_core *leader, const struct npu_core *core)
+{
+	struct npu_team *team = &leader->team;
+
+	/* Given up for a job that is not lost after all: somebody does it again. */
+	if (core->left && team->active) {
+		team->again[team->agains++] = core->claim;
+		team->open = !team->failed;
+	}
+	if (core->left || !core->claim_failed)
+		return;
+	team->open = false;
+	if (team->failed && team->failed_tile < core->claim)
+		return;
+	team->failed = true;
+	team->failed_tile = core->claim;
+	team->fault = core->fault;
+}
+
+/* Locked: a helper has left its tile. */
+void npu_team_end(struct npu_core *core)
+{
+	struct npu_model *model = core->model;
+	struct npu_core *leader = &model->cores[core->leader];
+	struct npu_team *team = &leader->team;
+
+	core->in_tile = false;
+	core->busy += core->tile.cycles;
+	core->leader = -1;
+	team->helpers &= ~(1u << core->index);
+	npu_team_result(leader, core);
+	if (!core->left && !core->claim_failed) {
+		npu_cost_add(&team->cost, &core->tile);
+		team->tiles++;
+	}
+	if (!npu_stopped(model))
+		model->slots[leader->slot].turn -= (s64)core->tile.cycles;
+	npu_sched_boundary(leader);
+	if (team->waits && !team->helpers) {
+		team->waits = false;
+		model->ops->wake(model->host, leader->index);
+	}
+}

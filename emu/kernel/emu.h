@@ -152,4 +152,9 @@ void emu_core_wake(struct emu_device *emu, u32 core);
 int emu_configfs_init(void);
 void emu_configfs_exit(void);
 
+/* emu_simd.c */
+struct npu_kernels;
+int emu_simd_init(void);
+const struct npu_kernels *emu_simd_kernels(void);
+
 #endif /* _NPU_EMU_H_ */

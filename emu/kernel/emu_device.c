@@ -222,6 +222,7 @@ static int emu_device_init(struct emu_device *emu, const struct emu_hostility *h
 		return -ENOMEM;
 
 	emu->model = npu_model_init(mem, &emu->config, &emu_host_ops, emu);
+	npu_model_use(emu->model, emu_simd_kernels());
 	ret = emu_irq_init(emu);
 	if (ret)
 		goto err_model;

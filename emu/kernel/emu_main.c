@@ -27,6 +27,9 @@ static int __init emu_init(void)
 	struct npu_model_config config = NPU_MODEL_CONFIG_DEFAULT;
 	int ret;
 
+	ret = emu_simd_init();
+	if (ret)
+		return ret;
 	ret = emu_configfs_init();
 	if (ret || !default_device)
 		return ret;

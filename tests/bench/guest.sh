@@ -6,7 +6,7 @@
 #	SETS="avx2 portable" sh /bench/guest.sh [--quick] NAME...
 #
 # SETS: inner loops, for a device that the kernel emulates. SUBMISSION=1: npu-bench, too.
-parameter=/sys/module/npu_emu/parameters/kernels
+parameter=/sys/module/npu_emu/parameters/simd
 
 cd /bench || exit
 quick="" choice=""
@@ -24,7 +24,7 @@ printf '{"cpu": "%s", "kernel": "%s"}\n' \
 load() {	# SET: returns why not
 	local option="" i=0
 	if [ -n "$choice" ]; then
-		option="kernels=$1"
+		option="simd=$1"
 	elif [ "$1" != portable ]; then
 		echo "npu_emu.ko has no choice of inner loops"
 		return 1

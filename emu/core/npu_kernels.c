@@ -486,6 +486,8 @@ static const struct npu_kernels *npu_kernels_list(u32 i)
 	    __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
 	    __builtin_cpu_supports("avx512vnni"))
 		list[n++] = &npu_kernels_avx512;
+	if (__builtin_cpu_supports("avx2"))
+		list[n++] = &npu_kernels_avx2;
 #endif
 	list[n] = &npu_kernels_portable;
 	return list[i];

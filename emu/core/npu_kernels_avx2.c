@@ -1,0 +1,809 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+/*
+ * Inner loops for x86 with AVX2. Whatever is not here is the portable set's.
+ *
+ * DOC: how eight bits are multiplied by sixteen
+ *
+ * vpmaddwd multiplies signed words and adds up neighbouring products, which never overflows
+ * here. (vpmaddubsw takes bytes as they are, but saturates.) Inputs become words as soon as they
+ * are packed, less their zero point, so that there is nothing to correct later.
+ *
+ * A vector holds two neighbouring terms of 8 lanes, and two weights of a column are broadcast to
+ * all of it. Weights become words for some columns at a time, in the half of the patch that
+ * inputs leave free: 48 lanes are made of them, which is worth it. What is multiplied is cut
+ * into slices of terms, so that 16 lanes of it stay in the cache for all columns.
+ *
+ * Few lanes are multiplied the other way, 16 neighbouring terms of one lane at a time.
+ */
+#include "npu_kernels.h"
+
+#ifdef NPU_X86
+
+#define _MM_MALLOC_H_INCLUDED	/* the kernel has no malloc() */
+#include <immintrin.h>
+
+#define NPU_SIMD	NPU_TARGET("avx2")
+#define NPU_APART	NPU_SIMD __attribute__((__noinline__))	/* the compiler hoists too much */
+#define NPU_INLINE	NPU_SIMD static inline __attribute__((__always_inline__))
+
+#define NPU_FEW		4	/* lanes that lie in rows instead of groups */
+#define NPU_BLOCK	6	/* columns of the innermost loop */
+#define NPU_WIDE_BLOCKS	7	/* whose weights are words at the same time */
+#define NPU_PITCH	(NPU_PATCH_TERMS + 32)	/* not of a page: columns would share cache lines */
+#define NPU_SLICE	640	/* most terms that are multiplied at a time */
+#define NPU_SHIFT_ANY	20	/* greatest shifts to the right, see npu_column_make() */
+#define NPU_SHIFT_SMALL	30
+
+typedef u16 __attribute__((__may_alias__, __aligned__(1))) u16_any;
+typedef s32 __attribute__((__may_alias__, __aligned__(1))) s32_any;
+typedef s64 __attribute__((__may_alias__, __aligned__(1))) s64_any;
+
+/* What the data of struct npu_patch is here. */
+struct npu_words {
+	union {
+		s16 x[NPU_LANES / NPU_GROUP][NPU_PATCH_TERMS / 2][NPU_GROUP][2];
+		s16 row[NPU_FEW][NPU_PATCH_TERMS];
+	};
+	s16 w[NPU_BLOCK * NPU_WIDE_BLOCKS][NPU_PITCH];
+};
+
+_Static_assert(sizeof(struct npu_words) <= sizeof(((struct npu_patch *)NULL)->data),
+	       "words do not fit a patch");
+
+/* ---- Patches ----------------------------------------------------------------------- */
+
+NPU_INLINE bool npu_few(const struct npu_patch *p)
+{
+	return p->lanes <= NPU_FEW;
+}
+
+/* What turns signed bytes into unsigned ones with 128 added. */
+NPU_INLINE __m256i npu_flip(bool yes)
+{
+	return _mm256_set1_epi8(yes ? (char)0x80 : 0);
+}
+
+/* Doublewords of which the first @n are all ones. */
+NPU_INLINE __m256i npu_first(u32 n)
+{
+	return _mm256_cmpgt_epi32(_mm256_set1_epi32((s32)n),
+				  _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+}
+
+/* Up to 8 bytes, at least one, and nothing beyond them. */
+NPU_INLINE s64 npu_load_short(const u8 *from, u32 n)
+{
+	u64 last;
+
+	if (n == 8)
+		return *(const s64_any *)from;
+	if (n >= 4) {
+		last = (u32)*(const s32_any *)(from + n - 4);
+		return (s64)((u32)*(const s32_any *)from | last << (n - 4) * 8);
+	}
+	last = from[n - 1];
+	return (s64)(from[0] | (u64)from[n / 2] << n / 2 * 8 | last << (n - 1) * 8);
+}
+
+/* Up to 16. */
+NPU_INLINE __m128i npu_load_bytes(const u8 *from, u32 n)
+{
+	if (n == 16)
+		return _mm_loadu_si128((const void *)from);
+	if (n <= 8)
+		return _mm_cvtsi64_si128(npu_load_short(from, n));
+	return _mm_set_epi64x(npu_load_short(from + 8, n - 8), *(const s64_any *)from);
+}
+
+NPU_INLINE void npu_store_bytes(u8 *to, __m128i x, u32 n)
+{
+	u64 rest;
+
+	if (n == 16) {
+		_mm_storeu_si128((void *)to, x);
+		return;
+	}
+	if (n & 8) {
+		*(s64_any *)to = _mm_cvtsi128_si64(x);
+		x = _mm_unpackhi_epi64(x, x);
+		to += 8;
+	}
+	rest = (u64)_mm_cvtsi128_si64(x);
+	if (n & 4) {
+		*(s32_any *)to = (s32)rest;
+		rest >>= 32;
+		to += 4;
+	}
+	if (n & 2) {
+		*(u16_any *)to = (u16)rest;
+		rest >>= 16;
+		to += 2;
+	}
+	if (n & 1)
+		*to = (u8)rest;
+}
+
+/*
+ * Up to 16 bytes of 16 lanes become words, in pairs of two terms. Halves of vectors are loaded
+ * from lanes that lie four apart, which is what unpacking makes eight neighbours of.
+ */
+NPU_INLINE void npu_pack_pairs(s16 (*to)[NPU_GROUP][2], const u8 *const *row, u32 at, u32 n,
+			       __m256i flip, __m256i zero)
+{
+	__m256i r[8], t[8], nil = _mm256_setzero_si256();
+	const u8 *const *from;
+	u32 i, k;
+
+#pragma GCC unroll 8
+	for (i = 0; i < 8; i++) {
+		from = row + (i < 4 ? i : i + 4);
+		r[i] = _mm256_castsi128_si256(npu_load_bytes(from[0] + at, n));
+		r[i] = _mm256_inserti128_si256(r[i], npu_load_bytes(from[4] + at, n), 1);
+		r[i] = _mm256_xor_si256(r[i], flip);
+	}
+	/* Doublewords of two lanes, quadwords of four, eight lanes in each half. */
+#pragma GCC unroll 4
+	for (i = 0; i < 4; i++) {
+		t[i] = _mm256_unpacklo_epi16(r[2 * i], r[2 * i + 1]);
+		t[4 + i] = _mm256_unpackhi_epi16(r[2 * i], r[2 * i + 1]);
+	}
+#pragma GCC unroll 4
+	for (i = 0; i < 4; i++) {
+		k = i / 2 * 4 + i % 2;
+		r[k] = _mm256_unpacklo_epi32(t[2 * i], t[2 * i + 1]);
+		r[k + 2] = _mm256_unpackhi_epi32(t[2 * i], t[2 * i + 1]);
+	}
+#pragma GCC unroll 4
+	for (i = 0; i < 4; i++) {
+		t[2 * i] = _mm256_unpacklo_epi64(r[2 * i], r[2 * i + 1]);
+		t[2 * i + 1] = _mm256_unpackhi_epi64(r[2 * i], r[2 * i + 1]);
+	}
+#pragma GCC unroll 8
+	for (i = 0; i < 8; i++) {
+		if (2 * i >= n)
+			continue;
+		_mm256_store_si256((void *)to[i][0],
+				   _mm256_sub_epi16(_mm256_unpacklo_epi8(t[i], nil), zero));
+		_mm256_store_si256((void *)to[i][8],
+				   _mm256_sub_epi16(_mm256_unpackhi_epi8(t[i], nil), zero));
+	}
+}
+
+NPU_APART static void npu_pack_group(s16 (*to)[NPU_GROUP][2], const u8 *const *row, u32 n,
+				     __m256i flip, __m256i zero)
+{
+	u32 i;
+
+	for (i = 0; i + 16 <= n; i += 16, to += 8)
+		npu_pack_pairs(to, row, i, 16, flip, zero);
+	if (i < n)
+		npu_pack_pairs(to, row, i, n - i, flip, zero);
+}
+
+NPU_SIMD static void npu_pack_row(s16 *to, const u8 *row, u32 n, __m128i flip, __m256i zero)
+{
+	__m256i x;
+	u32 i;
+
+	for (i = 0; i < n; i += 16) {
+		x = _mm256_cvtepu8_epi16(_mm_xor_si128(flip, npu_load_bytes(row + i,
+									     min_t(u32, n - i, 16))));
+		x = _mm256_sub_epi16(x, zero);
+		if (i + 16 <= n)
+			_mm256_storeu_si256((void *)(to + i), x);
+		else
+			_mm256_maskstore_epi32((void *)(to + i), npu_first((n - i + 1) / 2), x);
+	}
+}
+
+NPU_SIMD static void npu_pack(struct npu_patch *p, u32 lane, u32 lanes, u32 at,
+			      const void *const *row, u32 n)
+{
+	struct npu_words *words = (void *)p->data;
+	__m256i flip = npu_flip(p->type == NPU_TYPE_S8);
+	__m256i zero = _mm256_set1_epi16((s16)(p->zero_point + (p->type == NPU_TYPE_S8 ? 128 : 0)));
+	const u8 *from[NPU_GROUP];
+	u32 l;
+
+	if (p->type == NPU_TYPE_S16) {
+		npu_kernels_portable.pack(p, lane, lanes, at, row, n);
+		return;
+	}
+	p->offset = 0;
+	if (npu_few(p)) {
+		for (l = 0; l < lanes; l++)
+			npu_pack_row(words->row[lane + l] + at, row[l], n,
+				     _mm256_castsi256_si128(flip), zero);
+	} else {
+		for (l = 0; l < NPU_GROUP; l++)
+			from[l] = row[l < lanes ? l : 0];
+		npu_pack_group(&words->x[lane / NPU_GROUP][at / 2], from, n, flip, zero);
+	}
+	_mm256_zeroupper();
+}
+
+/* ---- Multiply and accumulate ---------------------------------------------------------- */
+
+/* The compiler's own idea of these instructions keeps accumulators in memory. */
+NPU_INLINE __m256i npu_dot2(__m256i acc, __m256i x, __m256i w)
+{
+	__m256i product;
+
+	__asm__("vpmaddwd %2, %1, %0" : "=x"(product) : "x"(x), "x"(w));
+	__asm__("vpaddd %1, %0, %0" : "+x"(acc) : "x"(product));
+	return acc;
+}
+
+NPU_INLINE __m256i npu_broadcast2(const s16 *w)
+{
+	__m256i v;
+
+	__asm__("vpbroadcastd %1, %0" : "=x"(v) : "m"(*(const s32_any *)w));
+	return v;
+}
+
+/* 16 weights, or the first @n of them, a multiple of 4; the others are 0. */
+NPU_INLINE __m256i npu_weights(const u8 *w, u32 n, bool is_signed)
+{
+	__m128i x;
+
+	if (n >= 16)
+		x = _mm_loadu_si128((const void *)w);
+	else
+		x = _mm_maskload_epi32((const void *)w, _mm256_castsi256_si128(npu_first(n / 4)));
+	return is_signed ? _mm256_cvtepi8_epi16(x) : _mm256_cvtepu8_epi16(x);
+}
+
+NPU_INLINE void npu_widen_column(s16 *to, const u8 *w, u32 n, bool is_signed)
+{
+	u32 i;
+
+	for (i = 0; i + 16 <= n; i += 16)
+		_mm256_store_si256((void *)(to + i), npu_weights(w + i, 16, is_signed));
+	if (i < n)
+		_mm256_store_si256((void *)(to + i), npu_weights(w + i, n - i, is_signed));
+}
+
+NPU_APART static void npu_widen_columns(struct npu_words *words, const u8 *w, u32 type, s64 pitch,
+					u32 columns, u32 n)
+{
+	u32 c;
+
+	for (c = 0; c < columns; c++, w += pitch)
+		if (type == NPU_TYPE_S8)
+			npu_widen_column(words->w[c], w, n, true);
+		else
+			npu_widen_column(words->w[c], w, n, false);
+}
+
+/* Terms of some lanes and columns that are multiplied, and what is to be added. */
+struct npu_slice {
+	const s16 *x;
+	const s16 *w;
+	u32 pairs;
+	const u32 *start;	/* NULL: nothing more */
+	bool fresh;
+};
+
+NPU_INLINE __m256i npu_mac_start(const u32 *acc, const struct npu_slice *s, u32 c)
+{
+	__m256i a;
+
+	if (!s->start)
+		return _mm256_loadu_si256((const void *)acc);
+	a = _mm256_set1_epi32((s32)s->start[c]);
+	return s->fresh ? a : _mm256_add_epi32(a, _mm256_loadu_si256((const void *)acc));
+}
+
+NPU_INLINE void npu_mac_block(u32 *acc, const struct npu_slice *s, u32 vectors, u32 columns)
+{
+	__m256i a[NPU_BLOCK][NPU_GROUP / 8], x[NPU_GROUP / 8], b;
+	const s16 *in = s->x, *w = s->w;
+	u32 c, v, i;
+
+#pragma GCC unroll 6
+	for (c = 0; c < columns; c++)
+#pragma GCC unroll 2
+		for (v = 0; v < vectors; v++)
+			a[c][v] = npu_mac_start(acc + c * NPU_LANES + v * 8, s, c);
+	for (i = s->pairs; i; i--, in += 2 * NPU_GROUP, w += 2) {
+#pragma GCC unroll 2
+		for (v = 0; v < vectors; v++)
+			x[v] = _mm256_load_si256((const void *)(in + v * 16));
+#pragma GCC unroll 6
+		for (c = 0; c < columns; c++) {
+			b = npu_broadcast2(w + c * NPU_PITCH);
+#pragma GCC unroll 2
+			for (v = 0; v < vectors; v++)
+				a[c][v] = npu_dot2(a[c][v], x[v], b);
+		}
+	}
+#pragma GCC unroll 6
+	for (c = 0; c < columns; c++)
+#pragma GCC unroll 2
+		for (v = 0; v < vectors; v++)
+			_mm256_storeu_si256((void *)(acc + c * NPU_LANES + v * 8), a[c][v]);
+}
+
+/* A frame of its own for each shape, so that accumulators are registers. */
+#define NPU_MAC(vectors, columns)							\
+NPU_APART static void npu_mac_##vectors##_##columns(u32 *acc, const struct npu_slice *s)	\
+{											\
+	npu_mac_block(acc, s, vectors, columns);					\
+}
+
+NPU_MAC(1, 1)
+NPU_MAC(1, 2)
+NPU_MAC(1, 3)
+NPU_MAC(1, 4)
+NPU_MAC(1, 5)
+NPU_MAC(1, 6)
+NPU_MAC(2, 1)
+NPU_MAC(2, 2)
+NPU_MAC(2, 3)
+NPU_MAC(2, 4)
+NPU_MAC(2, 5)
+NPU_MAC(2, 6)
+
+typedef void (*npu_mac_fn)(u32 *acc, const struct npu_slice *s);
+
+static const npu_mac_fn npu_mac_shapes[NPU_GROUP / 8][NPU_BLOCK] = {
+	{ npu_mac_1_1, npu_mac_1_2, npu_mac_1_3, npu_mac_1_4, npu_mac_1_5, npu_mac_1_6 },
+	{ npu_mac_2_1, npu_mac_2_2, npu_mac_2_3, npu_mac_2_4, npu_mac_2_5, npu_mac_2_6 },
+};
+
+/* Up to 16 lanes times columns that are words. */
+NPU_SIMD static void npu_mac_group(u32 *acc, const struct npu_slice *slice, u32 lanes, u32 columns)
+{
+	const npu_mac_fn *shapes = npu_mac_shapes[lanes > 8];
+	struct npu_slice s = *slice;
+	u32 n;
+
+	for (; columns; columns -= n) {
+		n = min_t(u32, columns, NPU_BLOCK);
+		shapes[n - 1](acc, &s);
+		acc += n * NPU_LANES;
+		s.w += n * NPU_PITCH;
+		if (s.start)
+			s.start += n;
+	}
+}
+
+/* All lanes times columns that are words. */
+NPU_SIMD static void npu_mac_words(u32 *acc, const struct npu_patch *p, u32 columns,
+				   const u32 *start, bool fresh)
+{
+	const struct npu_words *words = (const void *)p->data;
+	u32 slices = (p->terms + NPU_SLICE - 1) / NPU_SLICE;
+	u32 size = (p->terms / 4 + slices - 1) / slices * 4;
+	struct npu_slice s = { .start = start, .fresh = fresh };
+	u32 from, l;
+
+	for (from = 0; from < p->terms; from += size) {
+		s.pairs = min_t(u32, p->terms - from, size) / 2;
+		s.w = &words->w[0][from];
+		for (l = 0; l < p->lanes; l += NPU_GROUP) {
+			s.x = words->x[l / NPU_GROUP][from / 2][0];
+			npu_mac_group(acc + l, &s, p->lanes - l, columns);
+		}
+		s.start = NULL;
+	}
+}
+
+/* Some columns, one or four, times one or two lanes in rows. */
+NPU_INLINE void npu_few_block(u32 *acc, const s16 *row, u32 lanes, const u8 *w, s64 pitch,
+			      u32 columns, u32 n, bool is_signed, const u32 *start, bool fresh)
+{
+	__m256i a[2][4], x[2], v;
+	__m128i sum;
+	u32 c, i, l;
+
+#pragma GCC unroll 2
+	for (l = 0; l < 2; l++)
+#pragma GCC unroll 4
+		for (c = 0; c < 4; c++)
+			a[l][c] = _mm256_setzero_si256();
+	for (i = 0; i < n; i += 16) {
+#pragma GCC unroll 2
+		for (l = 0; l < lanes; l++)
+			x[l] = _mm256_load_si256((const void *)(row + l * NPU_PATCH_TERMS + i));
+#pragma GCC unroll 4
+		for (c = 0; c < columns; c++) {
+			v = npu_weights(w + (s64)c * pitch + i, n - i, is_signed);
+#pragma GCC unroll 2
+			for (l = 0; l < lanes; l++)
+				a[l][c] = npu_dot2(a[l][c], x[l], v);
+		}
+	}
+#pragma GCC unroll 2
+	for (l = 0; l < lanes; l++) {
+		v = _mm256_hadd_epi32(_mm256_hadd_epi32(a[l][0], a[l][1]),
+				      _mm256_hadd_epi32(a[l][2], a[l][3]));
+		sum = _mm_add_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
+#pragma GCC unroll 4
+		for (c = 0; c < columns; c++) {
+			acc[c * NPU_LANES + l] = start[c] + (u32)_mm_cvtsi128_si32(sum) +
+						 (fresh ? 0 : acc[c * NPU_LANES + l]);
+			sum = _mm_srli_si128(sum, 4);
+		}
+	}
+}
+
+#define NPU_MAC_FEW(name, lanes, is_signed)						\
+NPU_APART static void name(u32 *acc, const s16 *row, const u8 *w, s64 pitch, u32 columns,	\
+			   u32 n, const u32 *start, bool fresh)				\
+{											\
+	for (; columns >= 4; columns -= 4, acc += 4 * NPU_LANES, w += 4 * pitch, start += 4)	\
+		npu_few_block(acc, row, lanes, w, pitch, 4, n, is_signed, start, fresh);	\
+	for (; columns; columns--, acc += NPU_LANES, w += pitch, start++)		\
+		npu_few_block(acc, row, lanes, w, pitch, 1, n, is_signed, start, fresh);	\
+}
+
+NPU_MAC_FEW(npu_mac_few_s8_1, 1, true)
+NPU_MAC_FEW(npu_mac_few_s8_2, 2, true)
+NPU_MAC_FEW(npu_mac_few_u8_1, 1, false)
+NPU_MAC_FEW(npu_mac_few_u8_2, 2, false)
+
+NPU_SIMD static void npu_mac_few(u32 *acc, const struct npu_patch *p, const u8 *w, u32 type,
+				 s64 pitch, u32 columns, const u32 *start, bool fresh)
+{
+	const struct npu_words *words = (const void *)p->data;
+	bool is_signed = type == NPU_TYPE_S8;
+	u32 l;
+
+	for (l = 0; l + 2 <= p->lanes; l += 2)
+		(is_signed ? npu_mac_few_s8_2 : npu_mac_few_u8_2)
+			(acc + l, words->row[l], w, pitch, columns, p->terms, start, fresh);
+	if (l < p->lanes)
+		(is_signed ? npu_mac_few_s8_1 : npu_mac_few_u8_1)
+			(acc + l, words->row[l], w, pitch, columns, p->terms, start, fresh);
+}
+
+NPU_SIMD static void npu_mac(u32 *acc, struct npu_patch *p, const void *w, u32 type, s64 pitch,
+			     u32 columns, const u32 *start, bool fresh)
+{
+	struct npu_words *words = (void *)p->data;
+	const u8 *from = w;
+	u32 n;
+
+	if (p->type == NPU_TYPE_S16) {
+		npu_kernels_portable.mac(acc, p, w, type, pitch, columns, start, fresh);
+		return;
+	}
+	if (npu_few(p)) {
+		npu_mac_few(acc, p, from, type, pitch, columns, start, fresh);
+		_mm256_zeroupper();
+		return;
+	}
+	for (; columns; columns -= n) {
+		n = min_t(u32, columns, ARRAY_SIZE(words->w));
+		npu_widen_columns(words, from, type, pitch, n, p->terms);
+		npu_mac_words(acc, p, n, start, fresh);
+		acc += n * NPU_LANES;
+		from += pitch * n;
+		start += n;
+	}
+	_mm256_zeroupper();
+}
+
+/* ---- Requantisation --------------------------------------------------------------------- */
+
+/*
+ * As accumulators are scaled in npu_kernels_avx512.c: small ones, and any. Vectors have half as
+ * many of them.
+ */
+
+/* What there is of each column. */
+enum npu_constant {
+	NPU_MULTIPLIER,
+	NPU_RIGHT,
+	NPU_SIGN,		/* shift that makes 1 of what is negative; 0 if nothing is rounded */
+	NPU_ADD,
+	NPU_LEFT,
+	NPU_LOW,
+	NPU_HIGH,
+	NPU_CONSTANTS
+};
+
+enum npu_way {
+	NPU_WAY_SMALL,
+	NPU_WAY_ANY,
+	NPU_WAY_PORTABLE,
+};
+
+/* Multipliers and shifts of 8 columns. */
+NPU_INLINE void npu_factors_load(const struct npu_factor *factor, u32 step, __m256i *m,
+				 __m256i *shift)
+{
+	__m256i f0, f1, low, high;
+
+	if (step) {
+		f0 = _mm256_loadu_si256((const void *)factor);
+		f1 = _mm256_loadu_si256((const void *)(factor + 4));
+	} else {
+		f0 = _mm256_set1_epi64x(*(const s64_any *)factor);
+		f1 = f0;
+	}
+	low = _mm256_permute2x128_si256(f0, f1, 0x20);
+	high = _mm256_permute2x128_si256(f0, f1, 0x31);
+	f0 = _mm256_unpacklo_epi32(low, high);
+	f1 = _mm256_unpackhi_epi32(low, high);
+	*m = _mm256_unpacklo_epi32(f0, f1);
+	*shift = _mm256_unpackhi_epi32(f0, f1);
+}
+
+/* Ways that some columns cannot go, as bits. */
+NPU_INLINE u32 npu_factors_unfit(__m256i m, __m256i shift, bool small)
+{
+	__m256i low = _mm256_cmpgt_epi32(_mm256_set1_epi32(1 << 30), m);
+	__m256i left = _mm256_cmpgt_epi32(shift, _mm256_setzero_si256());
+	__m256i right = _mm256_cmpgt_epi32(_mm256_set1_epi32(-NPU_SHIFT_SMALL), shift);
+	u32 unfit = 0;
+
+	low = _mm256_or_si256(low, _mm256_or_si256(left, right));
+	if (!small || !_mm256_testz_si256(low, low))
+		unfit |= 1u << NPU_WAY_SMALL;
+	low = _mm256_cmpeq_epi32(m, _mm256_set1_epi32(NPU_S32_MIN));
+	right = _mm256_cmpgt_epi32(_mm256_set1_epi32(-NPU_SHIFT_ANY), shift);
+	low = _mm256_or_si256(low, right);
+	if (!_mm256_testz_si256(low, low))
+		unfit |= 1u << NPU_WAY_ANY;
+	return unfit;
+}
+
+/* The best way that all columns can go. */
+NPU_INLINE enum npu_way npu_way_best(u32 unfit)
+{
+	return (enum npu_way)npu_ctz64(~(u64)unfit);
+}
+
+NPU_INLINE void npu_constant_set(s32 *at, u32 pitch, enum npu_constant which, __m256i x)
+{
+	_mm256_storeu_si256((void *)(at + which * pitch), x);
+}
+
+/*
+ * Constants of 8 columns, each of them @pitch from the one before.
+ * @less: what bytes have less than results, see struct npu_bytes
+ */
+NPU_INLINE void npu_constants_make(s32 *at, u32 pitch, __m256i m, __m256i shift,
+				   const struct npu_limits *l, s32 less, enum npu_way way)
+{
+	__m256i nil = _mm256_setzero_si256(), one = _mm256_set1_epi32(1);
+	__m256i right = _mm256_max_epi32(_mm256_sub_epi32(nil, shift), nil);
+	__m256i half = _mm256_srli_epi32(_mm256_sllv_epi32(one, right), 1);
+	__m256i x;
+
+	npu_constant_set(at, pitch, NPU_RIGHT, right);
+	npu_constant_set(at, pitch, NPU_SIGN, _mm256_sub_epi32(_mm256_set1_epi32(31),
+							       _mm256_cmpeq_epi32(right, nil)));
+	if (way == NPU_WAY_SMALL) {
+		npu_constant_set(at, pitch, NPU_MULTIPLIER, _mm256_add_epi32(m, m));
+		npu_constant_set(at, pitch, NPU_ADD, half);
+		return;
+	}
+	npu_constant_set(at, pitch, NPU_MULTIPLIER, m);
+	npu_constant_set(at, pitch, NPU_LEFT, _mm256_max_epi32(shift, nil));
+	x = _mm256_sllv_epi32(_mm256_set1_epi32(l->zero_point - less), right);
+	npu_constant_set(at, pitch, NPU_ADD, _mm256_add_epi32(half, x));
+	x = _mm256_sllv_epi32(_mm256_set1_epi32(l->min - l->zero_point), right);
+	npu_constant_set(at, pitch, NPU_LOW, x);
+	x = _mm256_sllv_epi32(_mm256_set1_epi32(l->max - l->zero_point), right);
+	npu_constant_set(at, pitch, NPU_HIGH, x);
+}
+
+/* The constants of one column in all elements, or those of 8 columns, each in its element. */
+struct npu_constants {
+	__m256i multiplier, odd, right, sign, add, left, low, high;
+};
+
+NPU_INLINE __m256i npu_constant(const s32 *at, u32 pitch, enum npu_constant which, bool all)
+{
+	at += which * pitch;
+	return all ? _mm256_set1_epi32(*at) : _mm256_loadu_si256((const void *)at);
+}
+
+NPU_INLINE void npu_constants_load(struct npu_constants *k, const s32 *at, u32 pitch, bool all,
+				   enum npu_way way)
+{
+	k->multiplier = npu_constant(at, pitch, NPU_MULTIPLIER, all);
+	k->odd = all ? k->multiplier : _mm256_srli_epi64(k->multiplier, 32);
+	k->right = npu_constant(at, pitch, NPU_RIGHT, all);
+	k->sign = npu_constant(at, pitch, NPU_SIGN, all);
+	k->add = npu_constant(at, pitch, NPU_ADD, all);
+	if (way == NPU_WAY_SMALL)
+		return;
+	k->left = npu_constant(at, pitch, NPU_LEFT, all);
+	k->low = npu_constant(at, pitch, NPU_LOW, all);
+	k->high = npu_constant(at, pitch, NPU_HIGH, all);
+}
+
+NPU_INLINE __m256i npu_rq_small(__m256i x, const struct npu_constants *k)
+{
+	__m256i round = _mm256_set1_epi64x(1ll << 31);
+	__m256i a, b;
+
+	a = _mm256_add_epi64(_mm256_mul_epi32(x, k->multiplier), round);
+	b = _mm256_add_epi64(_mm256_mul_epi32(_mm256_srli_epi64(x, 32), k->odd), round);
+	b = _mm256_blend_epi32(_mm256_srli_epi64(a, 32), b, 0xaa);
+	x = _mm256_sub_epi32(_mm256_add_epi32(x, k->add), _mm256_srlv_epi32(x, k->sign));
+	return _mm256_srav_epi32(_mm256_add_epi32(b, x), k->right);
+}
+
+NPU_INLINE __m256i npu_rq_any(__m256i x, const struct npu_constants *k)
+{
+	__m256i round = _mm256_set1_epi64x(1 << 30);
+	__m256i a, b, h;
+
+	x = _mm256_sllv_epi32(x, k->left);
+	a = _mm256_add_epi64(_mm256_mul_epi32(x, k->multiplier), round);
+	b = _mm256_add_epi64(_mm256_mul_epi32(_mm256_srli_epi64(x, 32), k->odd), round);
+	h = _mm256_blend_epi32(_mm256_srli_epi64(a, 31), _mm256_add_epi64(b, b), 0xaa);
+	h = _mm256_min_epi32(_mm256_max_epi32(h, k->low), k->high);
+	h = _mm256_sub_epi32(_mm256_add_epi32(h, k->add), _mm256_srlv_epi32(h, k->sign));
+	return _mm256_srav_epi32(h, k->right);
+}
+
+NPU_INLINE __m256i npu_rq(__m256i x, const struct npu_constants *k, enum npu_way way)
+{
+	return way == NPU_WAY_SMALL ? npu_rq_small(x, k) : npu_rq_any(x, k);
+}
+
+/* What is done to signed bytes; unsigned ones have 128 less, and are flipped at the end. */
+struct npu_bytes {
+	__m256i zero;		/* of 16 bits */
+	__m256i min;
+	__m256i max;
+	__m256i flip;
+};
+
+NPU_INLINE struct npu_bytes npu_bytes(const struct npu_limits *l, bool is_signed)
+{
+	s32 less = is_signed ? 0 : 128;
+
+	return (struct npu_bytes){
+		.zero = _mm256_set1_epi16((s16)(l->zero_point - less)),
+		.min = _mm256_set1_epi8((s8)(l->min - less)),
+		.max = _mm256_set1_epi8((s8)(l->max - less)),
+		.flip = npu_flip(!is_signed),
+	};
+}
+
+/* Four vectors of results as bytes: within halves, one after the other. */
+NPU_INLINE __m256i npu_narrow_four(const __m256i *r, const struct npu_bytes *b, enum npu_way way)
+{
+	__m256i low = _mm256_packs_epi32(r[0], r[1]), high = _mm256_packs_epi32(r[2], r[3]);
+	__m256i q;
+
+	if (way == NPU_WAY_SMALL) {
+		low = _mm256_adds_epi16(low, b->zero);
+		high = _mm256_adds_epi16(high, b->zero);
+	}
+	q = _mm256_packs_epi16(low, high);
+	if (way == NPU_WAY_SMALL)
+		q = _mm256_min_epi8(_mm256_max_epi8(q, b->min), b->max);
+	return _mm256_xor_si256(q, b->flip);
+}
+
+#define NPU_STORE_COLUMNS	16
+
+/* Four columns of some lanes: each element gets their four results of one lane. */
+NPU_INLINE void npu_store_four(__m256i *q, const s32 *constant, const u32 *acc, u32 vectors,
+			       const struct npu_bytes *b, enum npu_way way)
+{
+	__m256i order = _mm256_broadcastsi128_si256(_mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13,
+								  2, 6, 10, 14, 3, 7, 11, 15));
+	struct npu_constants k;
+	__m256i r[4];
+	u32 i, v;
+
+	for (v = 0; v < vectors; v++) {
+#pragma GCC unroll 4
+		for (i = 0; i < 4; i++) {
+			npu_constants_load(&k, constant + i, NPU_STORE_COLUMNS, true, way);
+			r[i] = _mm256_loadu_si256((const void *)(acc + i * NPU_LANES + v * 8));
+			r[i] = npu_rq(r[i], &k, way);
+		}
+		_mm256_storeu_si256(q + v, _mm256_shuffle_epi8(npu_narrow_four(r, b, way), order));
+	}
+}
+
+NPU_INLINE void npu_store_row(u8 *dst, __m128i x, u32 columns)
+{
+	if (columns == 16)
+		_mm_storeu_si128((void *)dst, x);
+	else
+		npu_store_bytes(dst, x, columns);
+}
+
+/* 16 columns of 8 lanes become rows: the halves of row k are those of lanes k and 4 + k. */
+NPU_INLINE void npu_store_rows(u8 *dst, s64 pitch, const __m256i *q, u32 step, u32 lanes,
+			       u32 columns)
+{
+	__m256i t[4], r[4];
+	u32 k;
+
+	t[0] = _mm256_unpacklo_epi32(q[0], q[step]);
+	t[1] = _mm256_unpackhi_epi32(q[0], q[step]);
+	t[2] = _mm256_unpacklo_epi32(q[2 * step], q[3 * step]);
+	t[3] = _mm256_unpackhi_epi32(q[2 * step], q[3 * step]);
+	r[0] = _mm256_unpacklo_epi64(t[0], t[2]);
+	r[1] = _mm256_unpackhi_epi64(t[0], t[2]);
+	r[2] = _mm256_unpacklo_epi64(t[1], t[3]);
+	r[3] = _mm256_unpackhi_epi64(t[1], t[3]);
+#pragma GCC unroll 4
+	for (k = 0; k < 4; k++) {
+		if (k < lanes)
+			npu_store_row(dst + (s64)k * pitch, _mm256_castsi256_si128(r[k]), columns);
+		if (4 + k < lanes)
+			npu_store_row(dst + (s64)(4 + k) * pitch,
+				      _mm256_extracti128_si256(r[k], 1), columns);
+	}
+}
+
+/* Up to 16 columns of up to 48 lanes. */
+#define NPU_STORE(name, way)								\
+NPU_APART static void name(u8 *dst, s64 pitch, const s32 *constant, const u32 *acc,	\
+			   u32 lanes, u32 columns, struct npu_bytes b)			\
+{											\
+	__m256i q[4][NPU_LANES / 8];							\
+	u32 i, v, vectors = (lanes + 7) / 8;						\
+											\
+	for (i = 0; i < 4; i++)								\
+		npu_store_four(q[i], constant + 4 * i, acc + 4 * i * NPU_LANES, vectors, &b, way);	\
+	for (v = 0; v < vectors; v++)							\
+		npu_store_rows(dst + (s64)(v * 8) * pitch, pitch, &q[0][v], NPU_LANES / 8,	\
+			       lanes - v * 8, columns);					\
+}
+
+NPU_STORE(npu_store_small, NPU_WAY_SMALL)
+NPU_STORE(npu_store_any, NPU_WAY_ANY)
+
+NPU_SIMD static void npu_store(void *dst, s64 pitch, u32 type, const u32 *acc,
+			       const struct npu_scaling *scaling, u32 lanes, u32 columns)
+{
+	s32 constant[NPU_CONSTANTS][NPU_STORE_COLUMNS];
+	const struct npu_factor *factor = scaling->factor;
+	s32 less = type == NPU_TYPE_U8 ? 128 : 0;
+	struct npu_scaling rest = *scaling;
+	__m256i m[2], shift[2];
+	struct npu_bytes b;
+	u32 n, i, unfit;
+	enum npu_way way;
+
+	if (type != NPU_TYPE_S8 && type != NPU_TYPE_U8) {
+		npu_kernels_portable.store(dst, pitch, type, acc, scaling, lanes, columns);
+		return;
+	}
+	b = npu_bytes(scaling->limits, type == NPU_TYPE_S8);
+	for (; columns; columns -= n, dst = (u8 *)dst + n, acc += NPU_LANES * n) {
+		n = min_t(u32, columns, NPU_STORE_COLUMNS);
+		unfit = 0;
+		for (i = 0; i < 2; i++) {
+			npu_factors_load(factor + 8 * i * scaling->step, scaling->step, &m[i], &shift[i]);
+			unfit |= npu_factors_unfit(m[i], shift[i], scaling->small);
+		}
+		way = npu_way_best(unfit);
+		for (i = 0; i < 2; i++)
+			npu_constants_make(constant[0] + 8 * i, NPU_STORE_COLUMNS, m[i], shift[i],
+					   scaling->limits, less, way);
+		rest.factor = factor;
+		if (way == NPU_WAY_PORTABLE)
+			npu_kernels_portable.store(dst, pitch, type, acc, &rest, lanes, n);
+		else if (way == NPU_WAY_SMALL)
+			npu_store_small(dst, pitch, constant[0], acc, lanes, n, b);
+		else
+			npu_store_any(dst, pitch, constant[0], acc, lanes, n, b);
+		factor += scaling->step ? n : 0;
+	}
+	_mm256_zeroupper();
+}
+
+const struct npu_kernels npu_kernels_avx2 = {
+	.name		= "avx2",
+	.pack		= npu_pack,
+	.mac		= npu_mac,
+	.store		= npu_store,
+};
+
+#endif /* NPU_X86 */

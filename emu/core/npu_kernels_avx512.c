@@ -852,10 +852,17 @@ enum npu_load {
 	NPU_LOAD_SINGLE_EDGE,	/* these, too; some may be padding */
 };
 
+/* For each tap, which results of a block have an input, and which of 16 bytes single ones are. */
+struct npu_masks {
+	u64 result[NPU_TAPS];
+	u64 single[NPU_TAPS];
+};
+
 /* What all blocks of a depthwise convolution share. */
 struct npu_depthwise {
 	const struct npu_channels *ch;
 	const struct npu_taps *taps;
+	struct npu_masks *masks;	/* of the block */
 	u32 parts;		/* pixels of a block that has more than one, which are apart */
 	u32 inside;		/* first pixel without padding */
 	u32 outside;		/* first that has some again */
@@ -874,12 +881,6 @@ struct npu_results {
 	u32 n;
 };
 
-/* For each tap, which results of a block have an input, and which of 16 bytes single ones are. */
-struct npu_masks {
-	u64 result[NPU_TAPS];
-	u64 single[NPU_TAPS];
-};
-
 /* Bits from @low on that are less than @high; each may be negative, or too large. */
 NPU_INLINE __m512i npu_range(__m512i low, __m512i high)
 {
@@ -890,9 +891,9 @@ NPU_INLINE __m512i npu_range(__m512i low, __m512i high)
 	return _mm512_andnot_si512(high, low);
 }
 
-NPU_INLINE void npu_masks_make(struct npu_masks *masks, const struct npu_depthwise *d,
-			       const struct npu_results *r)
+NPU_INLINE void npu_masks_make(const struct npu_depthwise *d, const struct npu_results *r)
 {
+	struct npu_masks *masks = d->masks;
 	__m512i all = _mm512_set1_epi64((s64)npu_first(r->n)), one = _mm512_set1_epi64(1);
 	__m512i channels = _mm512_set1_epi64(d->ch->channels);
 	__m512i channel = _mm512_set1_epi64(r->channel), pixel = _mm512_set1_epi64(r->pixel);
@@ -919,8 +920,9 @@ NPU_INLINE void npu_masks_make(struct npu_masks *masks, const struct npu_depthwi
 }
 
 NPU_INLINE __m512i npu_tap_load(const struct npu_depthwise *d, const struct npu_results *r, u32 t,
-				enum npu_load load, const struct npu_masks *masks)
+				enum npu_load load)
 {
+	const struct npu_masks *masks = d->masks;
 	const struct npu_channel_blocks *all = (const void *)d->ch->data;
 	u64 step = d->ch->step;
 	const u8 *from = d->taps->from[t] + r->pixel * step;
@@ -967,12 +969,11 @@ NPU_INLINE void npu_depthwise_block(u8 *dst, const struct npu_depthwise *d,
 	struct npu_results at[2] = { *result, *result };
 	__m512i ones = _mm512_set1_epi8(1);
 	struct npu_constants k;
-	struct npu_masks masks;
 	u32 g, i, p;
 
 	at[1].channel += d->apart;
 	if (load == NPU_LOAD_SINGLE_EDGE || load == NPU_LOAD_EDGE)
-		npu_masks_make(&masks, d, result);
+		npu_masks_make(d, result);
 #pragma GCC unroll 4
 	for (i = 0; i < 4; i++)
 #pragma GCC unroll 2
@@ -988,7 +989,7 @@ NPU_INLINE void npu_depthwise_block(u8 *dst, const struct npu_depthwise *d,
 		for (p = 0; p < blocks; p++) {
 #pragma GCC unroll 4
 			for (i = 0; i < 4; i++) {
-				r[p][i] = npu_tap_load(d, &at[p], g + i, load, &masks);
+				r[p][i] = npu_tap_load(d, &at[p], g + i, load);
 				r[p][i] = _mm512_xor_si512(r[p][i], flip);
 			}
 			npu_interleave(x, r[p]);
@@ -1208,9 +1209,11 @@ NPU_INLINE u32 npu_depthwise_most(const struct npu_depthwise *d, s64 pitch)
 NPU_SIMD static void npu_depthwise(u8 *dst, s64 pitch, const struct npu_channels *ch,
 				   const struct npu_taps *taps, u32 pixels)
 {
+	struct npu_masks masks;
 	struct npu_depthwise d = {
 		.ch = ch,
 		.taps = taps,
+		.masks = &masks,
 		.apart = ch->period,
 		.zero = npu_weight_zero(ch),
 	};

@@ -122,15 +122,18 @@ static void emu_depthwise(u8 *dst, s64 pitch, const struct npu_channels *channel
 	}
 }
 
-/* Only what both sets have; the rest is portable. */
-static struct npu_kernels emu_kernels = {
-	.pack		= emu_pack,
-	.sums		= emu_sums,
-	.mac		= emu_mac,
-	.store		= emu_store,
-	.channels	= emu_channels,
-	.depthwise	= emu_depthwise,
-};
+/* What a set has not is portable, and needs no wrapper. */
+static void emu_simd_wrap(struct npu_kernels *to)
+{
+#define EMU_WRAP(member)	(to->member = emu_set->member ? emu_##member : NULL)
+	EMU_WRAP(pack);
+	EMU_WRAP(sums);
+	EMU_WRAP(mac);
+	EMU_WRAP(store);
+	EMU_WRAP(channels);
+	EMU_WRAP(depthwise);
+#undef EMU_WRAP
+}
 
 static bool emu_has_avx2(void)
 {
@@ -159,7 +162,10 @@ static const struct npu_kernels *emu_simd_find(const char *name)
 #else
 
 static const struct npu_kernels *emu_set;
-static struct npu_kernels emu_kernels;
+
+static void emu_simd_wrap(struct npu_kernels *to)
+{
+}
 
 static const struct npu_kernels *emu_simd_find(const char *name)
 {
@@ -168,6 +174,7 @@ static const struct npu_kernels *emu_simd_find(const char *name)
 
 #endif
 
+static struct npu_kernels emu_kernels;
 static char simd[16] = "auto";
 
 static int emu_simd_set(const char *value, const struct kernel_param *kp)
@@ -206,6 +213,10 @@ int emu_simd_init(void)
 		pr_err("npu_emu: simd is auto, avx2, avx512 or portable, not %s\n", simd);
 		return -EINVAL;
 	}
+	if (emu_set) {
+		emu_kernels.name = emu_set->name;
+		emu_simd_wrap(&emu_kernels);
+	}
 	return 0;
 }
 
@@ -214,6 +225,5 @@ int emu_simd_init(void)
  */
 const struct npu_kernels *emu_simd_kernels(void)
 {
-	emu_kernels.name = emu_set ? emu_set->name : npu_kernels_portable.name;
 	return emu_set ? &emu_kernels : &npu_kernels_portable;
 }

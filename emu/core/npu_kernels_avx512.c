@@ -1236,6 +1236,173 @@ NPU_SIMD static void npu_depthwise(u8 *dst, s64 pitch, const struct npu_channels
 	_mm256_zeroupper();
 }
 
+/* ---- Elements of 32 bits ------------------------------------------------------------------ */
+
+#define NPU_AT_ONCE	16
+
+NPU_INLINE __mmask16 npu_first16(u32 n)
+{
+	return (__mmask16)npu_first(min_t(u32, n, NPU_AT_ONCE));
+}
+
+NPU_SIMD static void npu_widen(s32 *dst, const void *src, u32 type, s32 zero_point, u32 n)
+{
+	__m512i zero = _mm512_set1_epi32(zero_point), x;
+	const u8 *from = src;
+	__mmask16 mask;
+	u32 i;
+
+	if (type != NPU_TYPE_S8 && type != NPU_TYPE_U8 && type != NPU_TYPE_S16) {
+		npu_kernels_portable.widen(dst, src, type, zero_point, n);
+		return;
+	}
+	for (i = 0; i < n; i += NPU_AT_ONCE) {
+		mask = npu_first16(n - i);
+		if (type == NPU_TYPE_S16)
+			x = _mm512_cvtepi16_epi32(_mm256_maskz_loadu_epi16(mask, from + 2ul * i));
+		else if (type == NPU_TYPE_S8)
+			x = _mm512_cvtepi8_epi32(_mm_maskz_loadu_epi8(mask, from + i));
+		else
+			x = _mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8(mask, from + i));
+		_mm512_mask_storeu_epi32(dst + i, mask, _mm512_sub_epi32(x, zero));
+	}
+	_mm256_zeroupper();
+}
+
+NPU_SIMD static void npu_narrow(void *dst, const s32 *src, u32 type, u32 n)
+{
+	__mmask16 mask;
+	u8 *to = dst;
+	__m512i x;
+	u32 i;
+
+	if (type != NPU_TYPE_S8 && type != NPU_TYPE_U8 && type != NPU_TYPE_S16) {
+		npu_kernels_portable.narrow(dst, src, type, n);
+		return;
+	}
+	for (i = 0; i < n; i += NPU_AT_ONCE) {
+		mask = npu_first16(n - i);
+		x = _mm512_maskz_loadu_epi32(mask, src + i);
+		if (type == NPU_TYPE_S16)
+			_mm256_mask_storeu_epi16(to + 2ul * i, mask, _mm512_cvtepi32_epi16(x));
+		else
+			_mm_mask_storeu_epi8(to + i, mask, _mm512_cvtepi32_epi8(x));
+	}
+	_mm256_zeroupper();
+}
+
+NPU_SIMD static void npu_sum(u32 *acc, const s32 *x, u32 n)
+{
+	__mmask16 mask;
+	u32 i;
+
+	for (i = 0; i < n; i += NPU_AT_ONCE) {
+		mask = npu_first16(n - i);
+		_mm512_mask_storeu_epi32(acc + i, mask, _mm512_add_epi32(
+						_mm512_maskz_loadu_epi32(mask, acc + i),
+						_mm512_maskz_loadu_epi32(mask, x + i)));
+	}
+	_mm256_zeroupper();
+}
+
+/* RQ32 of anything by any factor but one: both factors of the product must not be the least. */
+NPU_INLINE __m512i npu_rq32_all(__m512i x, __m512i multiplier, __m512i odd, __m512i shift)
+{
+	__m512i nil = _mm512_setzero_si512(), round = _mm512_set1_epi64(1 << 30);
+	__m512i left = _mm512_max_epi32(shift, nil);
+	__m512i right = _mm512_max_epi32(_mm512_sub_epi32(nil, shift), nil);
+	__m512i mask = _mm512_sub_epi32(_mm512_sllv_epi32(_mm512_set1_epi32(1), right),
+					_mm512_set1_epi32(1));
+	__m512i a, b, h, limit;
+	__mmask16 up;
+
+	x = _mm512_sllv_epi32(x, left);
+	a = _mm512_add_epi64(_mm512_mul_epi32(x, multiplier), round);
+	b = _mm512_add_epi64(_mm512_mul_epi32(_mm512_srli_epi64(x, 32), odd), round);
+	h = _mm512_mask_mov_epi32(_mm512_srli_epi64(a, 31), 0xaaaa, _mm512_add_epi64(b, b));
+	limit = _mm512_add_epi32(_mm512_srli_epi32(mask, 1), _mm512_srli_epi32(h, 31));
+	up = _mm512_cmpgt_epi32_mask(_mm512_and_si512(h, mask), limit);
+	h = _mm512_srav_epi32(h, right);
+	return _mm512_mask_add_epi32(h, up, h, _mm512_set1_epi32(1));
+}
+
+NPU_INLINE __m512i npu_rq32_one(__m512i x, struct npu_factor f)
+{
+	__m512i m = _mm512_set1_epi32(f.multiplier);
+
+	return npu_rq32_all(x, m, m, _mm512_set1_epi32(f.shift));
+}
+
+/* Results that have a zero point have few bits, so no difference of limits wraps. */
+NPU_INLINE __m512i npu_limit_all(__m512i x, const struct npu_limits *l)
+{
+	x = _mm512_max_epi32(x, _mm512_set1_epi32(l->min - l->zero_point));
+	x = _mm512_min_epi32(x, _mm512_set1_epi32(l->max - l->zero_point));
+	return _mm512_add_epi32(x, _mm512_set1_epi32(l->zero_point));
+}
+
+NPU_SIMD static void npu_requant(s32 *dst, const u32 *acc, const struct npu_factor *factor, u32 step,
+				 const struct npu_limits *limits, u32 n)
+{
+	__m512i m, shift, x;
+	__mmask16 mask;
+	u32 i;
+
+	for (i = 0; i < n; i++)
+		if (factor[i * step].multiplier == NPU_S32_MIN)
+			break;
+	if (i < n) {
+		npu_kernels_portable.requant(dst, acc, factor, step, limits, n);
+		return;
+	}
+	for (i = 0; i + NPU_AT_ONCE <= n; i += NPU_AT_ONCE) {
+		mask = npu_first16(n - i);
+		npu_factors_load(factor + i * step, step, &m, &shift);
+		x = npu_rq32_all(_mm512_loadu_si512(acc + i), m, _mm512_srli_epi64(m, 32), shift);
+		_mm512_mask_storeu_epi32(dst + i, mask, npu_limit_all(x, limits));
+	}
+	_mm256_zeroupper();
+	if (i < n)
+		npu_kernels_portable.requant(dst + i, acc + i, factor + i * step, step, limits,
+					     n - i);
+}
+
+NPU_SIMD static void npu_eltwise(s32 *dst, const s32 *a, const s32 *b, u32 op, u32 left_shift,
+				 const struct npu_factor factor[3],
+				 const struct npu_limits *limits, u32 n)
+{
+	const struct npu_factor fa = factor[0], fb = factor[1], fo = factor[2];
+	__m512i x, y, z;
+	__mmask16 mask;
+	u32 i;
+
+	if (fa.multiplier == NPU_S32_MIN || fb.multiplier == NPU_S32_MIN ||
+	    fo.multiplier == NPU_S32_MIN) {
+		npu_kernels_portable.eltwise(dst, a, b, op, left_shift, factor, limits, n);
+		return;
+	}
+	for (i = 0; i < n; i += NPU_AT_ONCE) {
+		mask = npu_first16(n - i);
+		x = _mm512_maskz_loadu_epi32(mask, a + i);
+		y = _mm512_maskz_loadu_epi32(mask, b + i);
+		if (op == NPU_ELTWISE_MUL || op == NPU_ELTWISE_PRELU) {
+			z = npu_rq32_one(_mm512_mullo_epi32(x, y), fo);
+			if (op == NPU_ELTWISE_PRELU)
+				z = _mm512_mask_mov_epi32(npu_rq32_one(x, fa),
+							  _mm512_movepi32_mask(x), z);
+		} else {
+			x = npu_rq32_one(_mm512_slli_epi32(x, left_shift), fa);
+			y = npu_rq32_one(_mm512_slli_epi32(y, left_shift), fb);
+			z = op == NPU_ELTWISE_ADD ? _mm512_add_epi32(x, y) : _mm512_sub_epi32(x, y);
+			if (op == NPU_ELTWISE_SQUARED_DIFFERENCE)
+				z = _mm512_mullo_epi32(z, z);
+			z = npu_rq32_one(z, fo);
+		}
+		_mm512_mask_storeu_epi32(dst + i, mask, npu_limit_all(z, limits));
+	}
+	_mm256_zeroupper();
+}
+
 const struct npu_kernels npu_kernels_avx512 = {
 	.name		= "avx512",
 	.pack		= npu_pack,
@@ -1244,6 +1411,11 @@ const struct npu_kernels npu_kernels_avx512 = {
 	.store		= npu_store,
 	.channels	= npu_channels,
 	.depthwise	= npu_depthwise,
+	.widen		= npu_widen,
+	.narrow		= npu_narrow,
+	.sum		= npu_sum,
+	.requant	= npu_requant,
+	.eltwise	= npu_eltwise,
 };
 
 #endif /* NPU_X86 */

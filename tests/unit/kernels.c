@@ -361,6 +361,58 @@ static bool depthwise_case(void)
 	return good;
 }
 
+/* ---- Elements -------------------------------------------------------------------------------- */
+
+#define ELEMENTS	100
+
+static bool elements_case(void)
+{
+	static const u32 ops[] = { NPU_ELTWISE_ADD, NPU_ELTWISE_SUB, NPU_ELTWISE_MUL,
+				   NPU_ELTWISE_SQUARED_DIFFERENCE, NPU_ELTWISE_PRELU };
+	static const u32 types[] = { NPU_TYPE_S8, NPU_TYPE_U8, NPU_TYPE_S16, NPU_TYPE_S32 };
+	u32 n = 1 + below(ELEMENTS), op = ops[below(ARRAY_SIZE(ops))], left = below(21), i;
+	u32 type = types[below(ARRAY_SIZE(types))], step = below(2);
+	u32 esize = type == NPU_TYPE_S32 ? 4 : type == NPU_TYPE_S16 ? 2 : 1;
+	struct npu_limits limits = some_limits(type == NPU_TYPE_S32 ? NPU_TYPE_S16 : type);
+	s32 *a = noise(n * 4), *b = noise(n * 4), *x = noise(n * 4), *y = noise(n * 4);
+	s32 zero = between(-32768, 32767);
+	u8 *narrow = noise(n * esize), *again = noise(n * esize);
+	struct npu_factor *f = noise(max_t(u32, n, 3) * sizeof(*f));
+	bool good;
+
+	for (i = 0; i < max_t(u32, n, 3); i++)
+		f[i] = some_factor();
+	for (i = 0; i < n; i++) {
+		a[i] = some_sum(false);
+		b[i] = some_sum(false);
+	}
+	portable.eltwise(x, a, b, op, left, f, &limits, n);
+	set.eltwise(y, a, b, op, left, f, &limits, n);
+	good = !memcmp(x, y, n * 4);
+	portable.narrow(narrow, x, type, n);
+	set.narrow(again, x, type, n);
+	good &= !memcmp(narrow, again, n * esize);
+	portable.widen(x, narrow, type, zero, n);
+	set.widen(y, narrow, type, zero, n);
+	good &= !memcmp(x, y, n * 4);
+	portable.sum((u32 *)x, a, n);
+	set.sum((u32 *)y, a, n);
+	good &= !memcmp(x, y, n * 4);
+	portable.requant(x, (u32 *)b, f, step, &limits, n);
+	set.requant(y, (u32 *)b, f, step, &limits, n);
+	good &= !memcmp(x, y, n * 4);
+	if (!good)
+		printf("# %u elements, operation %u, type %u, step %u\n", n, op, type, step);
+	free(a);
+	free(b);
+	free(x);
+	free(y);
+	free(narrow);
+	free(again);
+	free(f);
+	return good;
+}
+
 static void run(const char *name, bool (*one)(void), u32 cases)
 {
 	u32 i;
@@ -389,6 +441,7 @@ int main(void)
 		run("dense", dense_case, 3000);
 		run("store", store_case, 10000);
 		run("depthwise", depthwise_case, 10000);
+		run("elements", elements_case, 20000);
 	}
 	return test_done();
 }

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 /*
- * Inner loops for x86 with AVX-512 and VNNI. Whatever is not here is the
- * portable set's.
- *
- * DOC: how eight bits are multiplied
+ * Inner loops for x86 with AVX-512 and VNNI. Whatever is not here is the portable set's.
+ */
+#include "npu_kernels.h"
+
+/**
+ * DOC: How eight bits are multiplied
  *
  * vpdpbusd multiplies unsigned bytes by signed ones and adds up groups of four; it never
  * saturates (vpdpbusds would). Inputs are its unsigned factors: signed ones get 128 added, by
@@ -19,7 +21,6 @@
  * are broadcast from where they are: they need no packing. Very few lanes are multiplied the
  * other way, 64 neighbouring terms of one lane at a time.
  */
-#include "npu_kernels.h"
 
 #ifdef NPU_X86
 
@@ -380,7 +381,7 @@ NPU_SIMD static void npu_sums(u32 *sum, const void *w, u32 type, s64 pitch, u32 
 /* ---- Requantisation --------------------------------------------------------------------- */
 
 /**
- * DOC: how accumulators are scaled
+ * DOC: How accumulators are scaled
  *
  * RQ32 of numerics.rst is, with h the rounded high half of the product of x and the multiplier
  * m, and right the shift,
@@ -709,7 +710,7 @@ NPU_SIMD static void npu_store(void *dst, s64 pitch, u32 type, const u32 *acc,
 /* ---- Depthwise ---------------------------------------------------------------------------- */
 
 /**
- * DOC: how channels are convolved
+ * DOC: How channels are convolved
  *
  * Four rows of 64 bytes, those of the channels for four taps, are interleaved, so that each
  * doubleword has one channel's four inputs for vpdpbusd. What the unpacking instructions make

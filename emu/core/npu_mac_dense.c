@@ -1,13 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 /*
  * CONV2D and MATMUL: each result is made of all channels of its group.
+ */
+#include "npu_model_priv.h"
+
+/**
+ * DOC: Convolutions and products
  *
  * A tile takes NPU_LANES pixels at a time: it packs their inputs into a patch as the inner loops
  * want it, and multiplies that by one column of weights after the other, where these are in
  * memory. Results are complete as soon as all of their terms fit one patch, which is nearly
  * always, and are stored while they are in the cache.
+ *
+ * Nothing is copied that lies in one piece of the host's memory: rows of inputs are packed from
+ * there, weights are read there, results are written there. Weights that a set cannot read, for
+ * their strides or because a row of the window is not a multiple of NPU_PATCH_ALIGN terms, are
+ * gathered once for all tiles of a command that share them, as are sums of weights, scales and
+ * biases.
+ *
+ * What memory is accessed, and in which order, does not depend on the set of inner loops: a record
+ * that was made with one can be replayed with another.
  */
-#include "npu_model_priv.h"
 
 #define NPU_SPAN	(1u << 20)	/* bytes between rows that are borrowed as one */
 #define NPU_RUN_COLUMNS	64		/* multiplied, then stored */

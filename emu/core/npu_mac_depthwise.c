@@ -4,6 +4,18 @@
  */
 #include "npu_model_priv.h"
 
+/**
+ * DOC: Depthwise convolutions
+ *
+ * If operands are bytes and channels are neighbours, a strip of pixels of one row is made at once:
+ * the inner loops are told where each tap finds its input for the first pixel, and for which
+ * pixels that is padding. Where pixels are neighbours, too, the row is one long array whose weights
+ * and factors repeat with a period, so few channels fill a vector as well as many. An input of one
+ * channel is the same for all outputs.
+ *
+ * All else is done term by term, one pixel after the other.
+ */
+
 #define NPU_SPAN	(1u << 20)	/* bytes between rows that are borrowed as one */
 
 /* ---- Size of tiles ---------------------------------------------------------------------- */

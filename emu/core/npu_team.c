@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 /*
  * Cores that help another one with its command.
- *
- * DOC: one command on several cores
+ */
+#include "npu_model_priv.h"
+
+/**
+ * DOC: One command on several cores
  *
  * A queue has one core, its leader. If a command is large and its tiles may be executed in any
  * order, the leader opens it: cores that find no queue to execute take tiles of it, one at a
@@ -21,14 +24,16 @@
  * - Of several faults that with the lowest tile counts. All tiles before it have been executed,
  *   because they were taken before, so it is the fault that one core would have found.
  */
-#include "npu_model_priv.h"
 
 /* Less is done before others are awake; tests take less. */
 #ifndef NPU_TEAM_MACS
 #define NPU_TEAM_MACS	(1u << 20)
 #endif
 
-/* May others execute tiles of the command that has just been decoded? */
+/**
+ * npu_team_worth() - may others execute tiles of the command that has been decoded?
+ * @core: that has it
+ */
 bool npu_team_worth(const struct npu_core *core)
 {
 	const struct npu_command *cmd = &core->cmd;
@@ -37,7 +42,10 @@ bool npu_team_worth(const struct npu_core *core)
 	       cmd->macs >= NPU_TEAM_MACS;
 }
 
-/* Locked, before the first tile, with a core that is not idle. */
+/**
+ * npu_team_open() - let others take tiles, if it is worth it
+ * @core: the leader, the lock is held; not idle, and before the first tile
+ */
 void npu_team_open(struct npu_core *core)
 {
 	struct npu_model *model = core->model;
@@ -51,7 +59,10 @@ void npu_team_open(struct npu_core *core)
 		npu_sched_wake(model);
 }
 
-/* Locked: nobody takes tiles of this core's command any more. */
+/**
+ * npu_team_close() - nobody takes tiles of this core's command any more
+ * @core: the leader, the lock is held
+ */
 void npu_team_close(struct npu_core *core)
 {
 	core->team.open = false;
@@ -129,7 +140,10 @@ static void npu_team_copy(struct npu_core *core, const struct npu_core *leader)
 	npu_mac_forget(core);
 }
 
-/* Execute the tile that a helper has claimed, without the lock. */
+/**
+ * npu_team_work() - execute the tile that a helper has claimed
+ * @core: the helper; without the lock
+ */
 void npu_team_work(struct npu_core *core)
 {
 	memset(&core->tile, 0, sizeof(core->tile));
@@ -140,7 +154,11 @@ void npu_team_work(struct npu_core *core)
 	npu_unpin_all(core);
 }
 
-/* Locked: what came of a tile. */
+/**
+ * npu_team_result() - what came of a tile
+ * @leader: whose command it is, the lock is held
+ * @core: that has executed it
+ */
 void npu_team_result(struct npu_core *leader, const struct npu_core *core)
 {
 	struct npu_team *team = &leader->team;
@@ -160,7 +178,10 @@ void npu_team_result(struct npu_core *leader, const struct npu_core *core)
 	team->fault = core->fault;
 }
 
-/* Locked: a helper has left its tile. */
+/**
+ * npu_team_end() - a helper has left its tile
+ * @core: the helper, the lock is held
+ */
 void npu_team_end(struct npu_core *core)
 {
 	struct npu_model *model = core->model;

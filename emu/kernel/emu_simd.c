@@ -1,6 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * DOC: vector registers
+ * Inner loops for vector registers.
+ */
+#include <linux/module.h>
+#include <linux/string.h>
+
+#include "emu.h"
+#include "npu_kernels.h"
+
+/**
+ * DOC: Vector registers
  *
  * Inner loops with vector registers run between kernel_fpu_begin() and kernel_fpu_end(). In
  * between the processor cannot be given to anybody else, so what they do there is short: tens of
@@ -12,12 +21,6 @@
  * kernel. The files of the sets are the only ones that the compiler may use these registers in,
  * see Kbuild.
  */
-#include <linux/module.h>
-#include <linux/string.h>
-
-#include "emu.h"
-#include "npu_kernels.h"
-
 /* User Mode Linux has no vector registers of its own. */
 #if defined(NPU_X86) && !defined(CONFIG_UML)
 

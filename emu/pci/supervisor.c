@@ -286,11 +286,12 @@ static void answer_for_worker(struct supervisor *s)
 	}
 }
 
-static void worker_died(struct supervisor *s)
+/* @flags: of waitpid() */
+static void worker_died(struct supervisor *s, int flags)
 {
 	int status;
 
-	if (s->pid <= 0 || waitpid(s->pid, &status, WNOHANG) != s->pid)
+	if (s->pid <= 0 || waitpid(s->pid, &status, flags) != s->pid)
 		return;
 	s->pid = 0;
 	close_fd(&s->worker);
@@ -340,8 +341,9 @@ static void worker_read(struct supervisor *s)
 	unsigned int i;
 
 	if (vfu_receive(s->worker, m)) {
-		close_fd(&s->worker);
+		/* It is at its end; nobody is to see it half gone. */
 		worker_kill(s);
+		worker_died(s, 0);
 		return;
 	}
 	for (i = 0; i < s->nwaiting && s->waiting[i].header.id != m->header.id; i++)
@@ -451,7 +453,7 @@ static bool signal_read(struct supervisor *s)
 
 	while (read(s->signals, &info, sizeof(info)) == sizeof(info))
 		go &= info.ssi_signo == SIGCHLD;
-	worker_died(s);
+	worker_died(s, WNOHANG);
 	return go;
 }
 

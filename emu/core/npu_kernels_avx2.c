@@ -685,6 +685,21 @@ NPU_INLINE __m256i npu_narrow_four(const __m256i *r, const struct npu_bytes *b, 
 	return _mm256_xor_si256(q, b->flip);
 }
 
+/* Two vectors of results as bytes, one after the other. */
+NPU_INLINE __m128i npu_narrow_two(const __m256i *r, const struct npu_bytes *b, enum npu_way way)
+{
+	__m256i words = _mm256_permute4x64_epi64(_mm256_packs_epi32(r[0], r[1]), 0xd8);
+	__m128i q;
+
+	if (way == NPU_WAY_SMALL)
+		words = _mm256_adds_epi16(words, b->zero);
+	q = _mm_packs_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
+	if (way == NPU_WAY_SMALL)
+		q = _mm_min_epi8(_mm_max_epi8(q, _mm256_castsi256_si128(b->min)),
+				 _mm256_castsi256_si128(b->max));
+	return _mm_xor_si128(q, _mm256_castsi256_si128(b->flip));
+}
+
 #define NPU_STORE_COLUMNS	16
 
 /* Four columns of some lanes: each element gets their four results of one lane. */
@@ -799,11 +814,348 @@ NPU_SIMD static void npu_store(void *dst, s64 pitch, u32 type, const u32 *acc,
 	_mm256_zeroupper();
 }
 
+/* ---- Depthwise ---------------------------------------------------------------------------- */
+
+/*
+ * Bytes of two taps are interleaved, and become words: each doubleword has one channel's two
+ * inputs for vpmaddwd. Weights lie in memory like that, less their zero point; that of the inputs
+ * is in what accumulators begin with. Taps that no channel has a weight for are left out.
+ */
+
+#define NPU_WIDTH	16	/* results of a block */
+/* Blocks may begin anywhere: what is behind the last channel is that of the first ones. */
+#define NPU_CHANNELS	(NPU_COLUMNS + NPU_WIDTH)
+
+/* What the data of struct npu_channels is here. */
+struct npu_channel_words {
+	u32 taps;			/* even */
+	u8 tap[NPU_TAPS];
+	u8 pad[NPU_CHANNELS];		/* what padding is */
+	u32 start[NPU_CHANNELS];
+	s32 constant[NPU_CONSTANTS][NPU_CHANNELS];
+	s16 w[NPU_TAPS / 2][NPU_CHANNELS][2];
+};
+
+_Static_assert(sizeof(struct npu_channel_words) <= sizeof(((struct npu_channels *)NULL)->data),
+	       "words do not fit the channels");
+
+NPU_INLINE __m256i npu_words(__m128i x, bool is_signed)
+{
+	return is_signed ? _mm256_cvtepi8_epi16(x) : _mm256_cvtepu8_epi16(x);
+}
+
+/* Taps with weights, one of them twice if their number is odd. */
+static void npu_channel_taps(struct npu_channel_words *words, const struct npu_channels *ch,
+			     const u8 *w)
+{
+	u32 t, c;
+
+	words->taps = 0;
+	for (t = 0; t < ch->taps; t++, w += ch->period) {
+		for (c = 0; c < ch->period && w[c] == (u8)ch->weight_zero_point; c++)
+			;
+		if (c < ch->period)
+			words->tap[words->taps++] = (u8)t;
+	}
+	if (words->taps % 2) {
+		words->tap[words->taps] = words->tap[words->taps - 1];
+		words->taps++;
+	}
+}
+
+/* Two taps of all channels; the second has no weights if it is the first. */
+NPU_SIMD static void npu_channel_pair(struct npu_channel_words *words,
+				      const struct npu_channels *ch, const u8 *w, u32 pair)
+{
+	__m256i zero = _mm256_set1_epi16((s16)ch->weight_zero_point), a, b;
+	const u8 *first = w + words->tap[2 * pair] * ch->period;
+	const u8 *second = w + words->tap[2 * pair + 1] * ch->period;
+	bool is_signed = ch->weight_type == NPU_TYPE_S8;
+	__m128i x, y, pad = _mm_set1_epi8((s8)ch->weight_zero_point);
+	u32 c, n;
+
+	for (c = 0; c < ch->period; c += NPU_WIDTH) {
+		n = min_t(u32, ch->period - c, NPU_WIDTH);
+		x = npu_load_bytes(first + c, n);
+		y = first == second ? pad : npu_load_bytes(second + c, n);
+		a = npu_words(_mm_unpacklo_epi8(x, y), is_signed);
+		b = npu_words(_mm_unpackhi_epi8(x, y), is_signed);
+		_mm256_storeu_si256((void *)words->w[pair][c], _mm256_sub_epi16(a, zero));
+		_mm256_storeu_si256((void *)words->w[pair][c + 8], _mm256_sub_epi16(b, zero));
+	}
+}
+
+/* Accumulators begin with the bias, less the inputs' zero point times the sum of weights. */
+NPU_SIMD static void npu_channel_start(struct npu_channel_words *words,
+				       const struct npu_channels *ch, const s32 *bias)
+{
+	__m256i zero = _mm256_set1_epi16((s16)-ch->zero_point), a;
+	u32 c, pair;
+
+	for (c = 0; c < ch->period; c += 8) {
+		a = _mm256_loadu_si256((const void *)(bias + c));
+		for (pair = 0; pair < words->taps / 2; pair++)
+			a = npu_dot2(a, zero, _mm256_loadu_si256((const void *)words->w[pair][c]));
+		_mm256_storeu_si256((void *)(words->start + c), a);
+	}
+}
+
+NPU_SIMD static enum npu_way npu_channel_factors(struct npu_channel_words *words,
+						 const struct npu_channels *ch,
+						 const struct npu_factor *factor)
+{
+	s32 less = ch->type == NPU_TYPE_U8 ? 128 : 0;
+	enum npu_way way;
+	__m256i m, shift;
+	u32 c, unfit = 0;
+
+	for (c = 0; c < ch->period; c += 8) {
+		npu_factors_load(factor + c, 1, &m, &shift);
+		unfit |= npu_factors_unfit(m, shift, ch->small);
+	}
+	way = npu_way_best(unfit);
+	for (c = 0; c < ch->period; c += 8) {
+		npu_factors_load(factor + c, 1, &m, &shift);
+		npu_constants_make(words->constant[0] + c, NPU_CHANNELS, m, shift, &ch->limits,
+				   less, way);
+	}
+	return way;
+}
+
+/* What follows the last channel. */
+static void npu_channel_repeat(struct npu_channel_words *words, const struct npu_channels *ch)
+{
+	u32 c, i, to = ch->period;
+
+	for (c = 0; c < NPU_WIDTH; c++, to++) {
+		words->start[to] = words->start[c];
+		for (i = 0; i < NPU_CONSTANTS; i++)
+			words->constant[i][to] = words->constant[i][c];
+		for (i = 0; i < words->taps / 2; i++)
+			memcpy(words->w[i][to], words->w[i][c], sizeof(words->w[i][c]));
+	}
+}
+
+NPU_SIMD static void npu_channels(struct npu_channels *ch, const u8 *w, const s32 *bias,
+				  const struct npu_factor *factor)
+{
+	struct npu_channel_words *words = (void *)ch->data;
+	u32 pair;
+
+	ch->way = npu_channel_factors(words, ch, factor);
+	if (ch->way == NPU_WAY_PORTABLE) {
+		_mm256_zeroupper();
+		npu_kernels_portable.channels(ch, w, bias, factor);
+		return;
+	}
+	npu_channel_taps(words, ch, w);
+	for (pair = 0; pair < words->taps / 2; pair++)
+		npu_channel_pair(words, ch, w, pair);
+	npu_channel_start(words, ch, bias);
+	npu_channel_repeat(words, ch);
+	memset(words->pad, ch->zero_point, sizeof(words->pad));
+	_mm256_zeroupper();
+}
+
+/* What all blocks of a depthwise convolution share. */
+struct npu_depthwise {
+	const struct npu_channels *ch;
+	const struct npu_channel_words *words;
+	const struct npu_taps *taps;
+	u32 inside;		/* first pixel without padding */
+	u32 outside;		/* first that has some again */
+	struct npu_bytes bytes;
+	const u8 *from[NPU_TAPS];	/* inputs of the taps that there are, of the first pixel */
+	const u8 *x[NPU_TAPS];		/* of something else */
+};
+
+NPU_INLINE bool npu_tap_inside(const struct npu_depthwise *d, u32 i, u32 pixel)
+{
+	u32 t = d->words->tap[i];
+
+	return pixel >= d->taps->first[t] && pixel < d->taps->end[t];
+}
+
+/*
+ * A block of results from a channel on.
+ * @x: inputs of each tap
+ * @at: of the block, from there on
+ */
+NPU_INLINE __m128i npu_depthwise_results(const struct npu_depthwise *d, const u8 *const *x, u64 at,
+					 u32 channel, bool is_signed, enum npu_way way)
+{
+	const struct npu_channel_words *words = d->words;
+	const s16 *w = words->w[0][channel];
+	struct npu_constants k;
+	__m256i a[2];
+	__m128i r, q;
+	u32 i, t;
+
+	a[0] = _mm256_loadu_si256((const void *)(words->start + channel));
+	a[1] = _mm256_loadu_si256((const void *)(words->start + channel + 8));
+	for (t = 0; t < words->taps; t += 2, w += 2 * NPU_CHANNELS) {
+		r = _mm_loadu_si128((const void *)(x[t] + at));
+		q = _mm_loadu_si128((const void *)(x[t + 1] + at));
+		a[0] = npu_dot2(a[0], npu_words(_mm_unpacklo_epi8(r, q), is_signed),
+				_mm256_loadu_si256((const void *)w));
+		a[1] = npu_dot2(a[1], npu_words(_mm_unpackhi_epi8(r, q), is_signed),
+				_mm256_loadu_si256((const void *)(w + 16)));
+	}
+#pragma GCC unroll 2
+	for (i = 0; i < 2; i++) {
+		npu_constants_load(&k, words->constant[0] + channel + 8 * i, NPU_CHANNELS, false,
+				   way);
+		a[i] = npu_rq(a[i], &k, way);
+	}
+	return npu_narrow_two(a, &d->bytes, way);
+}
+
+/* @results one after the other, of inputs that lie one after the other, from a channel on. */
+#define NPU_DEPTHWISE(name, is_signed, way)						\
+NPU_APART static void name(u8 *dst, const struct npu_depthwise *d, const u8 *const *x,	\
+			   u64 at, u32 channel, u32 results)				\
+{											\
+	u32 period = d->ch->period;							\
+											\
+	for (; results >= NPU_WIDTH; results -= NPU_WIDTH) {				\
+		_mm_storeu_si128((void *)dst, npu_depthwise_results(d, x, at, channel,	\
+								    is_signed, way));	\
+		dst += NPU_WIDTH;							\
+		at += NPU_WIDTH;							\
+		channel += NPU_WIDTH;							\
+		if (channel >= period)							\
+			channel %= period;						\
+	}										\
+	if (results)									\
+		npu_store_bytes(dst, npu_depthwise_results(d, x, at, channel, is_signed, way),	\
+				results);						\
+}
+
+NPU_DEPTHWISE(npu_depthwise_s8_small, true, NPU_WAY_SMALL)
+NPU_DEPTHWISE(npu_depthwise_s8_any, true, NPU_WAY_ANY)
+NPU_DEPTHWISE(npu_depthwise_u8_small, false, NPU_WAY_SMALL)
+NPU_DEPTHWISE(npu_depthwise_u8_any, false, NPU_WAY_ANY)
+
+/* The last block may only be a part of one if its inputs may be read to the end. */
+NPU_SIMD static void npu_depthwise_run(u8 *dst, const struct npu_depthwise *d, const u8 *const *x,
+				       u64 at, u32 channel, u32 results)
+{
+	bool small = d->ch->way == NPU_WAY_SMALL;
+
+	if (d->ch->type == NPU_TYPE_S8)
+		(small ? npu_depthwise_s8_small : npu_depthwise_s8_any)
+			(dst, d, x, at, channel, results);
+	else
+		(small ? npu_depthwise_u8_small : npu_depthwise_u8_any)
+			(dst, d, x, at, channel, results);
+}
+
+/* Up to 16 results; no more inputs than these are read. */
+NPU_APART static void npu_depthwise_few(u8 *dst, struct npu_depthwise *d, const u8 *const *x,
+					u64 at, u32 channel, u32 results)
+{
+	__m128i stage[NPU_TAPS];
+	u32 t;
+
+	for (t = 0; t < d->words->taps; t++) {
+		stage[t] = npu_load_bytes(x[t] + at, results);
+		d->x[t] = (const u8 *)&stage[t];
+	}
+	npu_depthwise_run(dst, d, d->x, 0, channel, results);
+}
+
+/* Results whose inputs lie one after the other, from @at on. */
+NPU_SIMD static void npu_depthwise_joined(u8 *dst, struct npu_depthwise *d, const u8 *const *x,
+					  u64 at, u32 results)
+{
+	u32 whole = results - results % NPU_WIDTH;
+
+	npu_depthwise_run(dst, d, x, at, 0, whole);
+	if (whole < results)
+		npu_depthwise_few(dst + whole, d, x, at + whole, whole % d->ch->period,
+				  results - whole);
+}
+
+/* All results have the same inputs. */
+NPU_APART static void npu_depthwise_single(u8 *dst, struct npu_depthwise *d, u32 pixel)
+{
+	u64 at = (u64)d->ch->step * pixel;
+	__m128i stage[NPU_TAPS];
+	u32 t, c;
+	s8 x;
+
+	for (t = 0; t < d->words->taps; t++) {
+		x = (s8)(npu_tap_inside(d, t, pixel) ? d->from[t][at] : d->ch->zero_point);
+		stage[t] = _mm_set1_epi8(x);
+		d->x[t] = (const u8 *)&stage[t];
+	}
+	for (c = 0; c < d->ch->channels; c += NPU_WIDTH)
+		npu_depthwise_run(dst + c, d, d->x, 0, c,
+				  min_t(u32, d->ch->channels - c, NPU_WIDTH));
+}
+
+/* Results of one pixel, some of whose inputs are padding. */
+NPU_SIMD static void npu_depthwise_edge(u8 *dst, struct npu_depthwise *d, u32 pixel)
+{
+	u64 at = (u64)d->ch->step * pixel;
+	u32 t;
+
+	for (t = 0; t < d->words->taps; t++)
+		d->x[t] = npu_tap_inside(d, t, pixel) ? d->from[t] + at : d->words->pad;
+	npu_depthwise_joined(dst, d, d->x, 0, d->ch->channels);
+}
+
+NPU_SIMD static void npu_depthwise_taps(struct npu_depthwise *d, u32 pixels)
+{
+	u32 i, t;
+
+	d->inside = 0;
+	d->outside = pixels;
+	for (i = 0; i < d->words->taps; i++) {
+		t = d->words->tap[i];
+		d->from[i] = d->taps->from[t];
+		d->inside = max_t(u32, d->inside, d->taps->first[t]);
+		d->outside = min_t(u32, d->outside, d->taps->end[t]);
+	}
+}
+
+NPU_SIMD static void npu_depthwise(u8 *dst, s64 pitch, const struct npu_channels *ch,
+				   const struct npu_taps *taps, u32 pixels)
+{
+	struct npu_depthwise d;
+	u32 p, n;
+
+	if (ch->way == NPU_WAY_PORTABLE) {
+		npu_kernels_portable.depthwise(dst, pitch, ch, taps, pixels);
+		return;
+	}
+	d.ch = ch;
+	d.words = (const void *)ch->data;
+	d.taps = taps;
+	d.bytes = npu_bytes(&ch->limits, ch->type == NPU_TYPE_S8);
+	npu_depthwise_taps(&d, pixels);
+	for (p = 0; p < pixels; p += n, dst += pitch * n) {
+		n = 1;
+		if (ch->single) {
+			npu_depthwise_single(dst, &d, p);
+		} else if (p < d.inside || p >= d.outside) {
+			npu_depthwise_edge(dst, &d, p);
+		} else {
+			if (ch->step == ch->channels && pitch == ch->channels)
+				n = d.outside - p;
+			npu_depthwise_joined(dst, &d, d.from, (u64)ch->step * p, n * ch->channels);
+		}
+	}
+	_mm256_zeroupper();
+}
+
 const struct npu_kernels npu_kernels_avx2 = {
 	.name		= "avx2",
 	.pack		= npu_pack,
 	.mac		= npu_mac,
 	.store		= npu_store,
+	.channels	= npu_channels,
+	.depthwise	= npu_depthwise,
 };
 
 #endif /* NPU_X86 */

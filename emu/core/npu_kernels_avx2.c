@@ -295,6 +295,7 @@ NPU_INLINE __m256i npu_mac_start(const u32 *acc, const struct npu_slice *s, u32 
 	return s->fresh ? a : _mm256_add_epi32(a, _mm256_loadu_si256((const void *)acc));
 }
 
+/* Loops have constant ends, with which all compilers unroll them. */
 NPU_INLINE void npu_mac_block(u32 *acc, const struct npu_slice *s, u32 vectors, u32 columns)
 {
 	__m256i a[NPU_BLOCK][NPU_GROUP / 8], x[NPU_GROUP / 8], b;
@@ -302,27 +303,33 @@ NPU_INLINE void npu_mac_block(u32 *acc, const struct npu_slice *s, u32 vectors, 
 	u32 c, v, i;
 
 #pragma GCC unroll 6
-	for (c = 0; c < columns; c++)
+	for (c = 0; c < NPU_BLOCK; c++)
 #pragma GCC unroll 2
-		for (v = 0; v < vectors; v++)
-			a[c][v] = npu_mac_start(acc + c * NPU_LANES + v * 8, s, c);
+		for (v = 0; v < NPU_GROUP / 8; v++)
+			if (c < columns && v < vectors)
+				a[c][v] = npu_mac_start(acc + c * NPU_LANES + v * 8, s, c);
 	for (i = s->pairs; i; i--, in += 2 * NPU_GROUP, w += 2) {
 #pragma GCC unroll 2
-		for (v = 0; v < vectors; v++)
-			x[v] = _mm256_load_si256((const void *)(in + v * 16));
+		for (v = 0; v < NPU_GROUP / 8; v++)
+			if (v < vectors)
+				x[v] = _mm256_load_si256((const void *)(in + v * 16));
 #pragma GCC unroll 6
-		for (c = 0; c < columns; c++) {
+		for (c = 0; c < NPU_BLOCK; c++) {
+			if (c >= columns)
+				continue;
 			b = npu_broadcast2(w + c * NPU_PITCH);
 #pragma GCC unroll 2
-			for (v = 0; v < vectors; v++)
-				a[c][v] = npu_dot2(a[c][v], x[v], b);
+			for (v = 0; v < NPU_GROUP / 8; v++)
+				if (v < vectors)
+					a[c][v] = npu_dot2(a[c][v], x[v], b);
 		}
 	}
 #pragma GCC unroll 6
-	for (c = 0; c < columns; c++)
+	for (c = 0; c < NPU_BLOCK; c++)
 #pragma GCC unroll 2
-		for (v = 0; v < vectors; v++)
-			_mm256_storeu_si256((void *)(acc + c * NPU_LANES + v * 8), a[c][v]);
+		for (v = 0; v < NPU_GROUP / 8; v++)
+			if (c < columns && v < vectors)
+				_mm256_storeu_si256((void *)(acc + c * NPU_LANES + v * 8), a[c][v]);
 }
 
 /* A frame of its own for each shape, so that accumulators are registers. */
@@ -405,23 +412,32 @@ NPU_INLINE void npu_few_block(u32 *acc, const s16 *row, u32 lanes, const u8 *w, 
 			a[l][c] = _mm256_setzero_si256();
 	for (i = 0; i < n; i += 16) {
 #pragma GCC unroll 2
-		for (l = 0; l < lanes; l++)
-			x[l] = _mm256_load_si256((const void *)(row + l * NPU_PATCH_TERMS + i));
+		for (l = 0; l < 2; l++)
+			if (l < lanes)
+				x[l] = _mm256_load_si256((const void *)(row + l * NPU_PATCH_TERMS +
+									i));
 #pragma GCC unroll 4
-		for (c = 0; c < columns; c++) {
+		for (c = 0; c < 4; c++) {
+			if (c >= columns)
+				continue;
 			v = npu_weights(w + (s64)c * pitch + i, n - i, is_signed);
 #pragma GCC unroll 2
-			for (l = 0; l < lanes; l++)
-				a[l][c] = npu_dot2(a[l][c], x[l], v);
+			for (l = 0; l < 2; l++)
+				if (l < lanes)
+					a[l][c] = npu_dot2(a[l][c], x[l], v);
 		}
 	}
 #pragma GCC unroll 2
-	for (l = 0; l < lanes; l++) {
+	for (l = 0; l < 2; l++) {
+		if (l >= lanes)
+			continue;
 		v = _mm256_hadd_epi32(_mm256_hadd_epi32(a[l][0], a[l][1]),
 				      _mm256_hadd_epi32(a[l][2], a[l][3]));
 		sum = _mm_add_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
 #pragma GCC unroll 4
-		for (c = 0; c < columns; c++) {
+		for (c = 0; c < 4; c++) {
+			if (c >= columns)
+				continue;
 			acc[c * NPU_LANES + l] = start[c] + (u32)_mm_cvtsi128_si32(sum) +
 						 (fresh ? 0 : acc[c * NPU_LANES + l]);
 			sum = _mm_srli_si128(sum, 4);

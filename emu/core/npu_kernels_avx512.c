@@ -831,9 +831,10 @@ NPU_SIMD static void npu_channels(struct npu_channels *ch, const u8 *w, const s3
 	for (i = 0; i < ch->period; i += 64)
 		way = max_t(enum npu_way, way,
 			    npu_channel_factors(&b[i / 64], ch, factor + i, ch->small));
-	/* All blocks are done in the same way. */
+	/* All blocks are done in the same way, which some that were small may be too large for. */
 	for (i = 0; i < ch->period && way == NPU_WAY_ANY; i += 64)
-		npu_channel_factors(&b[i / 64], ch, factor + i, false);
+		way = max_t(enum npu_way, way,
+			    npu_channel_factors(&b[i / 64], ch, factor + i, false));
 	for (i = 0; i < ch->period; i += 64)
 		npu_channel_weights(&b[i / 64], ch, w + i, ch->period - i, bias + i);
 	_mm256_zeroupper();

@@ -234,6 +234,15 @@ NPU_INLINE __m256i npu_dot2(__m256i acc, __m256i x, __m256i w)
 	return acc;
 }
 
+/* From memory: the compiler would load what is needed again only once, and spill it. */
+NPU_INLINE __m256i npu_dot2_from(__m256i acc, __m256i x, const s16 *w)
+{
+	__m256i product;
+
+	__asm__("vpmaddwd %2, %1, %0" : "=x"(product) : "x"(x), "m"(*(const __m256i_u *)w));
+	return _mm256_add_epi32(acc, product);
+}
+
 NPU_INLINE __m256i npu_broadcast2(const s16 *w)
 {
 	__m256i v;
@@ -838,18 +847,18 @@ NPU_SIMD static void npu_store(void *dst, s64 pitch, u32 type, const u32 *acc,
  * is in what accumulators begin with. Taps that no channel has a weight for are left out.
  */
 
-#define NPU_WIDTH	16	/* results of a block */
+#define NPU_WIDTH	16	/* results of a block; two are made at the same time */
 /* Blocks may begin anywhere: what is behind the last channel is that of the first ones. */
-#define NPU_CHANNELS	(NPU_COLUMNS + NPU_WIDTH)
+#define NPU_CHANNELS	(NPU_COLUMNS + 2 * NPU_WIDTH)
 
 /* What the data of struct npu_channels is here. */
 struct npu_channel_words {
-	u32 taps;			/* even */
-	u8 tap[NPU_TAPS];
-	u8 pad[NPU_CHANNELS];		/* what padding is */
-	u32 start[NPU_CHANNELS];
-	s32 constant[NPU_CONSTANTS][NPU_CHANNELS];
 	s16 w[NPU_TAPS / 2][NPU_CHANNELS][2];
+	s32 constant[NPU_CONSTANTS][NPU_CHANNELS];
+	u32 start[NPU_CHANNELS];
+	u8 pad[NPU_CHANNELS];		/* what padding is */
+	u8 tap[NPU_TAPS];
+	u32 taps;			/* even */
 };
 
 _Static_assert(sizeof(struct npu_channel_words) <= sizeof(((struct npu_channels *)NULL)->data),
@@ -860,13 +869,20 @@ NPU_INLINE __m256i npu_words(__m128i x, bool is_signed)
 	return is_signed ? _mm256_cvtepi8_epi16(x) : _mm256_cvtepu8_epi16(x);
 }
 
-/* Taps with weights, one of them twice if their number is odd. */
+/*
+ * Taps with weights, one of them twice if their number is odd. If columns share inputs, they have
+ * two pairs each.
+ */
 static void npu_channel_taps(struct npu_channel_words *words, const struct npu_channels *ch,
 			     const u8 *w)
 {
 	u32 t, c;
 
 	words->taps = 0;
+	for (t = 0; ch->shared && t < ch->taps; t++)
+		words->tap[words->taps++] = (u8)(t % 4 < 3 ? t : t - 1);
+	if (ch->shared)
+		return;
 	for (t = 0; t < ch->taps; t++, w += ch->period) {
 		for (c = 0; c < ch->period && w[c] == (u8)ch->weight_zero_point; c++)
 			;
@@ -943,7 +959,7 @@ static void npu_channel_repeat(struct npu_channel_words *words, const struct npu
 {
 	u32 c, i, to = ch->period;
 
-	for (c = 0; c < NPU_WIDTH; c++, to++) {
+	for (c = 0; c < 2 * NPU_WIDTH; c++, to++) {
 		words->start[to] = words->start[c];
 		for (i = 0; i < NPU_CONSTANTS; i++)
 			words->constant[i][to] = words->constant[i][c];
@@ -993,37 +1009,53 @@ NPU_INLINE bool npu_tap_inside(const struct npu_depthwise *d, u32 i, u32 pixel)
 }
 
 /*
- * A block of results from a channel on.
+ * Blocks of results, one after the other, from a channel on.
  * @x: inputs of each tap
- * @at: of the block, from there on
+ * @at: of the first block, from there on
  */
-NPU_INLINE __m128i npu_depthwise_results(const struct npu_depthwise *d, const u8 *const *x, u64 at,
-					 u32 channel, bool is_signed, enum npu_way way)
+NPU_INLINE void npu_depthwise_blocks(__m128i *to, const struct npu_depthwise *d,
+				     const u8 *const *x, u64 at, u32 channel, u32 blocks,
+				     bool is_signed, enum npu_way way)
 {
 	const struct npu_channel_words *words = d->words;
+	const s32 *constant = words->constant[0] + channel;
+	const u32 *start = words->start + channel;
 	const s16 *w = words->w[0][channel];
+	const u8 *first, *second;
 	struct npu_constants k;
-	__m256i a[2];
+	__m256i a[4], v;
 	__m128i r, q;
 	u32 i, t;
 
-	a[0] = _mm256_loadu_si256((const void *)(words->start + channel));
-	a[1] = _mm256_loadu_si256((const void *)(words->start + channel + 8));
+#pragma GCC unroll 4
+	for (i = 0; i < 4; i++)
+		a[i] = _mm256_loadu_si256((const void *)(start + (i / 2 < blocks ? 8 * i : 0)));
 	for (t = 0; t < words->taps; t += 2, w += 2 * NPU_CHANNELS) {
-		r = _mm_loadu_si128((const void *)(x[t] + at));
-		q = _mm_loadu_si128((const void *)(x[t + 1] + at));
-		a[0] = npu_dot2(a[0], npu_words(_mm_unpacklo_epi8(r, q), is_signed),
-				_mm256_loadu_si256((const void *)w));
-		a[1] = npu_dot2(a[1], npu_words(_mm_unpackhi_epi8(r, q), is_signed),
-				_mm256_loadu_si256((const void *)(w + 16)));
-	}
+		first = x[t] + at;
+		second = x[t + 1] + at;
 #pragma GCC unroll 2
-	for (i = 0; i < 2; i++) {
-		npu_constants_load(&k, words->constant[0] + channel + 8 * i, NPU_CHANNELS, false,
-				   way);
-		a[i] = npu_rq(a[i], &k, way);
+		for (i = 0; i < 2; i++) {
+			if (i >= blocks)
+				continue;
+			r = _mm_loadu_si128((const void *)(first + NPU_WIDTH * i));
+			q = _mm_loadu_si128((const void *)(second + NPU_WIDTH * i));
+			v = npu_words(_mm_unpacklo_epi8(r, q), is_signed);
+			a[2 * i] = npu_dot2(a[2 * i], v,
+					    _mm256_loadu_si256((const void *)(w + 32 * i)));
+			v = npu_words(_mm_unpackhi_epi8(r, q), is_signed);
+			a[2 * i + 1] = npu_dot2(a[2 * i + 1], v,
+						_mm256_loadu_si256((const void *)(w + 32 * i + 16)));
+		}
 	}
-	return npu_narrow_two(a, &d->bytes, way);
+#pragma GCC unroll 4
+	for (i = 0; i < 4; i++) {
+		if (i / 2 >= blocks)
+			continue;
+		npu_constants_load(&k, constant + 8 * i, NPU_CHANNELS, false, way);
+		a[i] = npu_rq(a[i], &k, way);
+		if (i % 2)
+			to[i / 2] = npu_narrow_two(&a[i - 1], &d->bytes, way);
+	}
 }
 
 /* @results one after the other, of inputs that lie one after the other, from a channel on. */
@@ -1031,20 +1063,22 @@ NPU_INLINE __m128i npu_depthwise_results(const struct npu_depthwise *d, const u8
 NPU_APART static void name(u8 *dst, const struct npu_depthwise *d, const u8 *const *x,	\
 			   u64 at, u32 channel, u32 results)				\
 {											\
-	u32 period = d->ch->period;							\
+	u32 n, period = d->ch->period;							\
+	__m128i q[2];									\
 											\
-	for (; results >= NPU_WIDTH; results -= NPU_WIDTH) {				\
-		_mm_storeu_si128((void *)dst, npu_depthwise_results(d, x, at, channel,	\
-								    is_signed, way));	\
-		dst += NPU_WIDTH;							\
-		at += NPU_WIDTH;							\
-		channel += NPU_WIDTH;							\
-		if (channel >= period)							\
-			channel %= period;						\
+	for (; results; results -= n, dst += n, at += n, channel += n) {		\
+		channel = channel < period ? channel : channel % period;		\
+		n = min_t(u32, results, NPU_WIDTH);					\
+		if (results >= 2 * NPU_WIDTH) {						\
+			n = 2 * NPU_WIDTH;						\
+			npu_depthwise_blocks(q, d, x, at, channel, 2, is_signed, way);	\
+			_mm_storeu_si128((void *)dst, q[0]);				\
+			_mm_storeu_si128((void *)(dst + NPU_WIDTH), q[1]);		\
+		} else {								\
+			npu_depthwise_blocks(q, d, x, at, channel, 1, is_signed, way);	\
+			npu_store_bytes(dst, q[0], n);					\
+		}									\
 	}										\
-	if (results)									\
-		npu_store_bytes(dst, npu_depthwise_results(d, x, at, channel, is_signed, way),	\
-				results);						\
 }
 
 NPU_DEPTHWISE(npu_depthwise_s8_small, true, NPU_WAY_SMALL)
@@ -1090,6 +1124,96 @@ NPU_SIMD static void npu_depthwise_joined(u8 *dst, struct npu_depthwise *d, cons
 	if (whole < results)
 		npu_depthwise_few(dst + whole, d, x, at + whole, whole % d->ch->period,
 				  results - whole);
+}
+
+/*
+ * A block of channels of four neighbouring pixels and a window of 3 x 3: each column of the
+ * inputs becomes words once for all pixels that have it in their windows.
+ */
+NPU_INLINE void npu_depthwise_window(u8 *dst, s64 pitch, const struct npu_depthwise *d, u64 at,
+				     u32 channel, bool is_signed)
+{
+	const struct npu_channel_words *words = d->words;
+	const s32 *constant = words->constant[0] + channel;
+	const u32 *start = words->start + channel;
+	u32 i, p, column, step = d->ch->step;
+	__m256i a[4][2], x[4];
+	struct npu_constants k;
+	const s16 *w;
+	__m128i r, q;
+
+#pragma GCC unroll 4
+	for (p = 0; p < 4; p++)
+#pragma GCC unroll 2
+		for (i = 0; i < 2; i++)
+			a[p][i] = _mm256_loadu_si256((const void *)(start + 8 * i));
+#pragma GCC unroll 6
+	for (column = 0; column < 6; column++, at += step) {
+		r = _mm_loadu_si128((const void *)(d->from[0] + at));
+		q = _mm_loadu_si128((const void *)(d->from[1] + at));
+		x[0] = npu_words(_mm_unpacklo_epi8(r, q), is_signed);
+		x[1] = npu_words(_mm_unpackhi_epi8(r, q), is_signed);
+#pragma GCC unroll 2
+		for (i = 0; i < 2; i++) {
+			r = _mm_loadl_epi64((const void *)(d->from[2] + at + 8 * i));
+			x[2 + i] = is_signed ? _mm256_cvtepi8_epi32(r) : _mm256_cvtepu8_epi32(r);
+		}
+#pragma GCC unroll 4
+		for (p = 0; p < 4; p++) {
+			if (column < p || column > p + 2)
+				continue;
+			w = words->w[2 * (column - p)][channel];
+#pragma GCC unroll 4
+			for (i = 0; i < 4; i++)
+				a[p][i % 2] = npu_dot2_from(a[p][i % 2], x[i], w + i % 2 * 16 +
+							    i / 2 * 2 * NPU_CHANNELS);
+		}
+	}
+#pragma GCC unroll 2
+	for (i = 0; i < 2; i++) {
+		npu_constants_load(&k, constant + 8 * i, NPU_CHANNELS, false, NPU_WAY_SMALL);
+#pragma GCC unroll 4
+		for (p = 0; p < 4; p++)
+			a[p][i] = npu_rq_small(a[p][i], &k);
+	}
+#pragma GCC unroll 4
+	for (p = 0; p < 4; p++)
+		_mm_storeu_si128((void *)(dst + p * pitch),
+				 npu_narrow_two(a[p], &d->bytes, NPU_WAY_SMALL));
+}
+
+#define NPU_WINDOWS(name, is_signed)							\
+NPU_APART static void name(u8 *dst, s64 pitch, const struct npu_depthwise *d, u64 at,	\
+			   u32 channel, u32 pixels)					\
+{											\
+	u32 p;										\
+											\
+	for (p = 0; p < pixels; p += 4, dst += 4 * pitch, at += 4ull * d->ch->step)	\
+		npu_depthwise_window(dst, pitch, d, at, channel, is_signed);		\
+}
+
+NPU_WINDOWS(npu_depthwise_windows_s8, true)
+NPU_WINDOWS(npu_depthwise_windows_u8, false)
+
+/* Four pixels at a time, as long as they have no padding. Returns how many were made. */
+NPU_SIMD static u32 npu_depthwise_shared(u8 *dst, s64 pitch, struct npu_depthwise *d, u32 pixel)
+{
+	u32 c, n, p, pixels = (d->outside - pixel) & ~3u, channels = d->ch->channels;
+	u64 at = (u64)d->ch->step * pixel;
+
+	if (!d->ch->shared || d->ch->way != NPU_WAY_SMALL || channels < NPU_WIDTH)
+		return 0;
+	for (c = 0; c + NPU_WIDTH <= channels; c += NPU_WIDTH) {
+		if (d->ch->type == NPU_TYPE_S8)
+			npu_depthwise_windows_s8(dst + c, pitch, d, at + c, c, pixels);
+		else
+			npu_depthwise_windows_u8(dst + c, pitch, d, at + c, c, pixels);
+	}
+	n = channels - c;
+	for (p = 0; n && p < pixels; p++)
+		npu_depthwise_few(dst + pitch * p + c, d, d->from, at + (u64)d->ch->step * p + c,
+				  c, n);
+	return pixels;
 }
 
 /* All results have the same inputs. */
@@ -1157,6 +1281,10 @@ NPU_SIMD static void npu_depthwise(u8 *dst, s64 pitch, const struct npu_channels
 		} else if (p < d.inside || p >= d.outside) {
 			npu_depthwise_edge(dst, &d, p);
 		} else {
+			n = npu_depthwise_shared(dst, pitch, &d, p);
+			if (n)
+				continue;
+			n = 1;
 			if (ch->step == ch->channels && pitch == ch->channels)
 				n = d.outside - p;
 			npu_depthwise_joined(dst, &d, d.from, (u64)ch->step * p, n * ch->channels);

@@ -234,6 +234,15 @@ NPU_INLINE __m256i npu_dot2(__m256i acc, __m256i x, __m256i w)
 	return acc;
 }
 
+/* From memory: the compiler would load what is needed again only once, and spill it. */
+NPU_INLINE __m256i npu_dot2_from(__m256i acc, __m256i x, const s16 *w)
+{
+	__m256i product;
+
+	__asm__("vpmaddwd %2, %1, %0" : "=x"(product) : "x"(x), "m"(*(const __m256i_u *)w));
+	return _mm256_add_epi32(acc, product);
+}
+
 NPU_INLINE __m256i npu_broadcast2(const s16 *w)
 {
 	__m256i v;
@@ -295,6 +304,7 @@ NPU_INLINE __m256i npu_mac_start(const u32 *acc, const struct npu_slice *s, u32 
 	return s->fresh ? a : _mm256_add_epi32(a, _mm256_loadu_si256((const void *)acc));
 }
 
+/* Loops have constant ends, with which all compilers unroll them. */
 NPU_INLINE void npu_mac_block(u32 *acc, const struct npu_slice *s, u32 vectors, u32 columns)
 {
 	__m256i a[NPU_BLOCK][NPU_GROUP / 8], x[NPU_GROUP / 8], b;
@@ -302,27 +312,33 @@ NPU_INLINE void npu_mac_block(u32 *acc, const struct npu_slice *s, u32 vectors, 
 	u32 c, v, i;
 
 #pragma GCC unroll 6
-	for (c = 0; c < columns; c++)
+	for (c = 0; c < NPU_BLOCK; c++)
 #pragma GCC unroll 2
-		for (v = 0; v < vectors; v++)
-			a[c][v] = npu_mac_start(acc + c * NPU_LANES + v * 8, s, c);
+		for (v = 0; v < NPU_GROUP / 8; v++)
+			if (c < columns && v < vectors)
+				a[c][v] = npu_mac_start(acc + c * NPU_LANES + v * 8, s, c);
 	for (i = s->pairs; i; i--, in += 2 * NPU_GROUP, w += 2) {
 #pragma GCC unroll 2
-		for (v = 0; v < vectors; v++)
-			x[v] = _mm256_load_si256((const void *)(in + v * 16));
+		for (v = 0; v < NPU_GROUP / 8; v++)
+			if (v < vectors)
+				x[v] = _mm256_load_si256((const void *)(in + v * 16));
 #pragma GCC unroll 6
-		for (c = 0; c < columns; c++) {
+		for (c = 0; c < NPU_BLOCK; c++) {
+			if (c >= columns)
+				continue;
 			b = npu_broadcast2(w + c * NPU_PITCH);
 #pragma GCC unroll 2
-			for (v = 0; v < vectors; v++)
-				a[c][v] = npu_dot2(a[c][v], x[v], b);
+			for (v = 0; v < NPU_GROUP / 8; v++)
+				if (v < vectors)
+					a[c][v] = npu_dot2(a[c][v], x[v], b);
 		}
 	}
 #pragma GCC unroll 6
-	for (c = 0; c < columns; c++)
+	for (c = 0; c < NPU_BLOCK; c++)
 #pragma GCC unroll 2
-		for (v = 0; v < vectors; v++)
-			_mm256_storeu_si256((void *)(acc + c * NPU_LANES + v * 8), a[c][v]);
+		for (v = 0; v < NPU_GROUP / 8; v++)
+			if (c < columns && v < vectors)
+				_mm256_storeu_si256((void *)(acc + c * NPU_LANES + v * 8), a[c][v]);
 }
 
 /* A frame of its own for each shape, so that accumulators are registers. */
@@ -405,23 +421,32 @@ NPU_INLINE void npu_few_block(u32 *acc, const s16 *row, u32 lanes, const u8 *w, 
 			a[l][c] = _mm256_setzero_si256();
 	for (i = 0; i < n; i += 16) {
 #pragma GCC unroll 2
-		for (l = 0; l < lanes; l++)
-			x[l] = _mm256_load_si256((const void *)(row + l * NPU_PATCH_TERMS + i));
+		for (l = 0; l < 2; l++)
+			if (l < lanes)
+				x[l] = _mm256_load_si256((const void *)(row + l * NPU_PATCH_TERMS +
+									i));
 #pragma GCC unroll 4
-		for (c = 0; c < columns; c++) {
+		for (c = 0; c < 4; c++) {
+			if (c >= columns)
+				continue;
 			v = npu_weights(w + (s64)c * pitch + i, n - i, is_signed);
 #pragma GCC unroll 2
-			for (l = 0; l < lanes; l++)
-				a[l][c] = npu_dot2(a[l][c], x[l], v);
+			for (l = 0; l < 2; l++)
+				if (l < lanes)
+					a[l][c] = npu_dot2(a[l][c], x[l], v);
 		}
 	}
 #pragma GCC unroll 2
-	for (l = 0; l < lanes; l++) {
+	for (l = 0; l < 2; l++) {
+		if (l >= lanes)
+			continue;
 		v = _mm256_hadd_epi32(_mm256_hadd_epi32(a[l][0], a[l][1]),
 				      _mm256_hadd_epi32(a[l][2], a[l][3]));
 		sum = _mm_add_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
 #pragma GCC unroll 4
-		for (c = 0; c < columns; c++) {
+		for (c = 0; c < 4; c++) {
+			if (c >= columns)
+				continue;
 			acc[c * NPU_LANES + l] = start[c] + (u32)_mm_cvtsi128_si32(sum) +
 						 (fresh ? 0 : acc[c * NPU_LANES + l]);
 			sum = _mm_srli_si128(sum, 4);
@@ -685,6 +710,21 @@ NPU_INLINE __m256i npu_narrow_four(const __m256i *r, const struct npu_bytes *b, 
 	return _mm256_xor_si256(q, b->flip);
 }
 
+/* Two vectors of results as bytes, one after the other. */
+NPU_INLINE __m128i npu_narrow_two(const __m256i *r, const struct npu_bytes *b, enum npu_way way)
+{
+	__m256i words = _mm256_permute4x64_epi64(_mm256_packs_epi32(r[0], r[1]), 0xd8);
+	__m128i q;
+
+	if (way == NPU_WAY_SMALL)
+		words = _mm256_adds_epi16(words, b->zero);
+	q = _mm_packs_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
+	if (way == NPU_WAY_SMALL)
+		q = _mm_min_epi8(_mm_max_epi8(q, _mm256_castsi256_si128(b->min)),
+				 _mm256_castsi256_si128(b->max));
+	return _mm_xor_si128(q, _mm256_castsi256_si128(b->flip));
+}
+
 #define NPU_STORE_COLUMNS	16
 
 /* Four columns of some lanes: each element gets their four results of one lane. */
@@ -799,11 +839,467 @@ NPU_SIMD static void npu_store(void *dst, s64 pitch, u32 type, const u32 *acc,
 	_mm256_zeroupper();
 }
 
+/* ---- Depthwise ---------------------------------------------------------------------------- */
+
+/*
+ * Bytes of two taps are interleaved, and become words: each doubleword has one channel's two
+ * inputs for vpmaddwd. Weights lie in memory like that, less their zero point; that of the inputs
+ * is in what accumulators begin with. Taps that no channel has a weight for are left out.
+ */
+
+#define NPU_WIDTH	16	/* results of a block; two are made at the same time */
+/* Blocks may begin anywhere: what is behind the last channel is that of the first ones. */
+#define NPU_CHANNELS	(NPU_COLUMNS + 2 * NPU_WIDTH)
+
+/* What the data of struct npu_channels is here. */
+struct npu_channel_words {
+	s16 w[NPU_TAPS / 2][NPU_CHANNELS][2];
+	s32 constant[NPU_CONSTANTS][NPU_CHANNELS];
+	u32 start[NPU_CHANNELS];
+	u8 pad[NPU_CHANNELS];		/* what padding is */
+	u8 tap[NPU_TAPS];
+	u32 taps;			/* even */
+};
+
+_Static_assert(sizeof(struct npu_channel_words) <= sizeof(((struct npu_channels *)NULL)->data),
+	       "words do not fit the channels");
+
+NPU_INLINE __m256i npu_words(__m128i x, bool is_signed)
+{
+	return is_signed ? _mm256_cvtepi8_epi16(x) : _mm256_cvtepu8_epi16(x);
+}
+
+/*
+ * Taps with weights, one of them twice if their number is odd. If columns share inputs, they have
+ * two pairs each.
+ */
+static void npu_channel_taps(struct npu_channel_words *words, const struct npu_channels *ch,
+			     const u8 *w)
+{
+	u32 t, c;
+
+	words->taps = 0;
+	for (t = 0; ch->shared && t < ch->taps; t++)
+		words->tap[words->taps++] = (u8)(t % 4 < 3 ? t : t - 1);
+	if (ch->shared)
+		return;
+	for (t = 0; t < ch->taps; t++, w += ch->period) {
+		for (c = 0; c < ch->period && w[c] == (u8)ch->weight_zero_point; c++)
+			;
+		if (c < ch->period)
+			words->tap[words->taps++] = (u8)t;
+	}
+	if (words->taps % 2) {
+		words->tap[words->taps] = words->tap[words->taps - 1];
+		words->taps++;
+	}
+}
+
+/* Two taps of all channels; the second has no weights if it is the first. */
+NPU_SIMD static void npu_channel_pair(struct npu_channel_words *words,
+				      const struct npu_channels *ch, const u8 *w, u32 pair)
+{
+	__m256i zero = _mm256_set1_epi16((s16)ch->weight_zero_point), a, b;
+	const u8 *first = w + words->tap[2 * pair] * ch->period;
+	const u8 *second = w + words->tap[2 * pair + 1] * ch->period;
+	bool is_signed = ch->weight_type == NPU_TYPE_S8;
+	__m128i x, y, pad = _mm_set1_epi8((s8)ch->weight_zero_point);
+	u32 c, n;
+
+	for (c = 0; c < ch->period; c += NPU_WIDTH) {
+		n = min_t(u32, ch->period - c, NPU_WIDTH);
+		x = npu_load_bytes(first + c, n);
+		y = first == second ? pad : npu_load_bytes(second + c, n);
+		a = npu_words(_mm_unpacklo_epi8(x, y), is_signed);
+		b = npu_words(_mm_unpackhi_epi8(x, y), is_signed);
+		_mm256_storeu_si256((void *)words->w[pair][c], _mm256_sub_epi16(a, zero));
+		_mm256_storeu_si256((void *)words->w[pair][c + 8], _mm256_sub_epi16(b, zero));
+	}
+}
+
+/* Accumulators begin with the bias, less the inputs' zero point times the sum of weights. */
+NPU_SIMD static void npu_channel_start(struct npu_channel_words *words,
+				       const struct npu_channels *ch, const s32 *bias)
+{
+	__m256i zero = _mm256_set1_epi16((s16)-ch->zero_point), a;
+	u32 c, pair;
+
+	for (c = 0; c < ch->period; c += 8) {
+		a = _mm256_loadu_si256((const void *)(bias + c));
+		for (pair = 0; pair < words->taps / 2; pair++)
+			a = npu_dot2(a, zero, _mm256_loadu_si256((const void *)words->w[pair][c]));
+		_mm256_storeu_si256((void *)(words->start + c), a);
+	}
+}
+
+NPU_SIMD static enum npu_way npu_channel_factors(struct npu_channel_words *words,
+						 const struct npu_channels *ch,
+						 const struct npu_factor *factor)
+{
+	s32 less = ch->type == NPU_TYPE_U8 ? 128 : 0;
+	enum npu_way way;
+	__m256i m, shift;
+	u32 c, unfit = 0;
+
+	for (c = 0; c < ch->period; c += 8) {
+		npu_factors_load(factor + c, 1, &m, &shift);
+		unfit |= npu_factors_unfit(m, shift, ch->small);
+	}
+	way = npu_way_best(unfit);
+	for (c = 0; c < ch->period; c += 8) {
+		npu_factors_load(factor + c, 1, &m, &shift);
+		npu_constants_make(words->constant[0] + c, NPU_CHANNELS, m, shift, &ch->limits,
+				   less, way);
+	}
+	return way;
+}
+
+/* What follows the last channel. */
+static void npu_channel_repeat(struct npu_channel_words *words, const struct npu_channels *ch)
+{
+	u32 c, i, to = ch->period;
+
+	for (c = 0; c < 2 * NPU_WIDTH; c++, to++) {
+		words->start[to] = words->start[c];
+		for (i = 0; i < NPU_CONSTANTS; i++)
+			words->constant[i][to] = words->constant[i][c];
+		for (i = 0; i < words->taps / 2; i++)
+			memcpy(words->w[i][to], words->w[i][c], sizeof(words->w[i][c]));
+	}
+}
+
+NPU_SIMD static void npu_channels(struct npu_channels *ch, const u8 *w, const s32 *bias,
+				  const struct npu_factor *factor)
+{
+	struct npu_channel_words *words = (void *)ch->data;
+	u32 pair;
+
+	ch->way = npu_channel_factors(words, ch, factor);
+	if (ch->way == NPU_WAY_PORTABLE) {
+		_mm256_zeroupper();
+		npu_kernels_portable.channels(ch, w, bias, factor);
+		return;
+	}
+	npu_channel_taps(words, ch, w);
+	for (pair = 0; pair < words->taps / 2; pair++)
+		npu_channel_pair(words, ch, w, pair);
+	npu_channel_start(words, ch, bias);
+	npu_channel_repeat(words, ch);
+	memset(words->pad, ch->zero_point, sizeof(words->pad));
+	_mm256_zeroupper();
+}
+
+/* What all blocks of a depthwise convolution share. */
+struct npu_depthwise {
+	const struct npu_channels *ch;
+	const struct npu_channel_words *words;
+	const struct npu_taps *taps;
+	u32 inside;		/* first pixel without padding */
+	u32 outside;		/* first that has some again */
+	struct npu_bytes bytes;
+	const u8 *from[NPU_TAPS];	/* inputs of the taps that there are, of the first pixel */
+	const u8 *x[NPU_TAPS];		/* of something else */
+};
+
+NPU_INLINE bool npu_tap_inside(const struct npu_depthwise *d, u32 i, u32 pixel)
+{
+	u32 t = d->words->tap[i];
+
+	return pixel >= d->taps->first[t] && pixel < d->taps->end[t];
+}
+
+/*
+ * Blocks of results, one after the other, from a channel on.
+ * @x: inputs of each tap
+ * @at: of the first block, from there on
+ */
+NPU_INLINE void npu_depthwise_blocks(__m128i *to, const struct npu_depthwise *d,
+				     const u8 *const *x, u64 at, u32 channel, u32 blocks,
+				     bool is_signed, enum npu_way way)
+{
+	const struct npu_channel_words *words = d->words;
+	const s32 *constant = words->constant[0] + channel;
+	const u32 *start = words->start + channel;
+	const s16 *w = words->w[0][channel];
+	const u8 *first, *second;
+	struct npu_constants k;
+	__m256i a[4], v;
+	__m128i r, q;
+	u32 i, t;
+
+#pragma GCC unroll 4
+	for (i = 0; i < 4; i++)
+		a[i] = _mm256_loadu_si256((const void *)(start + (i / 2 < blocks ? 8 * i : 0)));
+	for (t = 0; t < words->taps; t += 2, w += 2 * NPU_CHANNELS) {
+		first = x[t] + at;
+		second = x[t + 1] + at;
+#pragma GCC unroll 2
+		for (i = 0; i < 2; i++) {
+			if (i >= blocks)
+				continue;
+			r = _mm_loadu_si128((const void *)(first + NPU_WIDTH * i));
+			q = _mm_loadu_si128((const void *)(second + NPU_WIDTH * i));
+			v = npu_words(_mm_unpacklo_epi8(r, q), is_signed);
+			a[2 * i] = npu_dot2(a[2 * i], v,
+					    _mm256_loadu_si256((const void *)(w + 32 * i)));
+			v = npu_words(_mm_unpackhi_epi8(r, q), is_signed);
+			a[2 * i + 1] = npu_dot2(a[2 * i + 1], v,
+						_mm256_loadu_si256((const void *)(w + 32 * i + 16)));
+		}
+	}
+#pragma GCC unroll 4
+	for (i = 0; i < 4; i++) {
+		if (i / 2 >= blocks)
+			continue;
+		npu_constants_load(&k, constant + 8 * i, NPU_CHANNELS, false, way);
+		a[i] = npu_rq(a[i], &k, way);
+		if (i % 2)
+			to[i / 2] = npu_narrow_two(&a[i - 1], &d->bytes, way);
+	}
+}
+
+/* @results one after the other, of inputs that lie one after the other, from a channel on. */
+#define NPU_DEPTHWISE(name, is_signed, way)						\
+NPU_APART static void name(u8 *dst, const struct npu_depthwise *d, const u8 *const *x,	\
+			   u64 at, u32 channel, u32 results)				\
+{											\
+	u32 n, period = d->ch->period;							\
+	__m128i q[2];									\
+											\
+	for (; results; results -= n, dst += n, at += n, channel += n) {		\
+		channel = channel < period ? channel : channel % period;		\
+		n = min_t(u32, results, NPU_WIDTH);					\
+		if (results >= 2 * NPU_WIDTH) {						\
+			n = 2 * NPU_WIDTH;						\
+			npu_depthwise_blocks(q, d, x, at, channel, 2, is_signed, way);	\
+			_mm_storeu_si128((void *)dst, q[0]);				\
+			_mm_storeu_si128((void *)(dst + NPU_WIDTH), q[1]);		\
+		} else {								\
+			npu_depthwise_blocks(q, d, x, at, channel, 1, is_signed, way);	\
+			npu_store_bytes(dst, q[0], n);					\
+		}									\
+	}										\
+}
+
+NPU_DEPTHWISE(npu_depthwise_s8_small, true, NPU_WAY_SMALL)
+NPU_DEPTHWISE(npu_depthwise_s8_any, true, NPU_WAY_ANY)
+NPU_DEPTHWISE(npu_depthwise_u8_small, false, NPU_WAY_SMALL)
+NPU_DEPTHWISE(npu_depthwise_u8_any, false, NPU_WAY_ANY)
+
+/* The last block may only be a part of one if its inputs may be read to the end. */
+NPU_SIMD static void npu_depthwise_run(u8 *dst, const struct npu_depthwise *d, const u8 *const *x,
+				       u64 at, u32 channel, u32 results)
+{
+	bool small = d->ch->way == NPU_WAY_SMALL;
+
+	if (d->ch->type == NPU_TYPE_S8)
+		(small ? npu_depthwise_s8_small : npu_depthwise_s8_any)
+			(dst, d, x, at, channel, results);
+	else
+		(small ? npu_depthwise_u8_small : npu_depthwise_u8_any)
+			(dst, d, x, at, channel, results);
+}
+
+/* Up to 16 results; no more inputs than these are read. */
+NPU_APART static void npu_depthwise_few(u8 *dst, struct npu_depthwise *d, const u8 *const *x,
+					u64 at, u32 channel, u32 results)
+{
+	__m128i stage[NPU_TAPS];
+	u32 t;
+
+	for (t = 0; t < d->words->taps; t++) {
+		stage[t] = npu_load_bytes(x[t] + at, results);
+		d->x[t] = (const u8 *)&stage[t];
+	}
+	npu_depthwise_run(dst, d, d->x, 0, channel, results);
+}
+
+/* Results whose inputs lie one after the other, from @at on. */
+NPU_SIMD static void npu_depthwise_joined(u8 *dst, struct npu_depthwise *d, const u8 *const *x,
+					  u64 at, u32 results)
+{
+	u32 whole = results - results % NPU_WIDTH;
+
+	npu_depthwise_run(dst, d, x, at, 0, whole);
+	if (whole < results)
+		npu_depthwise_few(dst + whole, d, x, at + whole, whole % d->ch->period,
+				  results - whole);
+}
+
+/*
+ * A block of channels of four neighbouring pixels and a window of 3 x 3: each column of the
+ * inputs becomes words once for all pixels that have it in their windows.
+ */
+NPU_INLINE void npu_depthwise_window(u8 *dst, s64 pitch, const struct npu_depthwise *d, u64 at,
+				     u32 channel, bool is_signed)
+{
+	const struct npu_channel_words *words = d->words;
+	const s32 *constant = words->constant[0] + channel;
+	const u32 *start = words->start + channel;
+	u32 i, p, column, step = d->ch->step;
+	__m256i a[4][2], x[4];
+	struct npu_constants k;
+	const s16 *w;
+	__m128i r, q;
+
+#pragma GCC unroll 4
+	for (p = 0; p < 4; p++)
+#pragma GCC unroll 2
+		for (i = 0; i < 2; i++)
+			a[p][i] = _mm256_loadu_si256((const void *)(start + 8 * i));
+#pragma GCC unroll 6
+	for (column = 0; column < 6; column++, at += step) {
+		r = _mm_loadu_si128((const void *)(d->from[0] + at));
+		q = _mm_loadu_si128((const void *)(d->from[1] + at));
+		x[0] = npu_words(_mm_unpacklo_epi8(r, q), is_signed);
+		x[1] = npu_words(_mm_unpackhi_epi8(r, q), is_signed);
+#pragma GCC unroll 2
+		for (i = 0; i < 2; i++) {
+			r = _mm_loadl_epi64((const void *)(d->from[2] + at + 8 * i));
+			x[2 + i] = is_signed ? _mm256_cvtepi8_epi32(r) : _mm256_cvtepu8_epi32(r);
+		}
+#pragma GCC unroll 4
+		for (p = 0; p < 4; p++) {
+			if (column < p || column > p + 2)
+				continue;
+			w = words->w[2 * (column - p)][channel];
+#pragma GCC unroll 4
+			for (i = 0; i < 4; i++)
+				a[p][i % 2] = npu_dot2_from(a[p][i % 2], x[i], w + i % 2 * 16 +
+							    i / 2 * 2 * NPU_CHANNELS);
+		}
+	}
+#pragma GCC unroll 2
+	for (i = 0; i < 2; i++) {
+		npu_constants_load(&k, constant + 8 * i, NPU_CHANNELS, false, NPU_WAY_SMALL);
+#pragma GCC unroll 4
+		for (p = 0; p < 4; p++)
+			a[p][i] = npu_rq_small(a[p][i], &k);
+	}
+#pragma GCC unroll 4
+	for (p = 0; p < 4; p++)
+		_mm_storeu_si128((void *)(dst + p * pitch),
+				 npu_narrow_two(a[p], &d->bytes, NPU_WAY_SMALL));
+}
+
+#define NPU_WINDOWS(name, is_signed)							\
+NPU_APART static void name(u8 *dst, s64 pitch, const struct npu_depthwise *d, u64 at,	\
+			   u32 channel, u32 pixels)					\
+{											\
+	u32 p;										\
+											\
+	for (p = 0; p < pixels; p += 4, dst += 4 * pitch, at += 4ull * d->ch->step)	\
+		npu_depthwise_window(dst, pitch, d, at, channel, is_signed);		\
+}
+
+NPU_WINDOWS(npu_depthwise_windows_s8, true)
+NPU_WINDOWS(npu_depthwise_windows_u8, false)
+
+/* Four pixels at a time, as long as they have no padding. Returns how many were made. */
+NPU_SIMD static u32 npu_depthwise_shared(u8 *dst, s64 pitch, struct npu_depthwise *d, u32 pixel)
+{
+	u32 c, n, p, pixels = (d->outside - pixel) & ~3u, channels = d->ch->channels;
+	u64 at = (u64)d->ch->step * pixel;
+
+	if (!d->ch->shared || d->ch->way != NPU_WAY_SMALL || channels < NPU_WIDTH)
+		return 0;
+	for (c = 0; c + NPU_WIDTH <= channels; c += NPU_WIDTH) {
+		if (d->ch->type == NPU_TYPE_S8)
+			npu_depthwise_windows_s8(dst + c, pitch, d, at + c, c, pixels);
+		else
+			npu_depthwise_windows_u8(dst + c, pitch, d, at + c, c, pixels);
+	}
+	n = channels - c;
+	for (p = 0; n && p < pixels; p++)
+		npu_depthwise_few(dst + pitch * p + c, d, d->from, at + (u64)d->ch->step * p + c,
+				  c, n);
+	return pixels;
+}
+
+/* All results have the same inputs. */
+NPU_APART static void npu_depthwise_single(u8 *dst, struct npu_depthwise *d, u32 pixel)
+{
+	u64 at = (u64)d->ch->step * pixel;
+	__m128i stage[NPU_TAPS];
+	u32 t, c;
+	s8 x;
+
+	for (t = 0; t < d->words->taps; t++) {
+		x = (s8)(npu_tap_inside(d, t, pixel) ? d->from[t][at] : d->ch->zero_point);
+		stage[t] = _mm_set1_epi8(x);
+		d->x[t] = (const u8 *)&stage[t];
+	}
+	for (c = 0; c < d->ch->channels; c += NPU_WIDTH)
+		npu_depthwise_run(dst + c, d, d->x, 0, c,
+				  min_t(u32, d->ch->channels - c, NPU_WIDTH));
+}
+
+/* Results of one pixel, some of whose inputs are padding. */
+NPU_SIMD static void npu_depthwise_edge(u8 *dst, struct npu_depthwise *d, u32 pixel)
+{
+	u64 at = (u64)d->ch->step * pixel;
+	u32 t;
+
+	for (t = 0; t < d->words->taps; t++)
+		d->x[t] = npu_tap_inside(d, t, pixel) ? d->from[t] + at : d->words->pad;
+	npu_depthwise_joined(dst, d, d->x, 0, d->ch->channels);
+}
+
+NPU_SIMD static void npu_depthwise_taps(struct npu_depthwise *d, u32 pixels)
+{
+	u32 i, t;
+
+	d->inside = 0;
+	d->outside = pixels;
+	for (i = 0; i < d->words->taps; i++) {
+		t = d->words->tap[i];
+		d->from[i] = d->taps->from[t];
+		d->inside = max_t(u32, d->inside, d->taps->first[t]);
+		d->outside = min_t(u32, d->outside, d->taps->end[t]);
+	}
+}
+
+NPU_SIMD static void npu_depthwise(u8 *dst, s64 pitch, const struct npu_channels *ch,
+				   const struct npu_taps *taps, u32 pixels)
+{
+	struct npu_depthwise d;
+	u32 p, n;
+
+	if (ch->way == NPU_WAY_PORTABLE) {
+		npu_kernels_portable.depthwise(dst, pitch, ch, taps, pixels);
+		return;
+	}
+	d.ch = ch;
+	d.words = (const void *)ch->data;
+	d.taps = taps;
+	d.bytes = npu_bytes(&ch->limits, ch->type == NPU_TYPE_S8);
+	npu_depthwise_taps(&d, pixels);
+	for (p = 0; p < pixels; p += n, dst += pitch * n) {
+		n = 1;
+		if (ch->single) {
+			npu_depthwise_single(dst, &d, p);
+		} else if (p < d.inside || p >= d.outside) {
+			npu_depthwise_edge(dst, &d, p);
+		} else {
+			n = npu_depthwise_shared(dst, pitch, &d, p);
+			if (n)
+				continue;
+			n = 1;
+			if (ch->step == ch->channels && pitch == ch->channels)
+				n = d.outside - p;
+			npu_depthwise_joined(dst, &d, d.from, (u64)ch->step * p, n * ch->channels);
+		}
+	}
+	_mm256_zeroupper();
+}
+
 const struct npu_kernels npu_kernels_avx2 = {
 	.name		= "avx2",
 	.pack		= npu_pack,
 	.mac		= npu_mac,
 	.store		= npu_store,
+	.channels	= npu_channels,
+	.depthwise	= npu_depthwise,
 };
 
 #endif /* NPU_X86 */

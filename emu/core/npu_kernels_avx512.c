@@ -174,7 +174,10 @@ NPU_INLINE __m512i npu_broadcast4(const u8 *w)
 	return v;
 }
 
-/* A block of columns, from @start on if @fresh, added to what there is if not. */
+/*
+ * A block of columns, from @start on if @fresh, added to what there is if not. Loops have constant
+ * ends, with which all compilers unroll them.
+ */
 NPU_INLINE void npu_mac_block(u32 *acc, const struct npu_patch *p, u32 vectors, const u8 *w,
 			      s64 pitch, u32 columns, bool flip, const u32 *start, bool fresh)
 {
@@ -183,30 +186,38 @@ NPU_INLINE void npu_mac_block(u32 *acc, const struct npu_patch *p, u32 vectors, 
 	u32 c, v, i;
 
 #pragma GCC unroll 8
-	for (c = 0; c < columns; c++) {
+	for (c = 0; c < NPU_BLOCK; c++) {
+		if (c >= columns)
+			continue;
 		b = _mm512_set1_epi32((s32)start[c]);
 #pragma GCC unroll 3
-		for (v = 0; v < vectors; v++)
+		for (v = 0; v < NPU_LANES / 16; v++)
 			a[c][v] = b;
 	}
 	for (i = p->terms / 4; i; i--, w += 4, x += vectors * 64) {
 #pragma GCC unroll 3
-		for (v = 0; v < vectors; v++)
-			in[v] = _mm512_loadu_si512(x + v * 64);
+		for (v = 0; v < NPU_LANES / 16; v++)
+			if (v < vectors)
+				in[v] = _mm512_loadu_si512(x + v * 64);
 #pragma GCC unroll 8
-		for (c = 0; c < columns; c++) {
+		for (c = 0; c < NPU_BLOCK; c++) {
+			if (c >= columns)
+				continue;
 			b = npu_broadcast4(w + (s64)c * pitch);
 			if (flip)
 				b = _mm512_xor_si512(b, npu_flip(true));
 #pragma GCC unroll 3
-			for (v = 0; v < vectors; v++)
-				a[c][v] = npu_dot4(a[c][v], in[v], b);
+			for (v = 0; v < NPU_LANES / 16; v++)
+				if (v < vectors)
+					a[c][v] = npu_dot4(a[c][v], in[v], b);
 		}
 	}
 #pragma GCC unroll 8
-	for (c = 0; c < columns; c++) {
+	for (c = 0; c < NPU_BLOCK; c++) {
 #pragma GCC unroll 3
-		for (v = 0; v < vectors; v++) {
+		for (v = 0; v < NPU_LANES / 16; v++) {
+			if (c >= columns || v >= vectors)
+				continue;
 			if (!fresh)
 				a[c][v] = _mm512_add_epi32(a[c][v], _mm512_loadu_si512(
 								acc + c * NPU_LANES + v * 16));
@@ -273,6 +284,7 @@ NPU_SIMD static void npu_mac_few(u32 *acc, const struct npu_patch *p, const u8 *
 		constant[l] = npu_few_constant(p, x + l * NPU_PATCH_TERMS, zero);
 	for (c = 0; c < columns; c++, w += pitch, acc += NPU_LANES) {
 		all = _mm512_setzero_si512();
+#pragma GCC unroll 2
 		for (l = 0; l < NPU_FEW; l++)
 			sum[l] = all;
 		for (i = 0; i < p->terms; i += 64) {
@@ -280,12 +292,16 @@ NPU_SIMD static void npu_mac_few(u32 *acc, const struct npu_patch *p, const u8 *
 			v = _mm512_maskz_loadu_epi8(mask, w + i);
 			v = _mm512_maskz_mov_epi8(mask, _mm512_xor_si512(v, flip));
 			all = npu_dot4(all, v, ones);
+#pragma GCC unroll 2
 			for (l = 0; l < NPU_FEW; l++)
 				sum[l] = npu_dot4(sum[l], v, _mm512_maskz_loadu_epi8(mask,
 							x + l * NPU_PATCH_TERMS + i));
 		}
 		all = _mm512_mullo_epi32(all, _mm512_set1_epi32(zero));
-		for (l = 0; l < p->lanes; l++) {
+#pragma GCC unroll 2
+		for (l = 0; l < NPU_FEW; l++) {
+			if (l >= p->lanes)
+				continue;
 			add = start[c] + constant[l] +
 			      (u32)_mm512_reduce_add_epi32(_mm512_sub_epi32(sum[l], all));
 			acc[l] = fresh ? add : acc[l] + add;
@@ -832,9 +848,10 @@ NPU_SIMD static void npu_channels(struct npu_channels *ch, const u8 *w, const s3
 	for (i = 0; i < ch->period; i += 64)
 		way = max_t(enum npu_way, way,
 			    npu_channel_factors(&b[i / 64], ch, factor + i, ch->small));
-	/* All blocks are done in the same way. */
+	/* All blocks are done in the same way, which some that were small may be too large for. */
 	for (i = 0; i < ch->period && way == NPU_WAY_ANY; i += 64)
-		npu_channel_factors(&b[i / 64], ch, factor + i, false);
+		way = max_t(enum npu_way, way,
+			    npu_channel_factors(&b[i / 64], ch, factor + i, false));
 	for (i = 0; i < ch->period; i += 64)
 		npu_channel_weights(&b[i / 64], ch, w + i, ch->period - i, bias + i);
 	_mm256_zeroupper();

@@ -298,7 +298,7 @@ static void depthwise_free(struct depthwise *d)
 static void depthwise_make(struct depthwise *d)
 {
 	static const u32 likely[] = { 8, 16, 24, 32, 48, 64, 96, 128, 144, 256 };
-	u32 i, in, room;
+	u32 i, in, room, odd;
 
 	d->ch.type = byte_type();
 	d->ch.zero_point = byte_zero(d->ch.type);
@@ -321,12 +321,14 @@ static void depthwise_make(struct depthwise *d)
 		d->ch.period = d->ch.channels;
 	d->ch.limits = some_limits(d->ch.type);
 	d->ch.small = below(4) != 0;
+	/* How often factors are not what is usual; not all of a layer are. */
+	odd = below(3) ? 0 : 1 + below(64);
 	for (i = 0; i < ARRAY_SIZE(d->bias); i++) {
 		d->bias[i] = some_sum(true) / 2;
 		d->factor[i] = some_factor();
-		if (d->ch.small)
+		if (d->ch.small && (!odd || below(odd)))
 			d->factor[i] = (struct npu_factor){ (1 << 30) + (s32)below(1u << 30),
-							    -(s32)below(20) };
+							    -(s32)below(odd ? 31 : 20) };
 	}
 	depthwise_taps(d, in);
 	repeat(d, d->ch.channels);

@@ -17,11 +17,13 @@ each() { xargs -r -P "$(nproc)" -d '\n' -n 1 "$@"; }
 #   CONSTANT_COMPARISON takes LINUX_VERSION_CODE for a constant;
 # - PARENTHESIS_ALIGNMENT, OPEN_ENDED_LINE in *_trace.h: TRACE_EVENT() as everywhere;
 # - BIT_MACRO: the user API and what the model shares have no BIT();
-# - MACRO_ARG_REUSE, COMPLEX_MACRO: names of fields, lists of initialisers.
+# - MACRO_ARG_REUSE, MACRO_ARG_PRECEDENCE, COMPLEX_MACRO: names of fields, lists of initialisers;
+# - PREFER_DEFINED_ATTRIBUTE_MACRO: npu_port.h defines them.
 # In user space also: types and macros that only the kernel has, strings that
 # are messages, printf's PRIu64, enumerations line by line, an else that returns.
 kernel_style=FILE_PATH_CHANGES,LINUX_VERSION_CODE,CONSTANT_COMPARISON,BIT_MACRO,MACRO_ARG_REUSE,COMPLEX_MACRO
-user_style=$kernel_style,PREFER_KERNEL_TYPES,PREFER_DEFINED_ATTRIBUTE_MACRO,ARRAY_SIZE,STRCPY,VOLATILE
+kernel_style+=,MACRO_ARG_PRECEDENCE,PREFER_DEFINED_ATTRIBUTE_MACRO
+user_style=$kernel_style,PREFER_KERNEL_TYPES,ARRAY_SIZE,STRCPY,VOLATILE
 user_style+=,LONG_LINE_STRING,EMBEDDED_FUNCTION_NAME,CAMELCASE,LINE_SPACING,UNNECESSARY_ELSE,MULTIPLE_ASSIGNMENTS
 
 checkpatch() {	# IGNORED FOLDER...

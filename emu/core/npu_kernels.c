@@ -451,7 +451,7 @@ const struct npu_kernels npu_kernels_portable = {
 void npu_kernels_fill(struct npu_kernels *to, const struct npu_kernels *from)
 {
 	*to = *from;
-#define NPU_FILL(member)	(to->member = to->member ?: npu_kernels_portable.member)
+#define NPU_FILL(name)	(to->name = to->name ?: npu_kernels_portable.name)
 	NPU_FILL(widen);
 	NPU_FILL(narrow);
 	NPU_FILL(pack);

@@ -27,17 +27,17 @@
 #define _MM_MALLOC_H_INCLUDED	/* the kernel has no malloc() */
 #include <immintrin.h>
 
-#define NPU_SIMD	NPU_TARGET("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")
-#define NPU_APART	NPU_SIMD __attribute__((__noinline__))	/* the compiler hoists too much */
-#define NPU_INLINE	NPU_SIMD static inline __attribute__((__always_inline__))
+#define NPU_SIMD	static NPU_TARGET("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")
+#define NPU_APART	NPU_SIMD noinline	/* the compiler hoists too much */
+#define NPU_INLINE	NPU_SIMD __always_inline
 
 #define NPU_FEW		2	/* lanes that lie in rows instead of groups */
 #define NPU_BLOCK	8	/* columns of the innermost loop */
 #define NPU_SHIFT_ANY	20	/* greatest shifts to the right, see npu_columns() */
 #define NPU_SHIFT_SMALL	30
 
-typedef s32 __attribute__((__may_alias__, __aligned__(1))) s32_any;
-typedef s64 __attribute__((__may_alias__, __aligned__(1))) s64_any;
+typedef s32 __attribute__((__may_alias__)) __aligned(1) s32_any;
+typedef s64 __attribute__((__may_alias__)) __aligned(1) s64_any;
 
 /* ---- Patches ----------------------------------------------------------------------- */
 
@@ -97,26 +97,27 @@ NPU_INLINE void npu_pack_quarter(u8 *to, u32 pitch, const u8 *const *row, u32 at
 			_mm512_storeu_si512(to + i * pitch, _mm512_xor_si512(r[i], flip));
 }
 
-NPU_SIMD static void npu_pack_few(struct npu_patch *p, u32 lane, u32 lanes, u32 at,
-				  const void *const *row, u32 n)
+NPU_SIMD void npu_pack_few(struct npu_patch *p, u32 lane, u32 lanes, u32 at,
+			   const void *const *row, u32 n)
 {
 	__m512i flip = npu_flip(p->type == NPU_TYPE_U8);
 	u8 *to = (u8 *)p->data + lane * NPU_PATCH_TERMS + at;
 	__mmask64 mask;
+	__m512i x;
 	u32 l, i;
 
 	for (l = 0; l < lanes; l++, to += NPU_PATCH_TERMS) {
 		for (i = 0; i < n; i += 64) {
 			mask = npu_first(n - i);
+			x = _mm512_maskz_loadu_epi8(mask, (const u8 *)row[l] + i);
 			_mm512_mask_storeu_epi8(to + i, npu_first((n - i + 3) & ~3u),
-						_mm512_xor_si512(flip, _mm512_maskz_loadu_epi8(mask,
-							(const u8 *)row[l] + i)));
+						_mm512_xor_si512(flip, x));
 		}
 	}
 }
 
 /* Too many pointers for registers: they stay where they are. */
-NPU_APART static void npu_pack_group(u8 *to, u32 pitch, const u8 *const *row, u32 n, __m512i flip)
+NPU_APART void npu_pack_group(u8 *to, u32 pitch, const u8 *const *row, u32 n, __m512i flip)
 {
 	u32 i;
 
@@ -126,8 +127,8 @@ NPU_APART static void npu_pack_group(u8 *to, u32 pitch, const u8 *const *row, u3
 		npu_pack_quarter(to, pitch, row, i, n - i, flip);
 }
 
-NPU_SIMD static void npu_pack(struct npu_patch *p, u32 lane, u32 lanes, u32 at,
-			      const void *const *row, u32 n)
+NPU_SIMD void npu_pack(struct npu_patch *p, u32 lane, u32 lanes, u32 at,
+		       const void *const *row, u32 n)
 {
 	__m512i flip = npu_flip(p->type == NPU_TYPE_S8);
 	u32 pitch = npu_vectors(p) * 64;
@@ -183,7 +184,7 @@ NPU_INLINE void npu_mac_block(u32 *acc, const struct npu_patch *p, u32 vectors, 
 {
 	const u8 *x = (const u8 *)p->data;
 	__m512i a[NPU_BLOCK][NPU_LANES / 16], in[NPU_LANES / 16], b;
-	u32 c, v, i;
+	u32 c, v, i, *to;
 
 #pragma GCC unroll 8
 	for (c = 0; c < NPU_BLOCK; c++) {
@@ -218,17 +219,17 @@ NPU_INLINE void npu_mac_block(u32 *acc, const struct npu_patch *p, u32 vectors, 
 		for (v = 0; v < NPU_LANES / 16; v++) {
 			if (c >= columns || v >= vectors)
 				continue;
+			to = acc + c * NPU_LANES + v * 16;
 			if (!fresh)
-				a[c][v] = _mm512_add_epi32(a[c][v], _mm512_loadu_si512(
-								acc + c * NPU_LANES + v * 16));
-			_mm512_storeu_si512(acc + c * NPU_LANES + v * 16, a[c][v]);
+				a[c][v] = _mm512_add_epi32(a[c][v], _mm512_loadu_si512(to));
+			_mm512_storeu_si512(to, a[c][v]);
 		}
 	}
 }
 
 /* All columns; a frame of its own for each shape, so that accumulators are registers. */
 #define NPU_MAC(name, vectors, flip)							\
-NPU_SIMD static void name(u32 *acc, const struct npu_patch *p, const u8 *w, s64 pitch,	\
+NPU_SIMD void name(u32 *acc, const struct npu_patch *p, const u8 *w, s64 pitch,	\
 			  u32 columns, const u32 *start, bool fresh)			\
 {											\
 	for (; columns >= NPU_BLOCK; columns -= NPU_BLOCK) {				\
@@ -270,8 +271,8 @@ NPU_INLINE u32 npu_few_constant(const struct npu_patch *p, const u8 *x, s32 zero
  *
  *     sum (x - z) * w = sum x * (w + 128) - z * sum (w + 128) - 128 * sum x + 128 * z * terms
  */
-NPU_SIMD static void npu_mac_few(u32 *acc, const struct npu_patch *p, const u8 *w, u32 type,
-				 s64 pitch, u32 columns, const u32 *start, bool fresh)
+NPU_SIMD void npu_mac_few(u32 *acc, const struct npu_patch *p, const u8 *w, u32 type,
+			  s64 pitch, u32 columns, const u32 *start, bool fresh)
 {
 	s32 zero = p->zero_point - (p->type == NPU_TYPE_U8 ? 128 : 0);
 	__m512i flip = npu_flip(type == NPU_TYPE_S8), ones = _mm512_set1_epi8(1);
@@ -294,8 +295,9 @@ NPU_SIMD static void npu_mac_few(u32 *acc, const struct npu_patch *p, const u8 *
 			all = npu_dot4(all, v, ones);
 #pragma GCC unroll 2
 			for (l = 0; l < NPU_FEW; l++)
-				sum[l] = npu_dot4(sum[l], v, _mm512_maskz_loadu_epi8(mask,
-							x + l * NPU_PATCH_TERMS + i));
+				sum[l] = npu_dot4(sum[l], v,
+						  _mm512_maskz_loadu_epi8(mask, x + l *
+								NPU_PATCH_TERMS + i));
 		}
 		all = _mm512_mullo_epi32(all, _mm512_set1_epi32(zero));
 #pragma GCC unroll 2
@@ -310,7 +312,7 @@ NPU_SIMD static void npu_mac_few(u32 *acc, const struct npu_patch *p, const u8 *
 }
 
 /* Unsigned weights had 128 taken from them: add 128 * sum x to all columns of each lane. */
-NPU_SIMD static void npu_mac_lanes(u32 *acc, const struct npu_patch *p, u32 columns)
+NPU_SIMD void npu_mac_lanes(u32 *acc, const struct npu_patch *p, u32 columns)
 {
 	u32 vectors = npu_vectors(p);
 	__m512i sum[NPU_LANES / 16];
@@ -332,8 +334,8 @@ NPU_SIMD static void npu_mac_lanes(u32 *acc, const struct npu_patch *p, u32 colu
 		}
 }
 
-NPU_SIMD static void npu_mac(u32 *acc, struct npu_patch *p, const void *w, u32 type, s64 pitch,
-			     u32 columns, const u32 *start, bool fresh)
+NPU_SIMD void npu_mac(u32 *acc, struct npu_patch *p, const void *w, u32 type, s64 pitch,
+		      u32 columns, const u32 *start, bool fresh)
 {
 	static void (*const mac[2][3])(u32 *acc, const struct npu_patch *p, const u8 *w, s64 pitch,
 				       u32 columns, const u32 *start, bool fresh) = {
@@ -379,7 +381,7 @@ NPU_INLINE void npu_sums_block(u32 *sum, const u8 *w, s64 pitch, u32 columns, u3
 		sum[c] = (u32)_mm512_reduce_add_epi32(a[c]);
 }
 
-NPU_SIMD static void npu_sums(u32 *sum, const void *w, u32 type, s64 pitch, u32 columns, u32 n)
+NPU_SIMD void npu_sums(u32 *sum, const void *w, u32 type, s64 pitch, u32 columns, u32 n)
 {
 	bool is_signed = type == NPU_TYPE_S8;
 	const u8 *from = w;
@@ -421,7 +423,7 @@ struct npu_column {
 	s32 odd[16];		/* multipliers of the odd ones, in the even ones */
 	u32 left[16];
 	u32 right[16];
-	u32 sign[16];		/* shift that makes 1 of what is negative; 0 if nothing is rounded */
+	u32 sign[16];		/* shift that makes 1 of what is negative; 0: no rounding */
 	s32 add[16];
 	s32 low[16];
 	s32 high[16];
@@ -453,18 +455,19 @@ NPU_INLINE void npu_factors_load(const struct npu_factor *factor, u32 step, __m5
 }
 
 /* @less: what bytes have less than results, see struct npu_bytes */
-NPU_APART static enum npu_way npu_column_make(struct npu_column *col, __m512i m, __m512i shift,
-					      const struct npu_limits *l, s32 less, bool small)
+NPU_APART enum npu_way npu_column_make(struct npu_column *col, __m512i m, __m512i shift,
+				       const struct npu_limits *l, s32 less, bool small)
 {
 	__m512i nil = _mm512_setzero_si512(), one = _mm512_set1_epi32(1);
-	__m512i left, right, half;
+	__m512i left, right, half, sign, zero = _mm512_set1_epi32(l->zero_point - less);
 
 	left = _mm512_max_epi32(shift, nil);
 	right = _mm512_max_epi32(_mm512_sub_epi32(nil, shift), nil);
 	half = _mm512_srli_epi32(_mm512_sllv_epi32(one, right), 1);
 	_mm512_storeu_si512(col->right, right);
-	_mm512_storeu_si512(col->sign, _mm512_mask_set1_epi32(_mm512_set1_epi32(31),
-				_mm512_cmpeq_epi32_mask(right, nil), 32));
+	sign = _mm512_mask_set1_epi32(_mm512_set1_epi32(31), _mm512_cmpeq_epi32_mask(right, nil),
+				      32);
+	_mm512_storeu_si512(col->sign, sign);
 	if (small && !_mm512_cmplt_epi32_mask(m, _mm512_set1_epi32(1 << 30)) &&
 	    !_mm512_test_epi32_mask(left, left) &&
 	    !_mm512_cmpgt_epi32_mask(right, _mm512_set1_epi32(NPU_SHIFT_SMALL))) {
@@ -477,8 +480,7 @@ NPU_APART static enum npu_way npu_column_make(struct npu_column *col, __m512i m,
 	_mm512_storeu_si512(col->multiplier, m);
 	_mm512_storeu_si512(col->odd, _mm512_srli_epi64(m, 32));
 	_mm512_storeu_si512(col->left, left);
-	_mm512_storeu_si512(col->add, _mm512_add_epi32(half, _mm512_sllv_epi32(
-					_mm512_set1_epi32(l->zero_point - less), right)));
+	_mm512_storeu_si512(col->add, _mm512_add_epi32(half, _mm512_sllv_epi32(zero, right)));
 	_mm512_storeu_si512(col->low, _mm512_sllv_epi32(_mm512_set1_epi32(l->min - l->zero_point),
 							right));
 	_mm512_storeu_si512(col->high, _mm512_sllv_epi32(_mm512_set1_epi32(l->max - l->zero_point),
@@ -663,7 +665,7 @@ NPU_INLINE void npu_store_block(u8 *dst, s64 pitch, const struct npu_column *col
 }
 
 #define NPU_STORE(name, vectors, way)							\
-NPU_APART static void name(u8 *dst, s64 pitch, const struct npu_column *col,		\
+NPU_APART void name(u8 *dst, s64 pitch, const struct npu_column *col,		\
 			   const u32 *acc, u32 lanes, u32 columns, struct npu_bytes b)	\
 {											\
 	npu_store_block(dst, pitch, col, acc, lanes, vectors, columns, &b, way);	\
@@ -674,9 +676,9 @@ NPU_STORE(npu_store_small_3, 3, NPU_WAY_SMALL)
 NPU_STORE(npu_store_any_1, 1, NPU_WAY_ANY)
 NPU_STORE(npu_store_any_3, 3, NPU_WAY_ANY)
 
-NPU_SIMD static void npu_store_columns(u8 *dst, s64 pitch, const struct npu_column *col,
-				       const u32 *acc, u32 lanes, u32 columns,
-				       struct npu_bytes b, enum npu_way way)
+NPU_SIMD void npu_store_columns(u8 *dst, s64 pitch, const struct npu_column *col,
+				const u32 *acc, u32 lanes, u32 columns,
+				struct npu_bytes b, enum npu_way way)
 {
 	void (*store)(u8 *dst, s64 pitch, const struct npu_column *col, const u32 *acc, u32 lanes,
 		      u32 columns, struct npu_bytes b);
@@ -692,8 +694,8 @@ NPU_SIMD static void npu_store_columns(u8 *dst, s64 pitch, const struct npu_colu
 		      b);
 }
 
-NPU_SIMD static void npu_store(void *dst, s64 pitch, u32 type, const u32 *acc,
-			       const struct npu_scaling *scaling, u32 lanes, u32 columns)
+NPU_SIMD void npu_store(void *dst, s64 pitch, u32 type, const u32 *acc,
+			const struct npu_scaling *scaling, u32 lanes, u32 columns)
 {
 	const struct npu_factor *factor = scaling->factor;
 	struct npu_scaling rest = *scaling;
@@ -785,9 +787,9 @@ NPU_INLINE s32 npu_weight_zero(const struct npu_channels *ch)
 }
 
 /* Weights of 64 channels, and what accumulators begin with. */
-NPU_SIMD static void npu_channel_weights(struct npu_channel_block *b,
-					 const struct npu_channels *ch, const u8 *w, u32 n,
-					 const s32 *bias)
+NPU_SIMD void npu_channel_weights(struct npu_channel_block *b,
+				  const struct npu_channels *ch, const u8 *w, u32 n,
+				  const s32 *bias)
 {
 	s32 zero = npu_input_zero(ch), constant = (s32)ch->taps * zero * npu_weight_zero(ch);
 	__m512i flip = npu_flip(ch->weight_type == NPU_TYPE_U8), ones = _mm512_set1_epi8(1);
@@ -798,8 +800,9 @@ NPU_SIMD static void npu_channel_weights(struct npu_channel_block *b,
 		sum[i] = _mm512_setzero_si512();
 	for (g = 0; g < ch->taps; g += 4) {
 		for (i = 0; i < 4; i++)
-			r[i] = _mm512_xor_si512(flip, _mm512_maskz_loadu_epi8(npu_first(n),
-							w + (g + i) * ch->period));
+			r[i] = _mm512_xor_si512(flip,
+						_mm512_maskz_loadu_epi8(npu_first(n), w + (g + i) *
+									ch->period));
 		npu_interleave(x, r);
 		for (i = 0; i < 4; i++) {
 			_mm512_storeu_si512(b->w[g / 4][i], x[i]);
@@ -816,9 +819,9 @@ NPU_SIMD static void npu_channel_weights(struct npu_channel_block *b,
 	}
 }
 
-NPU_SIMD static enum npu_way npu_channel_factors(struct npu_channel_block *b,
-						 const struct npu_channels *ch,
-						 const struct npu_factor *factor, bool small)
+NPU_SIMD enum npu_way npu_channel_factors(struct npu_channel_block *b,
+					  const struct npu_channels *ch,
+					  const struct npu_factor *factor, bool small)
 {
 	s32 less = ch->type == NPU_TYPE_U8 ? 128 : 0;
 	enum npu_way way = NPU_WAY_SMALL;
@@ -835,8 +838,8 @@ NPU_SIMD static enum npu_way npu_channel_factors(struct npu_channel_block *b,
 	return way;
 }
 
-NPU_SIMD static void npu_channels(struct npu_channels *ch, const u8 *w, const s32 *bias,
-				  const struct npu_factor *factor)
+NPU_SIMD void npu_channels(struct npu_channels *ch, const u8 *w, const s32 *bias,
+			   const struct npu_factor *factor)
 {
 	struct npu_channel_blocks *all = (void *)ch->data;
 	struct npu_channel_block *b = all->block;
@@ -917,7 +920,7 @@ NPU_INLINE void npu_masks_make(const struct npu_depthwise *d, const struct npu_r
 	__m512i channel = _mm512_set1_epi64(r->channel), pixel = _mm512_set1_epi64(r->pixel);
 	__m512i last = _mm512_set1_epi64((r->n - 1) / d->ch->channels * d->ch->step + 1ll);
 	__m512i step = _mm512_set1_epi64(d->ch->step);
-	__m512i first, end;
+	__m512i first, end, low, high;
 	u32 t;
 
 	for (t = 0; t < d->ch->taps; t += 8) {
@@ -925,9 +928,9 @@ NPU_INLINE void npu_masks_make(const struct npu_depthwise *d, const struct npu_r
 		end = _mm512_cvtepu32_epi64(_mm256_loadu_si256((const void *)&d->taps->end[t]));
 		first = _mm512_sub_epi64(first, pixel);
 		end = _mm512_sub_epi64(end, pixel);
-		_mm512_storeu_si512(&masks->result[t], _mm512_and_si512(all, npu_range(
-			_mm512_sub_epi64(_mm512_mul_epi32(first, channels), channel),
-			_mm512_sub_epi64(_mm512_mul_epi32(end, channels), channel))));
+		low = _mm512_sub_epi64(_mm512_mul_epi32(first, channels), channel);
+		high = _mm512_sub_epi64(_mm512_mul_epi32(end, channels), channel);
+		_mm512_storeu_si512(&masks->result[t], _mm512_and_si512(all, npu_range(low, high)));
 		if (!d->ch->single)
 			continue;
 		first = _mm512_mul_epi32(first, step);
@@ -944,6 +947,7 @@ NPU_INLINE __m512i npu_tap_load(const struct npu_depthwise *d, const struct npu_
 	const struct npu_channel_blocks *all = (const void *)d->ch->data;
 	u64 step = d->ch->step;
 	const u8 *from = d->taps->from[t] + r->pixel * step;
+	__m128i part;
 	__m512i x;
 	u32 i;
 
@@ -958,9 +962,10 @@ NPU_INLINE __m512i npu_tap_load(const struct npu_depthwise *d, const struct npu_
 	case NPU_LOAD_4:
 		x = _mm512_castsi128_si512(_mm_loadu_si128((const void *)from));
 #pragma GCC unroll 3
-		for (i = 1; i < 4; i++)
-			x = _mm512_mask_broadcast_i32x4(x, (__mmask16)(0xf << 4 * i),
-					_mm_loadu_si128((const void *)(from + i * step)));
+		for (i = 1; i < 4; i++) {
+			part = _mm_loadu_si128((const void *)(from + i * step));
+			x = _mm512_mask_broadcast_i32x4(x, (__mmask16)(0xf << 4 * i), part);
+		}
 		return x;
 	case NPU_LOAD_SINGLE:
 		x = _mm512_broadcast_i32x4(_mm_maskz_loadu_epi8(d->single, from));
@@ -1024,9 +1029,9 @@ NPU_INLINE void npu_depthwise_block(u8 *dst, const struct npu_depthwise *d,
 		npu_columns_load(&k, &b->column[i], way);
 #pragma GCC unroll 2
 		for (p = 0; p < blocks; p++) {
+			sum[p][i] = _mm512_mullo_epi32(sum[p][i], _mm512_set1_epi32(d->zero));
 			if (zero)
-				acc[p][i] = _mm512_sub_epi32(acc[p][i], _mm512_mullo_epi32(
-						sum[p][i], _mm512_set1_epi32(d->zero)));
+				acc[p][i] = _mm512_sub_epi32(acc[p][i], sum[p][i]);
 			r[p][i] = way == NPU_WAY_SMALL ?
 				  npu_rq_small(acc[p][i], _mm512_srli_epi64(acc[p][i], 32), &k) :
 				  npu_rq_any(acc[p][i], &k);
@@ -1039,7 +1044,7 @@ NPU_INLINE void npu_depthwise_block(u8 *dst, const struct npu_depthwise *d,
 }
 
 #define NPU_DEPTHWISE(name, blocks, load, zero, way)					\
-NPU_APART static void name(u8 *dst, const struct npu_depthwise *d,			\
+NPU_APART void name(u8 *dst, const struct npu_depthwise *d,			\
 			   const struct npu_results *result)				\
 {											\
 	npu_depthwise_block(dst, d, result, blocks, load, zero, way);			\
@@ -1061,8 +1066,8 @@ NPU_DEPTHWISE(npu_depthwise_single_any, 1, NPU_LOAD_SINGLE_EDGE, true, NPU_WAY_A
  * 64 channels of four neighbouring pixels and a window of 3 x 3: each column of the inputs is
  * interleaved once for all pixels that have it in their windows.
  */
-NPU_APART static void npu_depthwise_four(u8 *dst, const struct npu_depthwise *d,
-					 const struct npu_results *result)
+NPU_APART void npu_depthwise_four(u8 *dst, const struct npu_depthwise *d,
+				  const struct npu_results *result)
 {
 	const struct npu_channel_blocks *all = (const void *)d->ch->data;
 	const struct npu_channel_block *b = &all->block[result->channel % d->ch->period / 64];
@@ -1132,7 +1137,7 @@ NPU_INLINE void npu_depthwise_careful(u8 *dst, const struct npu_depthwise *d,
 }
 
 /* Pixels that are neighbours in memory: each block of channels for all of its pixels. */
-NPU_SIMD static void npu_depthwise_joined(u8 *dst, const struct npu_depthwise *d, u32 pixels)
+NPU_SIMD void npu_depthwise_joined(u8 *dst, const struct npu_depthwise *d, u32 pixels)
 {
 	u32 n = pixels * d->ch->channels, inside = d->inside * d->ch->channels;
 	u32 outside = d->outside * d->ch->channels, period = d->ch->period;
@@ -1170,8 +1175,8 @@ NPU_INLINE u32 npu_depthwise_parts(const struct npu_depthwise *d, u32 pixel, u32
 }
 
 /* Pixels that are not. */
-NPU_SIMD static void npu_depthwise_apart(u8 *dst, s64 pitch, const struct npu_depthwise *d,
-					 u32 pixels)
+NPU_SIMD void npu_depthwise_apart(u8 *dst, s64 pitch, const struct npu_depthwise *d,
+				  u32 pixels)
 {
 	bool quick = !d->zero && d->ch->way == NPU_WAY_SMALL;
 	struct npu_results r = { 0 };
@@ -1224,8 +1229,8 @@ NPU_INLINE u32 npu_depthwise_most(const struct npu_depthwise *d, s64 pitch)
 	return parts <= 4 && d->ch->way == NPU_WAY_SMALL && !d->zero ? parts : 1;
 }
 
-NPU_SIMD static void npu_depthwise(u8 *dst, s64 pitch, const struct npu_channels *ch,
-				   const struct npu_taps *taps, u32 pixels)
+NPU_SIMD void npu_depthwise(u8 *dst, s64 pitch, const struct npu_channels *ch,
+			    const struct npu_taps *taps, u32 pixels)
 {
 	struct npu_masks masks;
 	struct npu_depthwise d = {
@@ -1263,7 +1268,7 @@ NPU_INLINE __mmask16 npu_first16(u32 n)
 	return (__mmask16)npu_first(min_t(u32, n, NPU_AT_ONCE));
 }
 
-NPU_SIMD static void npu_widen(s32 *dst, const void *src, u32 type, s32 zero_point, u32 n)
+NPU_SIMD void npu_widen(s32 *dst, const void *src, u32 type, s32 zero_point, u32 n)
 {
 	__m512i zero = _mm512_set1_epi32(zero_point), x;
 	const u8 *from = src;
@@ -1287,7 +1292,7 @@ NPU_SIMD static void npu_widen(s32 *dst, const void *src, u32 type, s32 zero_poi
 	_mm256_zeroupper();
 }
 
-NPU_SIMD static void npu_narrow(void *dst, const s32 *src, u32 type, u32 n)
+NPU_SIMD void npu_narrow(void *dst, const s32 *src, u32 type, u32 n)
 {
 	__mmask16 mask;
 	u8 *to = dst;
@@ -1309,16 +1314,17 @@ NPU_SIMD static void npu_narrow(void *dst, const s32 *src, u32 type, u32 n)
 	_mm256_zeroupper();
 }
 
-NPU_SIMD static void npu_sum(u32 *acc, const s32 *x, u32 n)
+NPU_SIMD void npu_sum(u32 *acc, const s32 *x, u32 n)
 {
 	__mmask16 mask;
+	__m512i sum;
 	u32 i;
 
 	for (i = 0; i < n; i += NPU_AT_ONCE) {
 		mask = npu_first16(n - i);
-		_mm512_mask_storeu_epi32(acc + i, mask, _mm512_add_epi32(
-						_mm512_maskz_loadu_epi32(mask, acc + i),
-						_mm512_maskz_loadu_epi32(mask, x + i)));
+		sum = _mm512_add_epi32(_mm512_maskz_loadu_epi32(mask, acc + i),
+				       _mm512_maskz_loadu_epi32(mask, x + i));
+		_mm512_mask_storeu_epi32(acc + i, mask, sum);
 	}
 	_mm256_zeroupper();
 }
@@ -1359,8 +1365,8 @@ NPU_INLINE __m512i npu_limit_all(__m512i x, const struct npu_limits *l)
 	return _mm512_add_epi32(x, _mm512_set1_epi32(l->zero_point));
 }
 
-NPU_SIMD static void npu_requant(s32 *dst, const u32 *acc, const struct npu_factor *factor, u32 step,
-				 const struct npu_limits *limits, u32 n)
+NPU_SIMD void npu_requant(s32 *dst, const u32 *acc, const struct npu_factor *factor,
+			  u32 step, const struct npu_limits *limits, u32 n)
 {
 	__m512i m, shift, x;
 	__mmask16 mask;
@@ -1385,9 +1391,9 @@ NPU_SIMD static void npu_requant(s32 *dst, const u32 *acc, const struct npu_fact
 					     n - i);
 }
 
-NPU_SIMD static void npu_eltwise(s32 *dst, const s32 *a, const s32 *b, u32 op, u32 left_shift,
-				 const struct npu_factor factor[3],
-				 const struct npu_limits *limits, u32 n)
+NPU_SIMD void npu_eltwise(s32 *dst, const s32 *a, const s32 *b, u32 op, u32 left_shift,
+			  const struct npu_factor factor[3],
+			  const struct npu_limits *limits, u32 n)
 {
 	const struct npu_factor fa = factor[0], fb = factor[1], fo = factor[2];
 	__m512i x, y, z;

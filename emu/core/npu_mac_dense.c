@@ -117,13 +117,11 @@ void npu_dense_tiles(struct npu_core *core)
 	u64 once = (u64)lanes * NPU_PART * npu_jump_work(m->out_stride[0], m->out_dim[0] > 1,
 							 m->out_stride[1], m->out_dim[1] > 1);
 
-	*plan = (struct npu_plan){
-		.terms = (u32)cmd->terms,
-		.columns = min_t(u32, m->group_out, NPU_COLUMNS),
-		.pixels = lanes,
-		.slice = (u32)cmd->terms,
-		.slices = 1,
-	};
+	plan->terms = (u32)cmd->terms;
+	plan->columns = min_t(u32, m->group_out, NPU_COLUMNS);
+	plan->pixels = lanes;
+	plan->slice = plan->terms;
+	plan->slices = 1;
 	once += cmd->terms * input;
 	column += cmd->terms * weight;
 	if (once + column > budget) {
@@ -399,7 +397,8 @@ static int npu_piece_pack(struct npu_core *core, const struct npu_piece *piece, 
 	u32 l;
 
 	pitch = npu_piece_even(core, piece, corners, &low);
-	if (pitch && npu_piece_borrow(core, low, low + pitch * (corners->lanes - 1) + size, &window))
+	size += pitch * (corners->lanes - 1);
+	if (pitch && npu_piece_borrow(core, low, low + size, &window))
 		return -1;
 	if (!window && npu_piece_rows(core, piece, corners, row))
 		return -1;
@@ -408,7 +407,8 @@ static int npu_piece_pack(struct npu_core *core, const struct npu_piece *piece, 
 	if (core->cmd.mac.quant.wide)
 		memcpy((s16 *)s->patch.data + piece->at, row[0], piece->n * sizeof(s16));
 	else
-		core->model->kernels.pack(&s->patch, lane, corners->lanes, piece->at, row, piece->n);
+		core->model->kernels.pack(&s->patch, lane, corners->lanes, piece->at, row,
+					  piece->n);
 	return 0;
 }
 

@@ -86,7 +86,9 @@ static u32 npu_depthwise_budget(const struct npu_core *core)
 {
 	u64 most = (u64)NPU_TILE_WORK * 16, cores = core->model->config.cores;
 
-	return (u32)(cores == 1 ? most : clamp_t(u64, core->cmd.macs / (cores * 16), most / 8, most));
+	if (cores == 1)
+		return (u32)most;
+	return (u32)clamp_t(u64, core->cmd.macs / (cores * 16), most / 8, most);
 }
 
 /* A byte of a vector takes a sixteenth of what others count; terms are never cut. */
@@ -98,13 +100,11 @@ static void npu_depthwise_plan_rows(struct npu_core *core)
 	u32 columns = min_t(u32, m->group_out, min_t(u32, most, NPU_COLUMNS));
 	u32 pixel = 16 * npu_mac_jump(m) + (terms + 8) * columns;
 
-	m->plan = (struct npu_plan){
-		.terms = terms,
-		.columns = columns,
-		.pixels = clamp_t(u32, npu_depthwise_budget(core) / pixel, 1, NPU_TILE_ELEMENTS),
-		.slice = terms,
-		.slices = 1,
-	};
+	m->plan.terms = terms;
+	m->plan.columns = columns;
+	m->plan.pixels = clamp_t(u32, npu_depthwise_budget(core) / pixel, 1, NPU_TILE_ELEMENTS);
+	m->plan.slice = terms;
+	m->plan.slices = 1;
 }
 
 void npu_depthwise_tiles(struct npu_core *core)

@@ -464,7 +464,7 @@ enum npu_outcome {
 
 #define NPU_PIECES		64	/* of a patch */
 #define NPU_OUTSIDE		8192	/* bytes of padding */
-#define NPU_GATHERED		32768	/* bytes of weights that are not where the kernels want them */
+#define NPU_GATHERED		32768	/* bytes of weights that are brought together */
 
 /**
  * struct npu_piece - neighbouring terms of results that neighbour in the input, too
@@ -536,7 +536,7 @@ struct npu_team {
 	struct npu_cost cost;	/* of these */
 	u64 next;		/* tile to be claimed */
 	u64 again[NPU_MAX_CORES];	/* tiles to be claimed before it */
-	u32 agains;
+	u32 returned;
 	u64 failed_tile;
 	struct npu_fault_info fault;
 };

@@ -215,7 +215,8 @@ static void npu_conv_flatten(struct npu_mac *m)
 	u32 i;
 
 	for (i = 0; i < 2; i++)
-		if (w->size[i] > 1 || w->stride[i] > 1 || w->pad[i] || m->in_dim[i] != m->out_dim[i])
+		if (w->size[i] > 1 || w->stride[i] > 1 || w->pad[i] ||
+		    m->in_dim[i] != m->out_dim[i])
 			return;
 	if (m->in_stride[0] != m->in_stride[1] * m->in_dim[1] ||
 	    m->out_stride[0] != m->out_stride[1] * m->out_dim[1] ||
@@ -494,7 +495,7 @@ u64 npu_mac_out(const struct npu_mac *m, const struct npu_mac_tile *p, u64 pixel
 
 /* Scale, clamp and store the accumulators of one pixel, which lie in a row. */
 int npu_mac_store_row(struct npu_core *core, const struct npu_mac_tile *p, u64 pixel,
-			     const u32 *acc)
+		      const u32 *acc)
 {
 	const struct npu_kernels *k = &core->model->kernels;
 	const struct npu_mac *m = &core->cmd.mac;

@@ -86,7 +86,13 @@ static inline __le64 cpu_to_le64(u64 x)
 
 #define BIT_ULL(n)		(1ull << (n))
 #define likely(x)		__builtin_expect(!!(x), 1)
-#define __aligned(n)		__attribute__((__aligned__(n)))
+#define __aligned(n)		__attribute__((aligned(n)))
+#ifndef noinline
+#define noinline		__attribute__((noinline))
+#endif
+#ifndef __always_inline
+#define __always_inline		inline __attribute__((always_inline))
+#endif
 
 #define READ_ONCE(x)		__atomic_load_n(&(x), __ATOMIC_RELAXED)
 #define WRITE_ONCE(x, v)	__atomic_store_n(&(x), (v), __ATOMIC_RELAXED)

@@ -72,9 +72,9 @@ void npu_team_close(struct npu_core *core)
 static u64 npu_team_next(struct npu_core *leader)
 {
 	struct npu_team *team = &leader->team;
-	u64 tile = team->agains ? team->again[--team->agains] : team->next++;
+	u64 tile = team->returned ? team->again[--team->returned] : team->next++;
 
-	team->open = team->agains || team->next < leader->cmd.tiles;
+	team->open = team->returned || team->next < leader->cmd.tiles;
 	return tile;
 }
 
@@ -165,7 +165,7 @@ void npu_team_result(struct npu_core *leader, const struct npu_core *core)
 
 	/* Given up for a job that is not lost after all: somebody does it again. */
 	if (core->left && team->active) {
-		team->again[team->agains++] = core->claim;
+		team->again[team->returned++] = core->claim;
 		team->open = !team->failed;
 	}
 	if (core->left || !core->claim_failed)

@@ -29,6 +29,7 @@
  * struct trace - a model and its recorder
  * @file: where it records, NULL = it does not; set before trace_power()
  * @grain: nanoseconds that time counts in, as the model sees it; 1 unless the host says otherwise
+ * @kernels: inner loops of the model; trace_init() chooses the best ones
  * @failed: the file took no more, or there was no memory, which was said on stderr;
  *	nothing is recorded any longer
  */

@@ -128,7 +128,7 @@ static void emu_depthwise(u8 *dst, s64 pitch, const struct npu_channels *channel
 /* What a set has not is portable, and needs no wrapper. */
 static void emu_simd_wrap(struct npu_kernels *to)
 {
-#define EMU_WRAP(member)	(to->member = emu_set->member ? emu_##member : NULL)
+#define EMU_WRAP(name)	(to->name = emu_set->name ? emu_##name : NULL)
 	EMU_WRAP(pack);
 	EMU_WRAP(sums);
 	EMU_WRAP(mac);

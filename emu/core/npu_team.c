@@ -16,7 +16,7 @@
  *
  * - A tile is claimed in npu_team_claim() and npu_team_join(), and a helper says what came of it
  *   in npu_team_end(). In between it works with a copy of the command, so nothing of the leader
- *   is touched but its &struct npu_team.
+ *   is touched but ``team``.
  * - As long as it has helpers nothing is done to the leader's queue, job or command. Commands of
  *   the driver wait for that as they wait for the end of a tile, see npu_sched_boundary(). If the
  *   job is to be lost its helpers give their tiles up, too.

@@ -1216,22 +1216,38 @@ NPU_SIMD static u32 npu_depthwise_shared(u8 *dst, s64 pitch, struct npu_depthwis
 	return pixels;
 }
 
-/* All results have the same inputs. */
-NPU_APART static void npu_depthwise_single(u8 *dst, struct npu_depthwise *d, u32 pixel)
+/* Results of some pixels, one after the other; all channels have the same inputs. */
+NPU_APART static void npu_depthwise_single(u8 *dst, struct npu_depthwise *d, u32 pixel, u32 pixels)
 {
-	u64 at = (u64)d->ch->step * pixel;
-	__m128i stage[NPU_TAPS];
-	u32 t, c;
-	s8 x;
+	u32 t, i, c, channels = d->ch->channels;
+	u64 inputs, at, step = d->ch->step;
+	__m128i stage[NPU_TAPS], control;
+	u8 which[NPU_WIDTH];
 
+	for (i = 0; i < NPU_WIDTH; i++)
+		which[i] = pixels > 1 ? (u8)(i / channels) : 0;
+	control = _mm_loadu_si128((const void *)which);
 	for (t = 0; t < d->words->taps; t++) {
-		x = (s8)(npu_tap_inside(d, t, pixel) ? d->from[t][at] : d->ch->zero_point);
-		stage[t] = _mm_set1_epi8(x);
+		inputs = 0;
+		for (i = pixels, at = (pixel + pixels) * step; i; i--) {
+			at -= step;
+			inputs = inputs << 8 | (npu_tap_inside(d, t, pixel + i - 1) ?
+						d->from[t][at] : (u8)d->ch->zero_point);
+		}
+		stage[t] = _mm_shuffle_epi8(_mm_cvtsi64_si128((s64)inputs), control);
 		d->x[t] = (const u8 *)&stage[t];
 	}
-	for (c = 0; c < d->ch->channels; c += NPU_WIDTH)
+	for (c = 0; c < channels * pixels; c += NPU_WIDTH)
 		npu_depthwise_run(dst + c, d, d->x, 0, c,
-				  min_t(u32, d->ch->channels - c, NPU_WIDTH));
+				  min_t(u32, channels * pixels - c, NPU_WIDTH));
+}
+
+/* How many pixels a block has room for, if their results are neighbours. */
+NPU_INLINE u32 npu_depthwise_parts(const struct npu_channels *ch, s64 pitch)
+{
+	if (pitch != ch->channels || ch->channels > NPU_WIDTH / 2)
+		return 1;
+	return min_t(u32, NPU_WIDTH / ch->channels, sizeof(u64));
 }
 
 /* Results of one pixel, some of whose inputs are padding. */
@@ -1277,7 +1293,8 @@ NPU_SIMD static void npu_depthwise(u8 *dst, s64 pitch, const struct npu_channels
 	for (p = 0; p < pixels; p += n, dst += pitch * n) {
 		n = 1;
 		if (ch->single) {
-			npu_depthwise_single(dst, &d, p);
+			n = min_t(u32, npu_depthwise_parts(ch, pitch), pixels - p);
+			npu_depthwise_single(dst, &d, p, n);
 		} else if (p < d.inside || p >= d.outside) {
 			npu_depthwise_edge(dst, &d, p);
 		} else {

@@ -17,6 +17,7 @@ RUN_FILES := \
 	digits/demo.sh=$(VM)/demo.sh
 TEST_FILES := $(RUN_FILES) \
 	bin/npu-bench=$(BUILD)/bench/npu-bench \
+	bin/npu-counts=$(BUILD)/bench/npu-counts \
 	bin/npu-reference=$(BUILD)/static/tests/reference/npu-reference \
 	bin/digit=$(BUILD)/static/digit \
 	networks=$(BUILD)/static/networks \

@@ -523,7 +523,7 @@ static int npu_bind_reserve(struct npu_bind *bind)
 		op = &bind->op[i];
 		if (npu_bind_op_maps(op))
 			ret = npu_pt_reserve_map(pt, &bind->pool, op->va, op->size);
-		if (!ret)
+		else
 			ret = npu_pt_reserve_unmap(pt, &bind->pool, op->va, op->size);
 		cond_resched();
 	}

@@ -18,6 +18,7 @@ RUN_FILES := \
 TEST_FILES := $(RUN_FILES) \
 	bin/npu-bench=$(BUILD)/bench/npu-bench \
 	bin/npu-counts=$(BUILD)/bench/npu-counts \
+	bin/npu-scale=$(BUILD)/bench/npu-scale \
 	bin/npu-reference=$(BUILD)/static/tests/reference/npu-reference \
 	bin/digit=$(BUILD)/static/digit \
 	networks=$(BUILD)/static/networks \

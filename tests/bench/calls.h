@@ -8,11 +8,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/random.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <xf86drm.h>
@@ -138,6 +140,22 @@ static inline int write_file(const char *path, const char *text)
 	n = write(fd, text, strlen(text));
 	close(fd);
 	return n < 0 ? -errno : 0;
+}
+
+/*
+ * A machine without entropy works hard for each random number, and each slab has some.
+ * The same seed each time, for the same numbers.
+ */
+static inline void seed_random(void)
+{
+	const struct {
+		struct rand_pool_info info;
+		uint8_t bytes[64];
+	} seed = { .info = { .entropy_count = 512, .buf_size = 64 } };
+	int random = open("/dev/urandom", O_RDWR | O_CLOEXEC);
+
+	check(random >= 0 && !ioctl(random, RNDADDENTROPY, &seed), "/dev/urandom");
+	close(random);
 }
 
 #endif /* _NPU_CALLS_H_ */

@@ -14,11 +14,9 @@
  *
  * Prints a row per line: instructions, their ratio to getpid, text.
  */
-#include <linux/random.h>
 #include <pthread.h>
 #include <sched.h>
 #include <sys/eventfd.h>
-#include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <x86intrin.h>
 
@@ -78,22 +76,6 @@ static void print(const char *text, uint64_t count)
 		call;					\
 		(sample) = __rdtsc() - start;		\
 	} while (0)
-
-/*
- * A machine without entropy works hard for each random number, and each slab has some.
- * The same seed each time, for the same numbers.
- */
-static void seed_random(void)
-{
-	const struct {
-		struct rand_pool_info info;
-		uint8_t bytes[64];
-	} seed = { .info = { .entropy_count = 512, .buf_size = 64 } };
-	int random = open("/dev/urandom", O_RDWR | O_CLOEXEC);
-
-	check(random >= 0 && !ioctl(random, RNDADDENTROPY, &seed), "/dev/urandom");
-	close(random);
-}
 
 /* Who has this priority is interrupted by nobody but the timer. */
 static void be_realtime(bool realtime)

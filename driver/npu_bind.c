@@ -261,9 +261,10 @@ static int npu_vm_bo_restore(struct npu_vm *vm, struct drm_gpuvm_bo *vm_bo)
 /**
  * npu_vm_bo_validate() - drm_gpuvm_ops.vm_bo_validate: bring a buffer back into a VM
  * @vm_bo: association of both
- * @exec: locks the reservations of a SUBMIT
+ * @exec: locks the reservations of a SUBMIT; NULL if only that of the VM is locked
  *
- * Return: 0, also for a purged buffer, which stays away; or negative errno.
+ * Return: 0, also for a purged buffer, which stays away; -EAGAIN if @exec is NULL and the
+ * buffer shared; or another negative errno.
  */
 int npu_vm_bo_validate(struct drm_gpuvm_bo *vm_bo, struct drm_exec *exec)
 {
@@ -272,7 +273,10 @@ int npu_vm_bo_validate(struct drm_gpuvm_bo *vm_bo, struct drm_exec *exec)
 	int ret, idx;
 
 	/* One that was mapped a moment ago may not be locked yet. */
-	ret = drm_exec_prepare_obj(exec, vm_bo->obj, 1);
+	if (exec)
+		ret = drm_exec_prepare_obj(exec, vm_bo->obj, 1);
+	else
+		ret = drm_gpuvm_is_extobj(vm_bo->vm, vm_bo->obj) ? -EAGAIN : 0;
 	if (ret || bo->purged)
 		return ret;
 	if (!npu_dev_enter(vm->npu, &idx))
@@ -423,6 +427,9 @@ static int npu_bind_op_join_locked(struct npu_vm *vm, struct npu_bind_op *op)
 	if (!vm_bo)
 		return -ENOMEM;
 	op->vm_bo = drm_gpuvm_bo_obtain_prealloc(vm_bo);
+	/* Before anybody can meet the buffer in the VM. */
+	if (drm_gpuvm_is_extobj(&vm->gpuvm, op->obj))
+		WRITE_ONCE(vm->shared, true);
 	drm_gpuvm_bo_extobj_add(op->vm_bo);
 	return 0;
 }
@@ -516,7 +523,7 @@ static int npu_bind_reserve(struct npu_bind *bind)
 		op = &bind->op[i];
 		if (npu_bind_op_maps(op))
 			ret = npu_pt_reserve_map(pt, &bind->pool, op->va, op->size);
-		if (!ret)
+		else
 			ret = npu_pt_reserve_unmap(pt, &bind->pool, op->va, op->size);
 		cond_resched();
 	}
@@ -853,20 +860,18 @@ static int npu_vm_bind_in(struct npu_vm *vm, struct drm_file *file,
 			  const struct drm_npu_vm_bind *args, const struct drm_npu_vm_bind_op *ops)
 {
 	struct npu_syncs syncs = {};
-	struct drm_npu_sync *sync;
 	int ret;
 
 	if (!(args->flags & DRM_NPU_VM_BIND_ASYNC))
 		return args->ops.count ? npu_vm_bind(vm, file, ops, args->ops.count) : 0;
 
-	sync = npu_array_copy(&args->syncs, NPU_SYNC_SIZE_V1, sizeof(*sync), DRM_NPU_SYNCS_MAX);
-	if (IS_ERR(sync))
-		return PTR_ERR(sync);
-	ret = npu_syncs_lookup(&syncs, file, sync, args->syncs.count);
+	ret = npu_array_check(&args->syncs, NPU_SYNC_SIZE_V1, DRM_NPU_SYNCS_MAX);
+	if (ret)
+		return ret;
+	ret = npu_syncs_lookup(&syncs, file, &args->syncs);
 	if (!ret)
 		ret = npu_vm_bind_async(vm, file, ops, args->ops.count, &syncs);
 	npu_syncs_fini(&syncs);
-	kvfree(sync);
 	return ret;
 }
 

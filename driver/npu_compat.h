@@ -22,6 +22,9 @@
 
 #define NPU_MODULE_IMPORT_NS(ns)	MODULE_IMPORT_NS(ns)
 
+/* What is not WQ_UNBOUND is it. */
+#define WQ_PERCPU			0
+
 #define DRM_GPU_SCHED_STAT_RESET	DRM_GPU_SCHED_STAT_NOMINAL
 
 #define vma_is_cow_mapping(vma)		is_cow_mapping((vma)->vm_flags)

@@ -234,9 +234,9 @@ static void npu_device_free_wq(struct drm_device *drm, void *wq)
 }
 
 static int npu_device_alloc_wq(struct npu_device *npu, struct workqueue_struct **wq,
-			       const char *name)
+			       const char *name, unsigned int flags)
 {
-	*wq = alloc_workqueue("%s", WQ_UNBOUND | WQ_MEM_RECLAIM, 0, name);
+	*wq = alloc_workqueue("%s", flags | WQ_MEM_RECLAIM, 0, name);
 	if (!*wq)
 		return -ENOMEM;
 	return drmm_add_action_or_reset(&npu->drm, npu_device_free_wq, *wq);
@@ -279,13 +279,14 @@ static int npu_device_init(struct npu_device *npu)
 	ret = drmm_mutex_init(&npu->drm, &npu->objects.import_lock);
 	if (ret)
 		return ret;
-	ret = npu_device_alloc_wq(npu, &npu->wq, "npu");
+	ret = npu_device_alloc_wq(npu, &npu->wq, "npu", WQ_UNBOUND);
 	if (ret)
 		return ret;
-	ret = npu_device_alloc_wq(npu, &npu->sched_wq, "npu-sched");
+	/* Short work that asks for itself again: here one worker does it all. */
+	ret = npu_device_alloc_wq(npu, &npu->sched_wq, "npu-sched", WQ_PERCPU);
 	if (ret)
 		return ret;
-	ret = npu_device_alloc_wq(npu, &npu->bind_wq, "npu-bind");
+	ret = npu_device_alloc_wq(npu, &npu->bind_wq, "npu-bind", WQ_UNBOUND);
 	if (ret)
 		return ret;
 

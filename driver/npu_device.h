@@ -183,11 +183,15 @@ struct npu_device {
 	} reclaim;
 
 	struct {
-		/** @events.lock: protects @events.read; taken in hard interrupt */
+		/** @events.lock: protects @events.read and @events.moderation; taken in
+		 * hard interrupt
+		 */
 		spinlock_t lock;
 		struct npu_event *ring;
 		dma_addr_t dma;
 		u32 read;
+		/** @events.moderation: least microseconds between interrupts */
+		u32 moderation;
 	} events;
 
 	struct {

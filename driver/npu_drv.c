@@ -292,8 +292,12 @@ static void npu_destroy_workqueues(void)
 
 static int __init npu_init(void)
 {
-	int ret = -ENOMEM;
+	int ret;
 
+	ret = npu_jobs_init();
+	if (ret)
+		return ret;
+	ret = -ENOMEM;
 	npu_close_wq = alloc_workqueue("npu-close", WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
 	npu_import_wq = alloc_workqueue("npu-import", WQ_UNBOUND, 0);
 	npu_release_wq = alloc_workqueue("npu-release", WQ_UNBOUND, 0);
@@ -311,6 +315,7 @@ err_platform:
 	npu_platform_unregister();
 err_workqueues:
 	npu_destroy_workqueues();
+	npu_jobs_fini();
 	return ret;
 }
 
@@ -321,6 +326,7 @@ static void __exit npu_exit(void)
 	npu_destroy_workqueues();
 	/* RCU callbacks of fences hold the module; those of xarrays do not. */
 	rcu_barrier();
+	npu_jobs_fini();
 }
 
 module_init(npu_init);

@@ -2,6 +2,7 @@
 #ifndef _NPU_DRV_H_
 #define _NPU_DRV_H_
 
+#include <linux/uaccess.h>
 #include <linux/workqueue.h>
 #include <linux/xarray.h>
 
@@ -51,7 +52,31 @@ extern const struct drm_driver npu_drm_driver;
 #define NPU_BIND_OP_SIZE_V1	48
 #define NPU_JOB_SIZE_V1		32
 
+int npu_array_check(const struct drm_npu_array *array, size_t size_v1, u32 max);
+int npu_array_convert(const struct drm_npu_array *array, u32 first, u32 count, void *to,
+		      size_t size);
 void *npu_array_copy(const struct drm_npu_array *array, size_t size_v1, size_t size, u32 max);
+
+/**
+ * npu_array_read() - copy elements of an array from user space
+ * @array: checked by npu_array_check()
+ * @first: number of the first one
+ * @count: how many; they are inside the array
+ * @to: where to
+ * @size: of an element in this kernel
+ *
+ * Here, because a size that is known costs no check of what is behind @to.
+ *
+ * Return: 0 or negative errno, as npu_array_convert().
+ */
+static __always_inline int npu_array_read(const struct drm_npu_array *array, u32 first, u32 count,
+					  void *to, size_t size)
+{
+	if (array->stride != size)
+		return npu_array_convert(array, first, count, to, size);
+	return copy_from_user(to, u64_to_user_ptr(array->ptr + (u64)first * size), count * size) ?
+	       -EFAULT : 0;
+}
 
 void npu_debugfs_init(struct npu_device *npu);
 

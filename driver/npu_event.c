@@ -12,6 +12,10 @@
  * - A record of an unknown type is counted and dropped, one of an unknown queue
  *   dropped: the queue may have ended meanwhile.
  *
+ * With many short jobs the interrupts cost more than the jobs. npu_interrupt_moderation_us
+ * in sysfs keeps them apart: one then stands for several records. A fence signals later by
+ * so much at most.
+ *
  * The handler runs in hard interrupt and is bounded by the size of the ring:
  * it clears the causes first and drains then, and the write of the read index
  * makes the device raise the interrupt again if records came in between.
@@ -19,6 +23,7 @@
 #include <linux/dma-mapping.h>
 
 #include "npu_event.h"
+#include "npu_pm.h"
 #include "npu_queue.h"
 #include "npu_slot.h"
 
@@ -60,8 +65,33 @@ void npu_events_start(struct npu_device *npu)
 	npu_write(npu, NPU_REG_EVENT_ORDER, NPU_EVENT_ORDER);
 	npu->events.read = npu_read(npu, NPU_REG_EVENT_WRITE);
 	npu_write(npu, NPU_REG_EVENT_READ, npu->events.read);
+	npu_write(npu, NPU_REG_IRQ_MODERATION, npu->events.moderation);
 	npu_write(npu, NPU_REG_IRQ_ENABLE, NPU_IRQ_EVENT | NPU_IRQ_OVERFLOW | NPU_IRQ_RESET |
 		  NPU_IRQ_TLB | NPU_IRQ_FATAL);
+}
+
+static void npu_events_write_moderation(struct npu_device *npu, u32 us, bool on)
+{
+	guard(spinlock_irqsave)(&npu->events.lock);
+
+	WRITE_ONCE(npu->events.moderation, us);
+	if (on)
+		npu_write(npu, NPU_REG_IRQ_MODERATION, us);
+}
+
+/**
+ * npu_events_moderate() - let the device collect events before it interrupts
+ * @npu: device; the caller is inside npu_dev_enter()
+ * @us: least microseconds between two interrupts, 0 for one per event
+ *
+ * It lasts: a device that was off or was reset is told again.
+ */
+void npu_events_moderate(struct npu_device *npu, u32 us)
+{
+	bool on = npu_pm_enter(npu);
+
+	npu_events_write_moderation(npu, us, on);
+	npu_pm_exit(npu);
 }
 
 static void npu_event_handle(struct npu_device *npu, const struct npu_event *event)

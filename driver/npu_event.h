@@ -10,6 +10,7 @@ int npu_events_init(struct npu_device *npu);
 void npu_events_fini(struct npu_device *npu);
 void npu_events_start(struct npu_device *npu);
 void npu_events_service(struct npu_device *npu);
+void npu_events_moderate(struct npu_device *npu, u32 us);
 irqreturn_t npu_irq(int irq, void *data);
 
 #endif /* _NPU_EVENT_H_ */

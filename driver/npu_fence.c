@@ -51,6 +51,7 @@ static void npu_fence_free(struct rcu_head *rcu)
 {
 	struct dma_fence *fence = container_of(rcu, struct dma_fence, rcu);
 
+	/* Perhaps that of a job. */
 	kfree(to_npu_fence(fence));
 	module_put(THIS_MODULE);
 }
@@ -67,7 +68,7 @@ static const struct dma_fence_ops npu_fence_ops = {
 };
 
 /**
- * npu_fence_alloc() - memory for a fence; kfree() it if it is never initialised
+ * npu_fence_alloc() - memory for a fence alone; kfree() it if it is never initialised
  */
 struct npu_fence *npu_fence_alloc(void)
 {
@@ -76,8 +77,8 @@ struct npu_fence *npu_fence_alloc(void)
 
 /**
  * npu_fence_init() - make a fence, from now on reference counted
- * @fence: from npu_fence_alloc()
- * @name: of the timeline
+ * @fence: from npu_fence_alloc(), or the beginning of what is larger and to be freed with it
+ * @name: of the timeline, of NPU_FENCE_NAME_SIZE bytes
  * @context: of the queue
  * @seqno: number of the job
  */
@@ -86,7 +87,7 @@ void npu_fence_init(struct npu_fence *fence, const char *name, u64 context, u64 
 	__module_get(THIS_MODULE);
 	spin_lock_init(&fence->lock);
 	INIT_LIST_HEAD(&fence->node);
-	strscpy(fence->name, name, sizeof(fence->name));
+	memcpy(fence->name, name, sizeof(fence->name));
 	dma_fence_init(&fence->base, &npu_fence_ops, &fence->lock, context, seqno);
 }
 

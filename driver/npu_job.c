@@ -5,9 +5,9 @@
  * SUBMIT goes through these steps, and an error in any but the last undoes all
  * of the ones before:
  *
- * 1. Copy the arrays, check every field.
- * 2. Look up queue, syncobjs and the fences to wait for; allocate jobs, fences
- *    and timeline points.
+ * 1. Check the arrays, look up the queue.
+ * 2. Copy and check every job, and allocate it with its fence; look up syncobjs and
+ *    the fences to wait for, allocate timeline points.
  * 3. Bring back the VM's user memory (npu_userptr.c).
  * 4. Lock the VM's reservation object and those of its shared buffers, reserve
  *    room for a fence, bring back what was evicted; add the dependencies to the
@@ -18,6 +18,10 @@
  *    push the jobs. Nothing in here can fail.
  *
  * Dependencies on the queue's own jobs are dropped: the ring keeps the order.
+ *
+ * What it costs is counted, see Documentation/performance.rst. As long as no shared buffer
+ * has ever been mapped there is one reservation, and step 4 needs no drm_exec: the cost does
+ * not depend on how many private buffers there are.
  */
 #include <linux/overflow.h>
 #include <linux/sched/signal.h>
@@ -39,47 +43,83 @@
 #include "npu_vm.h"
 
 /**
- * npu_array_copy() - copy an array of extensible structures from user space
+ * npu_array_check() - can an array of extensible structures be read?
+ * @array: where it is
+ * @size_v1: smallest element that is accepted
+ * @max: most elements
+ *
+ * Return: 0, -E2BIG for too many elements, -EINVAL for the stride.
+ */
+int npu_array_check(const struct drm_npu_array *array, size_t size_v1, u32 max)
+{
+	if (!array->count)
+		return 0;
+	/* The upper bound keeps the check of unknown fields short. */
+	if (array->stride < size_v1 || array->stride > DRM_NPU_STRIDE_MAX ||
+	    !IS_ALIGNED(array->stride | array->ptr, 8))
+		return -EINVAL;
+	return array->count > max ? -E2BIG : 0;
+}
+
+/**
+ * npu_array_convert() - npu_array_read() of elements of another size than ours
+ * @array: as there
+ * @first: as there
+ * @count: as there
+ * @to: as there
+ * @size: as there
+ *
+ * Elements that are smaller than @size are filled with zeros, what is larger
+ * must be zero.
+ *
+ * Return: 0, -EFAULT, or -EINVAL for unknown fields that are not zero.
+ */
+int npu_array_convert(const struct drm_npu_array *array, u32 first, u32 count, void *to,
+		      size_t size)
+{
+	u64 from = array->ptr + (u64)first * array->stride;
+	u32 i;
+	int ret;
+
+	for (i = 0; i < count; i++) {
+		ret = copy_struct_from_user(to + i * size, size,
+					    u64_to_user_ptr(from + (u64)i * array->stride),
+					    array->stride);
+		/* Unknown fields are refused like unknown flags. */
+		if (ret)
+			return ret == -E2BIG ? -EINVAL : ret;
+	}
+	return 0;
+}
+
+/**
+ * npu_array_copy() - copy a whole array of extensible structures from user space
  * @array: where it is
  * @size_v1: smallest element that is accepted
  * @size: of an element in this kernel
  * @max: most elements
  *
- * Elements that are smaller than @size are filled with zeros, what is larger
- * must be zero.
- *
  * Return: elements of @size bytes for kvfree(), NULL for an empty array, or an
- * error pointer: -E2BIG for too many elements, -EINVAL for the stride or for
- * unknown fields that are not zero.
+ * error pointer as from npu_array_check() and npu_array_read().
  */
 void *npu_array_copy(const struct drm_npu_array *array, size_t size_v1, size_t size, u32 max)
 {
 	void *copy;
-	u32 i;
 	int ret;
 
+	ret = npu_array_check(array, size_v1, max);
+	if (ret)
+		return ERR_PTR(ret);
 	if (!array->count)
 		return NULL;
-	/* The upper bound keeps the check of unknown fields short. */
-	if (array->stride < size_v1 || array->stride > DRM_NPU_STRIDE_MAX ||
-	    !IS_ALIGNED(array->stride | array->ptr, 8))
-		return ERR_PTR(-EINVAL);
-	if (array->count > max)
-		return ERR_PTR(-E2BIG);
 
 	copy = kvmalloc_array(array->count, size, GFP_KERNEL_ACCOUNT);
 	if (!copy)
 		return ERR_PTR(-ENOMEM);
-
-	for (i = 0; i < array->count; i++) {
-		ret = copy_struct_from_user(copy + i * size, size,
-					    u64_to_user_ptr(array->ptr + (u64)i * array->stride),
-					    array->stride);
-		if (ret) {
-			kvfree(copy);
-			/* Unknown fields are refused like unknown flags. */
-			return ERR_PTR(ret == -E2BIG ? -EINVAL : ret);
-		}
+	ret = npu_array_read(array, 0, array->count, copy, size);
+	if (ret) {
+		kvfree(copy);
+		return ERR_PTR(ret);
 	}
 	return copy;
 }
@@ -98,10 +138,10 @@ static struct dma_fence *npu_sched_run_job(struct drm_sched_job *sched_job)
 
 	ret = npu_queue_emit(job->queue, job);
 	if (ret) {
-		npu_queue_end_job(job->queue, job->fence, ret);
+		npu_queue_end_job(job->queue, &job->fence, ret);
 		return ERR_PTR(ret);
 	}
-	return dma_fence_get(&job->fence->base);
+	return dma_fence_get(&job->fence.base);
 }
 
 /* The scheduler's timeout is infinite, see the hang watch. */
@@ -114,17 +154,15 @@ static void npu_sched_free_job(struct drm_sched_job *sched_job)
 {
 	struct npu_job *job = to_npu_job(sched_job);
 	struct npu_queue *queue = job->queue;
-	struct npu_fence *fence = job->fence;
 
 	/* A job that was killed in the entity never came to run_job. */
-	if (!dma_fence_is_signaled(&fence->base))
-		npu_queue_end_job(queue, fence, queue->dead_error);
+	if (!dma_fence_is_signaled(&job->fence.base))
+		npu_queue_end_job(queue, &job->fence, queue->dead_error);
 
 	drm_sched_job_cleanup(&job->base);
-	kfree(job);
 	npu_queue_put(queue);
-	/* Last, because it may be what keeps the module. */
-	dma_fence_put(&fence->base);
+	/* Last, because it has the memory, and may be what keeps the module. */
+	dma_fence_put(&job->fence.base);
 }
 
 const struct drm_sched_backend_ops npu_sched_ops = {
@@ -133,21 +171,40 @@ const struct drm_sched_backend_ops npu_sched_ops = {
 	.free_job = npu_sched_free_job,
 };
 
+/* A fence frees its memory with kfree(), which knows whose it is. */
+static struct kmem_cache *npu_job_cache;
+
+int npu_jobs_init(void)
+{
+	npu_job_cache = KMEM_CACHE(npu_job, 0);
+	return npu_job_cache ? 0 : -ENOMEM;
+}
+
+void npu_jobs_fini(void)
+{
+	kmem_cache_destroy(npu_job_cache);
+}
+
 /* ---- Submission ------------------------------------------------------------------- */
+
+/* How many jobs are read from user space and allocated at once. */
+#define NPU_SUBMIT_CHUNK	16
 
 /**
  * struct npu_submit - everything a SUBMIT has gathered
  * @queue: a reference
  * @file: who submits
- * @job: jobs
- * @jobs: how many of them are initialised
+ * @args: what it asks for
+ * @first: jobs, npu_job.next
+ * @last: the last of them
  * @syncs: what to wait for and to signal
  */
 struct npu_submit {
 	struct npu_queue *queue;
 	struct drm_file *file;
-	struct npu_job **job;
-	u32 jobs;
+	const struct drm_npu_submit *args;
+	struct npu_job *first;
+	struct npu_job *last;
 	struct npu_syncs syncs;
 };
 
@@ -164,89 +221,194 @@ static int npu_job_check(const struct drm_npu_job *args)
 	return 0;
 }
 
-static struct npu_job *npu_job_create(struct npu_submit *submit, const struct drm_npu_job *args)
+/* A reference for one more job; that of the first one keeps the device on. */
+static int npu_submit_get_power(struct npu_submit *submit)
 {
-	struct npu_queue *queue = submit->queue;
-	struct npu_job *job;
-	int ret;
-
-	job = kzalloc(sizeof(*job), GFP_KERNEL_ACCOUNT);
-	if (!job)
-		return ERR_PTR(-ENOMEM);
-
-	ret = npu_pm_get(queue->npu);
-	if (ret)
-		goto err_free;
-	job->fence = npu_fence_alloc();
-	ret = job->fence ? drm_sched_job_init(&job->base, &queue->entity, 1, submit->file,
-					      submit->file->client_id) : -ENOMEM;
-	if (ret)
-		goto err_pm;
-	job->queue = npu_queue_get(queue);
-	job->args = *args;
-	return job;
-
-err_pm:
-	kfree(job->fence);
-	npu_pm_put(queue->npu);
-err_free:
-	kfree(job);
-	return ERR_PTR(ret);
+	if (!submit->first)
+		return npu_pm_get(submit->queue->npu);
+	npu_pm_get_again(submit->queue->npu);
+	return 0;
 }
 
-/* Counterpart of npu_job_create(), before the job is armed. */
+static int npu_job_init(struct npu_job *job, struct npu_submit *submit,
+			const struct drm_npu_job *args)
+{
+	struct npu_queue *queue = submit->queue;
+	int ret;
+
+	ret = npu_job_check(args);
+	if (!ret)
+		ret = npu_submit_get_power(submit);
+	if (ret)
+		return ret;
+	ret = drm_sched_job_init(&job->base, &queue->entity, 1, submit->file,
+				 submit->file->client_id);
+	if (ret) {
+		npu_pm_put(queue->npu);
+		return ret;
+	}
+	job->queue = npu_queue_get(queue);
+	job->args = *args;
+	return 0;
+}
+
+/* Of a job that is initialised and not armed. */
 static void npu_job_discard(struct npu_job *job)
 {
 	drm_sched_job_cleanup(&job->base);
-	kfree(job->fence);
 	npu_pm_put(job->queue->npu);
 	npu_queue_put(job->queue);
 	kfree(job);
 }
 
-static int npu_submit_add_jobs(struct npu_submit *submit, const struct drm_npu_job *args, u32 count)
+static int npu_submit_add_job(struct npu_submit *submit, struct npu_job *job,
+			      const struct drm_npu_job *args)
 {
-	struct npu_job *job;
 	int ret;
 
-	submit->job = kvcalloc(count, sizeof(*submit->job), GFP_KERNEL_ACCOUNT);
-	if (!submit->job)
-		return -ENOMEM;
-
-	while (submit->jobs < count) {
-		ret = npu_job_check(&args[submit->jobs]);
-		if (ret)
-			return ret;
-		job = npu_job_create(submit, &args[submit->jobs]);
-		if (IS_ERR(job))
-			return PTR_ERR(job);
-		submit->job[submit->jobs++] = job;
-	}
+	ret = npu_job_init(job, submit, args);
+	if (ret)
+		return ret;
+	if (submit->last)
+		submit->last->next = job;
+	else
+		submit->first = job;
+	submit->last = job;
 	return 0;
+}
+
+static int npu_submit_add_chunk(struct npu_submit *submit, u32 first, u32 count)
+{
+	struct drm_npu_job args[NPU_SUBMIT_CHUNK];
+	void *job[NPU_SUBMIT_CHUNK];
+	u32 i;
+	int ret;
+
+	ret = npu_array_read(&submit->args->jobs, first, count, args, sizeof(args[0]));
+	if (ret)
+		return ret;
+	if (!kmem_cache_alloc_bulk(npu_job_cache, GFP_KERNEL_ACCOUNT | __GFP_ZERO, count, job))
+		return -ENOMEM;
+	for (i = 0; i < count && !ret; i++)
+		ret = npu_submit_add_job(submit, job[i], &args[i]);
+	if (ret)
+		kmem_cache_free_bulk(npu_job_cache, count - i + 1, &job[i - 1]);
+	return ret;
+}
+
+static int npu_submit_add_jobs(struct npu_submit *submit)
+{
+	u32 count = submit->args->jobs.count;
+	int ret = 0;
+	u32 i;
+
+	for (i = 0; i < count && !ret; i += NPU_SUBMIT_CHUNK)
+		ret = npu_submit_add_chunk(submit, i, min(count - i, (u32)NPU_SUBMIT_CHUNK));
+	return ret;
 }
 
 static struct dma_fence *npu_submit_arm(struct npu_submit *submit)
 {
 	struct npu_queue *queue = submit->queue;
-	struct npu_job *job = NULL;
-	u32 i;
+	struct npu_job *job;
 
-	for (i = 0; i < submit->jobs; i++) {
-		job = submit->job[i];
+	for (job = submit->first; job; job = job->next) {
 		drm_sched_job_arm(&job->base);
-		npu_fence_init(job->fence, queue->name, queue->fence_context, ++queue->submitted);
+		npu_fence_init(&job->fence, queue->name, queue->fence_context, ++queue->submitted);
 		trace_npu_job_submit(queue, queue->submitted, &job->args);
 	}
 	/* The last job is done when all are. */
-	return dma_fence_get(&job->fence->base);
+	return &submit->last->fence.base;
+}
+
+static void npu_submit_push(struct npu_submit *submit)
+{
+	struct npu_job *job;
+
+	while (submit->first) {
+		job = submit->first;
+		/* Who is pushed may be gone. */
+		submit->first = job->next;
+		drm_sched_entity_push_job(&job->base);
+	}
+}
+
+/**
+ * struct npu_submit_lock - the reservations of a SUBMIT
+ * @exec: all of them, if @shared
+ * @shared: buffers with reservations of their own may be mapped
+ *
+ * All buffers that are private to an address space have the one of the address space.
+ */
+struct npu_submit_lock {
+	struct drm_gpuvm_exec exec;
+	bool shared;
+};
+
+static int npu_submit_validate(struct drm_gpuvm_exec *exec)
+{
+	return drm_gpuvm_validate(exec->vm, &exec->exec);
+}
+
+static int npu_submit_lock_shared(struct npu_submit_lock *lock, struct npu_vm *vm)
+{
+	lock->exec = (struct drm_gpuvm_exec) {
+		.vm = &vm->gpuvm,
+		.flags = DRM_EXEC_INTERRUPTIBLE_WAIT | DRM_EXEC_IGNORE_DUPLICATES,
+		.num_fences = 1,
+		.extra.fn = npu_submit_validate,
+	};
+	return drm_gpuvm_exec_lock(&lock->exec);
+}
+
+/* Returns -EAGAIN if a shared buffer has come meanwhile. */
+static int npu_submit_lock_private(struct npu_vm *vm)
+{
+	struct dma_resv *resv = drm_gpuvm_resv(&vm->gpuvm);
+	int ret;
+
+	ret = dma_resv_lock_interruptible(resv, NULL);
+	if (ret)
+		return ret;
+	ret = dma_resv_reserve_fences(resv, 1);
+	if (!ret)
+		ret = drm_gpuvm_validate(&vm->gpuvm, NULL);
+	if (ret)
+		dma_resv_unlock(resv);
+	return ret;
+}
+
+static int npu_submit_lock(struct npu_submit_lock *lock, struct npu_vm *vm)
+{
+	guard(rwsem_read)(&vm->link_lock);
+
+	lock->shared = READ_ONCE(vm->shared);
+	return lock->shared ? npu_submit_lock_shared(lock, vm) : npu_submit_lock_private(vm);
+}
+
+static void npu_submit_unlock(struct npu_submit_lock *lock, struct npu_vm *vm)
+{
+	if (lock->shared)
+		drm_gpuvm_exec_unlock(&lock->exec);
+	else
+		dma_resv_unlock(drm_gpuvm_resv(&vm->gpuvm));
+}
+
+static void npu_submit_add_fence(struct npu_submit_lock *lock, struct npu_vm *vm,
+				 struct dma_fence *fence)
+{
+	if (lock->shared)
+		drm_gpuvm_exec_resv_add_fence(&lock->exec, fence, DMA_RESV_USAGE_BOOKKEEP,
+					      DMA_RESV_USAGE_BOOKKEEP);
+	else
+		dma_resv_add_fence(drm_gpuvm_resv(&vm->gpuvm), fence, DMA_RESV_USAGE_BOOKKEEP);
 }
 
 /* From the first to the last line nothing fails, and nobody overtakes. */
-static int npu_submit_commit(struct npu_submit *submit, struct drm_gpuvm_exec *exec)
+static int npu_submit_commit(struct npu_submit *submit, struct npu_submit_lock *lock)
 {
 	struct npu_queue *queue = submit->queue;
 	struct dma_fence *fence;
-	u32 i;
 
 	guard(mutex)(&queue->submit_lock);
 
@@ -258,30 +420,21 @@ static int npu_submit_commit(struct npu_submit *submit, struct drm_gpuvm_exec *e
 		return -EIO;
 
 	fence = npu_submit_arm(submit);
-	drm_gpuvm_exec_resv_add_fence(exec, fence, DMA_RESV_USAGE_BOOKKEEP,
-				      DMA_RESV_USAGE_BOOKKEEP);
+	npu_submit_add_fence(lock, queue->vm, fence);
 	npu_syncs_publish(&submit->syncs, fence);
-	for (i = 0; i < submit->jobs; i++)
-		drm_sched_entity_push_job(&submit->job[i]->base);
-	submit->jobs = 0;
-	dma_fence_put(fence);
+	npu_submit_push(submit);
 	return 0;
 }
 
-static int npu_submit_validate(struct drm_gpuvm_exec *exec)
-{
-	return drm_gpuvm_validate(exec->vm, &exec->exec);
-}
-
 /* Returns -EAGAIN if user memory has become invalid. */
-static int npu_submit_publish(struct npu_submit *submit, struct drm_gpuvm_exec *exec)
+static int npu_submit_publish(struct npu_submit *submit, struct npu_submit_lock *lock)
 {
 	struct npu_vm *vm = submit->queue->vm;
 	bool cookie = dma_fence_begin_signalling();
 	int ret = -EAGAIN;
 
 	if (npu_userptrs_begin(vm)) {
-		ret = npu_submit_commit(submit, exec);
+		ret = npu_submit_commit(submit, lock);
 		npu_userptrs_end(vm);
 	}
 	dma_fence_end_signalling(cookie);
@@ -291,43 +444,40 @@ static int npu_submit_publish(struct npu_submit *submit, struct drm_gpuvm_exec *
 /* Returns -EAGAIN if it has to be tried again. */
 static int npu_submit_lock_and_commit(struct npu_submit *submit)
 {
-	struct npu_vm *vm = submit->queue->vm;
-	struct drm_gpuvm_exec exec = {
-		.vm = &vm->gpuvm,
-		.flags = DRM_EXEC_INTERRUPTIBLE_WAIT | DRM_EXEC_IGNORE_DUPLICATES,
-		.num_fences = 1,
-		.extra.fn = npu_submit_validate,
-	};
+	struct npu_queue *queue = submit->queue;
+	struct npu_submit_lock lock;
 	int ret;
 
-	scoped_guard(rwsem_read, &vm->link_lock)
-		ret = drm_gpuvm_exec_lock(&exec);
+	ret = npu_submit_lock(&lock, queue->vm);
 	if (ret)
 		return ret;
-	ret = npu_syncs_add_dependencies(&submit->syncs, &submit->job[0]->base,
-					 submit->queue->fence_context);
+	ret = npu_syncs_add_dependencies(&submit->syncs, &submit->first->base,
+					 queue->fence_context);
 	if (!ret)
-		ret = npu_submit_publish(submit, &exec);
-	drm_gpuvm_exec_unlock(&exec);
+		ret = npu_submit_publish(submit, &lock);
+	npu_submit_unlock(&lock, queue->vm);
 	return ret;
 }
 
 static void npu_submit_cleanup(struct npu_submit *submit)
 {
-	while (submit->jobs)
-		npu_job_discard(submit->job[--submit->jobs]);
-	kvfree(submit->job);
+	struct npu_job *job;
+
+	while (submit->first) {
+		job = submit->first;
+		submit->first = job->next;
+		npu_job_discard(job);
+	}
 	npu_syncs_fini(&submit->syncs);
 }
 
-static int npu_submit(struct npu_submit *submit, const struct drm_npu_submit *args,
-		      const struct drm_npu_job *jobs, const struct drm_npu_sync *syncs)
+static int npu_submit(struct npu_submit *submit)
 {
 	int ret;
 
-	ret = npu_submit_add_jobs(submit, jobs, args->jobs.count);
+	ret = npu_submit_add_jobs(submit);
 	if (!ret)
-		ret = npu_syncs_lookup(&submit->syncs, submit->file, syncs, args->syncs.count);
+		ret = npu_syncs_lookup(&submit->syncs, submit->file, &submit->args->syncs);
 	while (!ret) {
 		ret = npu_userptrs_populate(submit->queue->vm);
 		if (!ret)
@@ -342,29 +492,22 @@ static int npu_submit(struct npu_submit *submit, const struct drm_npu_submit *ar
 
 int npu_submit_ioctl(struct drm_device *drm, void *data, struct drm_file *file)
 {
-	struct drm_npu_submit *args = data;
-	struct npu_submit submit = { .file = file };
-	struct drm_npu_job *jobs;
-	struct drm_npu_sync *syncs;
+	struct npu_submit submit = { .file = file, .args = data };
+	const struct drm_npu_submit *args = data;
 	int ret;
 
 	if (args->flags || !args->jobs.count)
 		return -EINVAL;
-
-	jobs = npu_array_copy(&args->jobs, NPU_JOB_SIZE_V1, sizeof(*jobs), DRM_NPU_SUBMIT_MAX);
-	if (IS_ERR(jobs))
-		return PTR_ERR(jobs);
-	syncs = npu_array_copy(&args->syncs, NPU_SYNC_SIZE_V1, sizeof(*syncs), DRM_NPU_SYNCS_MAX);
-	if (IS_ERR(syncs)) {
-		kvfree(jobs);
-		return PTR_ERR(syncs);
-	}
+	ret = npu_array_check(&args->jobs, NPU_JOB_SIZE_V1, DRM_NPU_SUBMIT_MAX);
+	if (!ret)
+		ret = npu_array_check(&args->syncs, NPU_SYNC_SIZE_V1, DRM_NPU_SYNCS_MAX);
+	if (ret)
+		return ret;
 
 	submit.queue = npu_queue_lookup(file, args->queue_id);
-	ret = submit.queue ? npu_submit(&submit, args, jobs, syncs) : -ENOENT;
-	if (submit.queue)
-		npu_queue_put(submit.queue);
-	kvfree(syncs);
-	kvfree(jobs);
+	if (!submit.queue)
+		return -ENOENT;
+	ret = npu_submit(&submit);
+	npu_queue_put(submit.queue);
 	return ret;
 }

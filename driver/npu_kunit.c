@@ -476,12 +476,10 @@ static struct fake_job *fake_job_create(struct fake_npu *fake, struct npu_queue 
 	unsigned int i;
 
 	KUNIT_ASSERT_LT(fake->test, fake->jobs, FAKE_JOBS);
-	job = kunit_kzalloc(fake->test, sizeof(*job), GFP_KERNEL);
+	job = kzalloc(sizeof(*job), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(fake->test, job);
 	job->fake = fake;
 	job->base.queue = queue;
-	job->base.fence = npu_fence_alloc();
-	KUNIT_ASSERT_NOT_NULL(fake->test, job->base.fence);
 	for (i = 0; i < fake->jobs; i++) {
 		if (fake->job[i]->base.queue == queue)
 			job->prev = fake->job[i];
@@ -504,7 +502,9 @@ struct fake_job *fake_submit(struct fake_npu *fake, struct npu_queue *queue)
 
 	/* A reference of the job, as from npu_pm_get(). */
 	pm_runtime_get_noresume(fake->dev);
-	npu_fence_init(job->base.fence, queue->name, queue->fence_context, ++queue->submitted);
+	npu_fence_init(&job->base.fence, queue->name, queue->fence_context, ++queue->submitted);
+	/* Whoever looks at the job needs the memory of its fence, see fake_reap(). */
+	dma_fence_get(&job->base.fence.base);
 	job->base.args = (struct drm_npu_job) {
 		.stream_va = queue->submitted << 20,
 		.stream_size = 8 * queue->submitted,
@@ -512,7 +512,7 @@ struct fake_job *fake_submit(struct fake_npu *fake, struct npu_queue *queue)
 		.bases = queue->submitted % 32,
 	};
 	fake->job[fake->jobs++] = job;
-	dma_fence_add_callback(&job->base.fence->base, &job->cb, fake_job_signalled);
+	dma_fence_add_callback(&job->base.fence.base, &job->cb, fake_job_signalled);
 	fence = npu_sched_ops.run_job(&job->base.base);
 	if (!IS_ERR(fence))
 		dma_fence_put(fence);
@@ -521,7 +521,7 @@ struct fake_job *fake_submit(struct fake_npu *fake, struct npu_queue *queue)
 
 bool fake_job_ended(struct fake_job *job)
 {
-	return test_bit(DMA_FENCE_FLAG_SIGNALED_BIT, &job->base.fence->base.flags);
+	return test_bit(DMA_FENCE_FLAG_SIGNALED_BIT, &job->base.fence.base.flags);
 }
 
 /**
@@ -532,7 +532,7 @@ bool fake_job_ended(struct fake_job *job)
  */
 int fake_job_error(struct fake_job *job)
 {
-	return fake_job_ended(job) ? job->base.fence->base.error : 1;
+	return fake_job_ended(job) ? job->base.fence.base.error : 1;
 }
 
 /**
@@ -799,12 +799,13 @@ void fake_reap(struct fake_npu *fake)
 
 	while (fake->jobs) {
 		job = fake->job[--fake->jobs];
-		fence = &job->base.fence->base;
+		fence = &job->base.fence.base;
 		if (!fake_job_ended(job))
 			fake_breach(fake, "a fence that never signals");
 		dma_fence_remove_callback(fence, &job->cb);
 		dma_fence_put(fence);
-		kunit_kfree(fake->test, job);
+		/* And the job goes. */
+		dma_fence_put(fence);
 	}
 }
 

@@ -34,7 +34,7 @@
 
 /**
  * struct fake_job - a job as drm_sched hands it to the driver
- * @base: job
+ * @base: job; must be first, its fence frees the memory
  * @cb: in its fence
  * @fake: device
  * @prev: job before it in its queue

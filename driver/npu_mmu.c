@@ -184,6 +184,7 @@ void npu_pt_pool_init(struct npu_pt_pool *pool)
 	INIT_LIST_HEAD(&pool->leaf);
 	INIT_LIST_HEAD(&pool->inner);
 	INIT_LIST_HEAD(&pool->garbage);
+	memset64(pool->last, NPU_PT_NOWHERE, ARRAY_SIZE(pool->last));
 }
 
 /**
@@ -202,7 +203,7 @@ void npu_pt_pool_fini(struct npu_pt *pt, struct npu_pt_pool *pool)
 	list_splice_init(&pool->inner, &pool->garbage);
 	list_for_each_entry_safe(table, next, &pool->garbage, node)
 		npu_pt_table_free(pt->npu, table);
-	INIT_LIST_HEAD(&pool->garbage);
+	npu_pt_pool_init(pool);
 }
 
 static int npu_pt_pool_add(struct npu_pt *pt, struct npu_pt_pool *pool, unsigned int level)
@@ -224,6 +225,22 @@ static struct npu_pt_table *npu_pt_pool_take(struct npu_pt_pool *pool, unsigned 
 	return table;
 }
 
+/* Sets one aside for the table of @level on the way to @va. */
+static int npu_pt_reserve_at(struct npu_pt *pt, struct npu_pt_pool *pool, u64 va,
+			     unsigned int level)
+{
+	u64 table = va >> NPU_PT_SHIFT(level + 1);
+	int ret;
+
+	/* The change before makes it, if it is missing. */
+	if (pool->last[level] == table)
+		return 0;
+	ret = npu_pt_pool_add(pt, pool, level);
+	if (!ret)
+		pool->last[level] = table;
+	return ret;
+}
+
 /**
  * npu_pt_reserve_map() - set aside the tables that npu_pt_map() may need
  * @pt: page tables
@@ -233,8 +250,13 @@ static struct npu_pt_table *npu_pt_pool_take(struct npu_pt_pool *pool, unsigned 
  *
  * What is in the page tables by the time of the change does not matter, hence
  * tables are set aside that may be there already. Nor does it matter where the memory
- * is by then: there is a table for what may become a block. Several reservations may
- * precede the changes.
+ * is by then: there is a table for what may become a block. What is split on the way,
+ * because the range cuts it, needs the same tables.
+ *
+ * Several reservations may precede the changes, which are then made in the same order and
+ * with npu_pt_prune() after the last one only: neighbours share tables. A table that one
+ * change has made goes before the next one only where a block takes its place, and who may
+ * make a block has set aside a table for what comes after it.
  *
  * Return: 0 or -ENOMEM; the caller ends the pool either way.
  */
@@ -242,11 +264,15 @@ int npu_pt_reserve_map(struct npu_pt *pt, struct npu_pt_pool *pool, u64 va, u64 
 {
 	u64 end = va + size;
 	int level, ret;
-	u64 a;
+	u64 a, next;
 
 	for (level = NPU_PT_LEVELS - 2; level >= 0; level--) {
-		for (a = va; a < end; a = npu_pt_next(a, end, level + 1)) {
-			ret = npu_pt_pool_add(pt, pool, level);
+		for (a = va; a < end; a = next) {
+			next = npu_pt_next(a, end, level + 1);
+			/* What becomes a block takes a table out. */
+			if (!level && next - a == NPU_BLOCK_SIZE)
+				pool->last[0] = NPU_PT_NOWHERE;
+			ret = npu_pt_reserve_at(pt, pool, a, level);
 			if (ret)
 				return ret;
 		}
@@ -323,7 +349,7 @@ int npu_pt_reserve_unmap(struct npu_pt *pt, struct npu_pt_pool *pool, u64 va, u6
 	for (i = 0; i < ARRAY_SIZE(ends); i++) {
 		if (IS_ALIGNED(ends[i], NPU_BLOCK_SIZE))
 			continue;
-		ret = npu_pt_pool_add(pt, pool, 0);
+		ret = npu_pt_reserve_at(pt, pool, ends[i], 0);
 		if (ret)
 			return ret;
 	}

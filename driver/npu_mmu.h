@@ -29,12 +29,16 @@ struct npu_pt {
  * @leaf: unused tables of level 0
  * @inner: unused tables of other levels
  * @garbage: taken out of the tree; freed once no walk can see them
+ * @last: which table of each level was set aside last, NPU_PT_NOWHERE for none
  */
 struct npu_pt_pool {
 	struct list_head leaf;
 	struct list_head inner;
 	struct list_head garbage;
+	u64 last[NPU_PT_LEVELS - 1];
 };
+
+#define NPU_PT_NOWHERE	U64_MAX
 
 int npu_pt_init(struct npu_pt *pt, struct npu_device *npu);
 void npu_pt_fini(struct npu_pt *pt);

@@ -584,6 +584,121 @@ static void mmu_test_random(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, mmu_tables(random->mmu), 0);
 }
 
+/**
+ * struct mmu_op - one change of several that share a pool
+ * @sgt: memory, NULL to unmap
+ * @first: page
+ * @pages: count
+ * @offset: first page of @sgt
+ */
+struct mmu_op {
+	struct sg_table *sgt;
+	u32 first;
+	u32 pages;
+	u32 offset;
+};
+
+#define MMU_OPS	24
+
+static void mmu_random_op(struct mmu_random *random, struct mmu_op *op, struct sg_table *sgt)
+{
+	mmu_random_range(random, &op->first, &op->pages);
+	/* More often a few pages, beside or inside what came before. */
+	if (prandom_u32_state(&random->rnd) % 2) {
+		op->first = op->first / 512 * 512 + prandom_u32_state(&random->rnd) % 512;
+		op->pages = 1;
+	}
+	op->offset = op->first + prandom_u32_state(&random->rnd) % 2;
+	op->sgt = prandom_u32_state(&random->rnd) % 4 ? sgt : NULL;
+}
+
+static int mmu_op_reserve(struct mmu *mmu, struct npu_pt_pool *pool, u64 va,
+			  const struct mmu_op *op)
+{
+	va += op->first * SZ_4K;
+	return op->sgt ? npu_pt_reserve_map(&mmu->pt, pool, va, op->pages * SZ_4K) :
+			 npu_pt_reserve_unmap(&mmu->pt, pool, va, op->pages * SZ_4K);
+}
+
+static void mmu_op_apply(struct mmu_random *random, struct npu_pt_pool *pool,
+			 const struct mmu_op *op)
+{
+	struct npu_pt *pt = &random->mmu->pt;
+	u64 va = random->va + op->first * SZ_4K;
+	u32 i;
+
+	npu_pt_unmap(pt, pool, va, op->pages * SZ_4K);
+	if (op->sgt)
+		npu_pt_map(pt, pool, va, op->pages * SZ_4K, op->sgt, op->offset * SZ_4K, true);
+	for (i = 0; i < op->pages; i++)
+		random->shadow[op->first + i] = op->sgt ?
+			(MMU_DMA + (op->offset + i) * SZ_4K) | MMU_RW : 0;
+}
+
+/* As npu_bind.c does it: all are prepared, then all are made, then tables go. */
+static void mmu_random_ops(struct mmu_random *random, struct sg_table *sgt)
+{
+	u32 i, count = 1 + prandom_u32_state(&random->rnd) % MMU_OPS;
+	struct mmu *mmu = random->mmu;
+	struct mmu_op op[MMU_OPS];
+	struct npu_pt_pool pool;
+
+	npu_pt_pool_init(&pool);
+	for (i = 0; i < count; i++) {
+		mmu_random_op(random, &op[i], sgt);
+		KUNIT_ASSERT_EQ(mmu->test, 0, mmu_op_reserve(mmu, &pool, random->va, &op[i]));
+	}
+	for (i = 0; i < count; i++)
+		mmu_op_apply(random, &pool, &op[i]);
+	for (i = 0; i < count; i++)
+		npu_pt_prune(&mmu->pt, &pool, random->va + op[i].first * SZ_4K,
+			     op[i].pages * SZ_4K);
+	npu_tlb_invalidate(mmu->fake->npu, mmu->pt.asid, 0, 0);
+	npu_pt_pool_fini(&mmu->pt, &pool);
+}
+
+/* Neighbours share tables, and there are always enough of them. */
+static void mmu_test_random_ops(struct kunit *test)
+{
+	struct mmu_random *random = kunit_kzalloc(test, sizeof(*random), GFP_KERNEL);
+	u64 seed = get_random_u64();
+	struct sg_table *whole, *parts;
+	u32 i;
+
+	KUNIT_ASSERT_NOT_NULL(test, random);
+	kunit_info(test, "seed %#llx\n", seed);
+	prandom_seed_state(&random->rnd, seed);
+	random->mmu = test->priv;
+	random->va = MMU_EDGE - SZ_4M;
+	whole = mmu_memory(random->mmu, MMU_DMA, SZ_16M);
+	parts = mmu_segments(random->mmu, MMU_DMA, SZ_1M, SZ_1M, 16);
+	for (i = 0; i < MMU_ROUNDS; i++) {
+		mmu_random_ops(random, i % 4 ? whole : parts);
+		mmu_random_check(random);
+	}
+	mmu_unmap(random->mmu, random->va, SZ_8M);
+	KUNIT_EXPECT_EQ(test, mmu_tables(random->mmu), 0);
+}
+
+static void mmu_test_reserve_neighbours(struct kunit *test)
+{
+	struct mmu *mmu = test->priv;
+	struct npu_pt_pool pool;
+	u32 i;
+
+	npu_pt_pool_init(&pool);
+	for (i = 0; i < 512; i++)
+		KUNIT_ASSERT_EQ(test, 0,
+				npu_pt_reserve_map(&mmu->pt, &pool, i * SZ_4K, SZ_4K));
+	KUNIT_EXPECT_EQ(test, list_count_nodes(&pool.leaf), 1);
+	KUNIT_EXPECT_EQ(test, list_count_nodes(&pool.inner), 2);
+	/* What becomes a block may have to be split by what follows. */
+	KUNIT_ASSERT_EQ(test, 0, npu_pt_reserve_map(&mmu->pt, &pool, 0, SZ_2M));
+	KUNIT_ASSERT_EQ(test, 0, npu_pt_reserve_unmap(&mmu->pt, &pool, SZ_4K, SZ_4K));
+	KUNIT_EXPECT_EQ(test, list_count_nodes(&pool.leaf), 2);
+	npu_pt_pool_fini(&mmu->pt, &pool);
+}
+
 /* ---- TLB ----------------------------------------------------------------------------------- */
 
 /**
@@ -827,6 +942,8 @@ static struct kunit_case mmu_cases[] = {
 	KUNIT_CASE(mmu_test_need),
 	KUNIT_CASE(mmu_test_fini),
 	KUNIT_CASE_SLOW(mmu_test_random),
+	KUNIT_CASE_SLOW(mmu_test_random_ops),
+	KUNIT_CASE(mmu_test_reserve_neighbours),
 	KUNIT_CASE(mmu_test_tlb_range),
 	KUNIT_CASE(mmu_test_tlb_all),
 	KUNIT_CASE(mmu_test_tlb_late),

@@ -151,7 +151,7 @@ static int npu_queue_refuse(struct npu_queue *queue, struct npu_job *job, int er
 {
 	if (list_empty(&queue->inflight))
 		return error;
-	npu_queue_add_fence(queue, job->fence);
+	npu_queue_add_fence(queue, &job->fence);
 	return 0;
 }
 
@@ -164,10 +164,10 @@ static int npu_queue_write(struct npu_queue *queue, struct npu_job *job)
 	if (queue->dead)
 		return npu_queue_refuse(queue, job, queue->dead_error);
 
-	npu_queue_add_fence(queue, job->fence);
+	npu_queue_add_fence(queue, &job->fence);
 	desc = &queue->ring[queue->emitted % NPU_RING_JOBS];
 	*desc = (struct npu_job_desc) {
-		.sequence = cpu_to_le64(job->fence->base.seqno),
+		.sequence = cpu_to_le64(job->fence.base.seqno),
 		.stream_va = cpu_to_le64(job->args.stream_va),
 		.bases_va = cpu_to_le64(job->args.bases_va),
 		.stream_size = cpu_to_le32(job->args.stream_size),
@@ -206,7 +206,7 @@ int npu_queue_emit(struct npu_queue *queue, struct npu_job *job)
 		/* The index before the look at the slot; npu_slot_bind() has the pair. */
 		smp_mb();
 		slot = READ_ONCE(queue->slot);
-		trace_npu_job_emit(queue, job->fence->base.seqno, slot);
+		trace_npu_job_emit(queue, job->fence.base.seqno, slot);
 		if (slot >= 0 && awake)
 			npu_doorbell(npu, slot, lower_32_bits(READ_ONCE(queue->emitted)));
 		else

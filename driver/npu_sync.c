@@ -15,21 +15,8 @@
 #include <drm/gpu_scheduler.h>
 #include <drm/npu_accel.h>
 
+#include "npu_drv.h"
 #include "npu_sync.h"
-
-/**
- * struct npu_sync - one syncobj
- * @syncobj: to signal, a reference
- * @chain: its new timeline point, NULL for a binary one
- * @point: number of the point
- * @fence: to wait for, a reference
- */
-struct npu_sync {
-	struct drm_syncobj *syncobj;
-	struct dma_fence_chain *chain;
-	u64 point;
-	struct dma_fence *fence;
-};
 
 static int npu_sync_check(const struct drm_npu_sync *args)
 {
@@ -80,25 +67,28 @@ static int npu_sync_lookup(struct npu_sync *sync, struct drm_file *file,
  * npu_syncs_lookup() - find syncobjs and fences, allocate timeline points
  * @syncs: zeroed; npu_syncs_fini() ends it, also after an error
  * @file: whose handles they are
- * @args: from user space, not checked
- * @count: how many
+ * @array: of struct drm_npu_sync in user space, checked by npu_array_check()
  *
  * Return: 0 or negative errno.
  */
 int npu_syncs_lookup(struct npu_syncs *syncs, struct drm_file *file,
-		     const struct drm_npu_sync *args, u32 count)
+		     const struct drm_npu_array *array)
 {
+	struct drm_npu_sync args;
 	int ret = 0;
 
-	if (!count)
-		return 0;
-	syncs->sync = kvcalloc(count, sizeof(*syncs->sync), GFP_KERNEL_ACCOUNT);
+	syncs->sync = syncs->few;
+	if (array->count > ARRAY_SIZE(syncs->few))
+		syncs->sync = kvcalloc(array->count, sizeof(*syncs->sync), GFP_KERNEL_ACCOUNT);
 	if (!syncs->sync)
 		return -ENOMEM;
 
-	/* One that failed half way is to be cleaned up as well. */
-	for (; syncs->count < count && !ret; syncs->count++)
-		ret = npu_sync_lookup(&syncs->sync[syncs->count], file, &args[syncs->count]);
+	while (syncs->count < array->count && !ret) {
+		ret = npu_array_read(array, syncs->count, 1, &args, sizeof(args));
+		/* One that failed half way is to be cleaned up as well. */
+		if (!ret)
+			ret = npu_sync_lookup(&syncs->sync[syncs->count++], file, &args);
+	}
 	return ret;
 }
 
@@ -184,5 +174,6 @@ void npu_syncs_fini(struct npu_syncs *syncs)
 		if (sync->syncobj)
 			drm_syncobj_put(sync->syncobj);
 	}
-	kvfree(syncs->sync);
+	if (syncs->sync != syncs->few)
+		kvfree(syncs->sync);
 }

@@ -7,6 +7,8 @@
  * npu_max_frequency_mhz, as other accel devices have them.
  * Documentation/ABI/testing/sysfs-driver-npu is their contract.
  *
+ * npu_interrupt_moderation_us can be written by the administrator.
+ *
  * Reading does not switch the device on, and fails with ENODEV when it does not answer
  * any more.
  */
@@ -16,9 +18,11 @@
 
 #include "npu_device.h"
 #include "npu_drv.h"
+#include "npu_event.h"
 #include "npu_gem.h"
 
 #define KHZ_PER_MHZ	1000
+#define NPU_MODERATION_MAX_US	10000
 
 static struct npu_device *dev_to_npu(struct device *dev)
 {
@@ -95,11 +99,39 @@ static ssize_t npu_max_frequency_mhz_show(struct device *dev, struct device_attr
 }
 static DEVICE_ATTR_RO(npu_max_frequency_mhz);
 
+static ssize_t npu_interrupt_moderation_us_show(struct device *dev, struct device_attribute *attr,
+						char *buf)
+{
+	return sysfs_emit(buf, "%u\n", READ_ONCE(dev_to_npu(dev)->events.moderation));
+}
+
+static ssize_t npu_interrupt_moderation_us_store(struct device *dev, struct device_attribute *attr,
+						 const char *buf, size_t count)
+{
+	struct npu_device *npu = dev_to_npu(dev);
+	int ret, idx;
+	u32 us;
+
+	ret = kstrtou32(buf, 0, &us);
+	if (ret)
+		return ret;
+	/* Who waits for a fence is not to wait much longer. */
+	if (us > NPU_MODERATION_MAX_US)
+		return -EINVAL;
+	if (!npu_dev_enter(npu, &idx))
+		return -ENODEV;
+	npu_events_moderate(npu, us);
+	drm_dev_exit(idx);
+	return count;
+}
+static DEVICE_ATTR_RW(npu_interrupt_moderation_us);
+
 static struct attribute *npu_attrs[] = {
 	&dev_attr_npu_busy_time_us.attr,
 	&dev_attr_npu_memory_utilization.attr,
 	&dev_attr_npu_current_frequency_mhz.attr,
 	&dev_attr_npu_max_frequency_mhz.attr,
+	&dev_attr_npu_interrupt_moderation_us.attr,
 	NULL,
 };
 

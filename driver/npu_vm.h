@@ -24,6 +24,7 @@
  * @link_lock: written to let a mapping's buffer go. While drm_gpuvm_exec_lock() walks the
  *             buffers it holds references that it drops without their locks; they
  *             must not be the last ones.
+ * @shared: a buffer that is not private is mapped, or has been
  * @pt: page tables
  * @userptrs: user memory, npu_userptr.node; protected by @lock
  * @userptr_lock: in read mode no user memory becomes invalid. In the fence signalling
@@ -49,6 +50,7 @@ struct npu_vm {
 	struct list_head node;
 	struct mutex lock; /* mappings and page tables */
 	struct rw_semaphore link_lock;
+	bool shared;
 	struct npu_pt pt;
 	struct list_head userptrs;
 	struct rw_semaphore userptr_lock;

@@ -142,6 +142,8 @@ TEST_F(observe, fdinfo_shows_shared_memory)
 
 /* ---- sysfs, hwmon --------------------------------------------------------------------- */
 
+#define MODERATION	"npu_interrupt_moderation_us"
+
 static int sysfs_read(const struct emu *emu, const char *name, char *text, size_t size)
 {
 	char path[128];
@@ -179,6 +181,35 @@ TEST_F(observe, sysfs_shows_the_device)
 	/* The average of two cores, of which one has worked. */
 	EXPECT_EQ(sysfs(&self->emu, "npu_busy_time_us"),
 		  fdinfo(self->fd, "drm-engine-npu") / 2000);
+}
+
+static int sysfs_write(const struct emu *emu, const char *name, const char *text)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "/sys/class/accel/accel%d/device/%s", emu->index, name);
+	return write_file(path, text);
+}
+
+TEST_F(observe, sysfs_moderates_interrupts)
+{
+	int i;
+
+	EXPECT_EQ(sysfs(&self->emu, MODERATION), 0);
+	EXPECT_EQ(sysfs_write(&self->emu, MODERATION, "10001"), -EINVAL);
+	EXPECT_EQ(sysfs_write(&self->emu, MODERATION, "-1"), -EINVAL);
+	EXPECT_EQ(sysfs_write(&self->emu, MODERATION, "soon"), -EINVAL);
+	EXPECT_EQ(sysfs(&self->emu, MODERATION), 0);
+	ASSERT_EQ(sysfs_write(&self->emu, MODERATION, "10000"), 0);
+	EXPECT_EQ(sysfs(&self->emu, MODERATION), 10000);
+	/* Each one but the first waits for the delayed interrupt. */
+	for (i = 0; i < 10; i++) {
+		ASSERT_EQ(submit_one(self->fd, self->ctx.queue, work_job(&self->ctx, 1),
+				     self->ctx.syncobj), 0);
+		ASSERT_EQ(job_result(self->fd, self->ctx.syncobj), 1);
+	}
+	ASSERT_EQ(sysfs_write(&self->emu, MODERATION, "0"), 0);
+	EXPECT_EQ(sysfs(&self->emu, MODERATION), 0);
 }
 
 TEST_F(observe, sysfs_of_a_device_that_disappeared)

@@ -65,5 +65,8 @@ for item in ${NPU_IMAGE_FILES:-}; do
 	fi
 done
 
-(cd "$root" && find . | cpio --quiet -o -H newc -R 0:0) >"$dir/initrd.tmp"
+# The same files make the same image: suite counts compares to the instruction.
+find "$root" -exec touch -h -d @0 {} +
+(cd "$root" && find . | LC_ALL=C sort | cpio --quiet --reproducible -o -H newc -R 0:0) \
+	>"$dir/initrd.tmp"
 mv "$dir/initrd.tmp" "$dir/initrd"

@@ -13,8 +13,11 @@
 # NPU_ACCEL=kvm|tcg chooses the accelerator; else KVM is used if a short probe
 # boot works in it. NPU_SMP and NPU_MEM: processors (2) and MiB (2048; with
 # KASAN's shadow 4096).
+# NPU_ICOUNT=1: instructions are the clock, of one processor: what runs is the same each
+# time, whatever the host does. Nobody answers then who asks for what happens to the machine.
 # NPU_REBOOT=1: it may restart, and begins with the same command again.
 # The VM can write files to the folder NPU_SHARE, if set: its /share.
+# NPU_QEMU: more arguments of QEMU, as of a plugin that shows where instructions go.
 # NPU_ARCHIVE: file with more for its root, see archive() in lib.sh.
 #
 # BUS=pci: the NPU is a PCI device in a process of its own (npu-emu), not one that
@@ -52,19 +55,25 @@ overlay() {
 	rm -rf "$tmp"
 	mkdir "$tmp"
 	printf '%s\n' "$2" >"$tmp/$1"
-	(cd "$tmp" && echo "$1" | cpio --quiet -o -H newc -R 0:0)
+	# The kernel is not to read another number each time, see NPU_ICOUNT.
+	touch -d @0 "$tmp/$1"
+	(cd "$tmp" && echo "$1" | cpio --quiet --reproducible -o -H newc -R 0:0)
 }
 
 # What every kernel is told; those with KUnit would run all tests of all modules.
 base="loglevel=7 panic=-1 oops=panic kunit.filter_glob=none"
 
 # Three serial ports: the kernel's log, what the command prints, its exit code.
+[ -z "${NPU_ICOUNT:-}" ] || NPU_SMP=1
 qemu=(qemu-system-x86_64 -M q35 -m "$memory" -smp "${NPU_SMP:-2}"
       -nodefaults -display none -kernel "$image")
 [ -n "${NPU_REBOOT:-}" ] || qemu+=(-no-reboot)
 base+=" npu.bus=${BUS:-emu}"
 tcg=(-accel tcg,thread=multi -cpu max)
 kvm=(-accel kvm -cpu host)
+# A repeated string instruction counts as often as it repeats: eight bytes at a time, not one.
+icount=(-accel tcg,thread=single -cpu max,-rdrand,-rdseed,-erms,-fsrm,-fsrs
+	-icount shift=0,sleep=off -seed 1 -rtc base=2026-01-01,clock=vm)
 pc="console=ttyS0 kfence.sample_interval=100 clocksource=tsc tsc=reliable $base"
 [ -z "${NPU_SHARE:-}" ] ||
 	qemu+=(-virtfs "local,path=$NPU_SHARE,mount_tag=share,security_model=none,multidevs=remap")
@@ -115,7 +124,9 @@ boot_qemu() {
 	enter "$root"
 	[ -z "$root" ] || inside+=(--bind "$sockets" "$sockets")
 	[ -z "$root" ] || [ -z "${NPU_SHARE:-}" ] || inside+=(--bind "$NPU_SHARE" "$NPU_SHARE")
-	case ${NPU_ACCEL:-} in
+	case ${NPU_ICOUNT:+icount}${NPU_ACCEL:-} in
+	icount*) accel=("${icount[@]}")
+		pc+=" nokaslr norandmaps random.trust_cpu=0 kfence.sample_interval=0" ;;
 	tcg)	accel=("${tcg[@]}") ;;
 	kvm)	accel=("${kvm[@]}") ;;
 	"")	if kvm_works; then accel=("${kvm[@]}"); else accel=("${tcg[@]}"); fi ;;
@@ -126,8 +137,8 @@ boot_qemu() {
 	pci)	. "$TOP/tests/vm/pci.sh" ;;
 	*)	die "BUS is emu or pci, not '$BUS'" ;;
 	esac
-	bench_start
-	qemu+=("${accel[@]}" -initrd "$work/initrd" -append "$pc $append" -monitor none
+	[ -n "${NPU_ICOUNT:-}" ] || bench_start
+	qemu+=("${accel[@]}" -initrd "$work/initrd" -append "$pc $append" -monitor none ${NPU_QEMU:-}
 	       -serial "file:$work/kernel.log")
 	if [ -n "$interactive" ]; then
 		"${inside[@]}" "${qemu[@]}" -chardev stdio,id=ours,mux=on,signal=off \

@@ -210,7 +210,7 @@ static u32 npu_patch_cut(struct npu_core *core, u32 from, u32 to)
 	return from;
 }
 
-/* Windows of up to NPU_GROUP neighbouring pixels: runs, each of them in one row of pixels. */
+/* Windows of neighbouring pixels: runs, each of them in one row of pixels. */
 struct npu_corners {
 	u32 lanes;
 	u32 runs;
@@ -219,14 +219,13 @@ struct npu_corners {
 		s64 y;		/* of the first window's corner */
 		s64 x;
 		u64 va;		/* of the corner, even if it is padding */
-	} run[NPU_GROUP];
+	} run[NPU_LANES];
 };
 
 static void npu_corners_init(const struct npu_mac *m, struct npu_corners *c, u64 base, u64 pixel,
 			     u32 lanes)
 {
-	u64 top = pixel / m->out_dim[1];
-	u64 left = pixel % m->out_dim[1];
+	u64 left = pixel, top = npu_mac_row(m, &left);
 	struct npu_run *run = c->run;
 
 	c->lanes = lanes;
@@ -386,33 +385,73 @@ static int npu_piece_rows(struct npu_core *core, const struct npu_piece *piece,
 	return 0;
 }
 
-/* One piece of some lanes, from @lane on. */
+static void npu_piece_put(struct npu_core *core, const struct npu_piece *piece, u32 lane, u32 lanes,
+			  const void *const *row)
+{
+	struct npu_patch *patch = &core->scratch.patch;
+
+	if (core->cmd.mac.quant.wide)
+		memcpy((s16 *)patch->data + piece->at, row[0], piece->n * sizeof(s16));
+	else
+		core->model->kernels.pack(patch, lane, lanes, piece->at, row, piece->n);
+}
+
+/* One piece of all lanes, if these are even; returns whether they are, or -1. */
+static int npu_piece_pack_even(struct npu_core *core, const struct npu_piece *piece, u32 lane,
+			       const struct npu_corners *corners)
+{
+	u64 pitch, low, size = (u64)piece->n * core->cmd.t[0].esize;
+	const void *row[NPU_GROUP];
+	const u8 *window;
+	u32 i, l, n;
+
+	pitch = npu_piece_even(core, piece, corners, &low);
+	if (!pitch)
+		return 0;
+	if (npu_piece_borrow(core, low, low + size + pitch * (corners->lanes - 1), &window))
+		return -1;
+	for (i = 0; window && i < corners->lanes; i += n) {
+		n = min_t(u32, corners->lanes - i, NPU_GROUP);
+		for (l = 0; l < n; l++, window += pitch)
+			row[l] = window;
+		npu_piece_put(core, piece, lane + i, n, row);
+	}
+	return window ? 1 : 0;
+}
+
+/* One piece of up to NPU_GROUP lanes. */
 static int npu_piece_pack(struct npu_core *core, const struct npu_piece *piece, u32 lane,
 			  const struct npu_corners *corners)
 {
-	u64 pitch, low, size = (u64)piece->n * core->cmd.t[0].esize;
-	struct npu_scratch *s = &core->scratch;
+	int even = npu_piece_pack_even(core, piece, lane, corners);
 	const void *row[NPU_GROUP];
-	const u8 *window = NULL;
-	u32 l;
 
-	pitch = npu_piece_even(core, piece, corners, &low);
-	size += pitch * (corners->lanes - 1);
-	if (pitch && npu_piece_borrow(core, low, low + size, &window))
+	if (even)
+		return even < 0 ? -1 : 0;
+	if (npu_piece_rows(core, piece, corners, row))
 		return -1;
-	if (!window && npu_piece_rows(core, piece, corners, row))
-		return -1;
-	for (l = 0; window && l < corners->lanes; l++, window += pitch)
-		row[l] = window;
-	if (core->cmd.mac.quant.wide)
-		memcpy((s16 *)s->patch.data + piece->at, row[0], piece->n * sizeof(s16));
-	else
-		core->model->kernels.pack(&s->patch, lane, corners->lanes, piece->at, row,
-					  piece->n);
+	npu_piece_put(core, piece, lane, corners->lanes, row);
 	return 0;
 }
 
-/* The inputs of neighbouring pixels. */
+/* All pieces of up to NPU_GROUP lanes but those that are @done. */
+static int npu_patch_group(struct npu_core *core, const struct npu_mac_tile *p, u64 pixel, u32 lane,
+			   u32 lanes, u64 done)
+{
+	const struct npu_mac *m = &core->cmd.mac;
+	u64 base = p->in + (u64)m->in_stride[2] * p->group * m->group_in;
+	struct npu_corners corners;
+	u32 i;
+
+	npu_corners_init(m, &corners, base, pixel + lane, lanes);
+	for (i = 0; i < core->scratch.pieces; i++)
+		if (!(done & 1ull << i) &&
+		    npu_piece_pack(core, &core->scratch.piece[i], lane, &corners))
+			return -1;
+	return 0;
+}
+
+/* The inputs of neighbouring pixels: of all of them at once if they are in one row. */
 static int npu_patch_fill(struct npu_core *core, const struct npu_mac_tile *p, u64 pixel,
 			  u32 lanes)
 {
@@ -420,18 +459,25 @@ static int npu_patch_fill(struct npu_core *core, const struct npu_mac_tile *p, u
 	u64 base = p->in + (u64)m->in_stride[2] * p->group * m->group_in;
 	struct npu_patch *patch = &core->scratch.patch;
 	struct npu_corners corners;
-	u32 lane, i;
+	u32 lane, i, left = core->scratch.pieces;
+	u64 done = 0;
+	int even;
 
 	patch->type = core->cmd.t[0].type;
 	patch->zero_point = core->cmd.t[0].zero_point;
 	patch->lanes = lanes;
-	for (lane = 0; lane < lanes; lane += NPU_GROUP) {
-		npu_corners_init(m, &corners, base, pixel + lane,
-				 min_t(u32, lanes - lane, NPU_GROUP));
-		for (i = 0; i < core->scratch.pieces; i++)
-			if (npu_piece_pack(core, &core->scratch.piece[i], lane, &corners))
-				return -1;
+	npu_corners_init(m, &corners, base, pixel, lanes);
+	for (i = 0; corners.runs == 1 && i < core->scratch.pieces; i++) {
+		even = npu_piece_pack_even(core, &core->scratch.piece[i], 0, &corners);
+		if (even < 0)
+			return -1;
+		done |= (u64)even << i;
+		left -= (u32)even;
 	}
+	for (lane = 0; left && lane < lanes; lane += NPU_GROUP)
+		if (npu_patch_group(core, p, pixel, lane, min_t(u32, lanes - lane, NPU_GROUP),
+				    done))
+			return -1;
 	return 0;
 }
 
@@ -452,6 +498,7 @@ static void npu_patch_outside(struct npu_core *core)
 }
 
 /* ---- Results ------------------------------------------------------------------------------ */
+
 /* Results that are not scaled: accumulators of one lane after the other. */
 static int npu_mac_store_plain(struct npu_core *core, const struct npu_limits *l, u64 va,
 			       const u32 *acc, u32 columns)
@@ -489,8 +536,8 @@ static u64 npu_mac_pitch(const struct npu_core *core, u64 pixel, u32 lanes, u64 
 		return 0;
 	if (lanes == 1)
 		return size;
-	if (pixel % m->out_dim[1] + lanes > m->out_dim[1] &&
-	    m->out_stride[0] != pitch * m->out_dim[1])
+	if (m->out_stride[0] != pitch * m->out_dim[1] &&
+	    pixel % m->out_dim[1] + lanes > m->out_dim[1])
 		return 0;
 	return pitch >= (s64)size && pitch <= NPU_SPAN ? (u64)pitch : 0;
 }

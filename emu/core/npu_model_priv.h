@@ -843,6 +843,15 @@ void npu_row_next(const struct npu_rows *rows, u32 operands, struct npu_row *row
 #define NPU_TYPES_ARITH		(NPU_TYPES_QUANT | NPU_BIT(S32))
 #define NPU_TYPES_ALL		(NPU_TYPES_ARITH | NPU_BIT(BOOL) | NPU_BIT(S64))
 
+/* The row of an output pixel, which becomes its column. Many have one row only. */
+static inline u64 npu_mac_row(const struct npu_mac *m, u64 *pixel)
+{
+	u64 row = *pixel < m->out_dim[1] ? 0 : *pixel / m->out_dim[1];
+
+	*pixel -= row * m->out_dim[1];
+	return row;
+}
+
 static inline bool npu_factor_ok(struct npu_factor f)
 {
 	return f.shift >= -31 && f.shift <= 31;

@@ -486,8 +486,7 @@ static void npu_mac_cost(const struct npu_core *core, const struct npu_mac_tile 
 /* Address of an output pixel, at the first channel of the tile. */
 u64 npu_mac_out(const struct npu_mac *m, const struct npu_mac_tile *p, u64 pixel)
 {
-	u64 y = pixel / m->out_dim[1];
-	u64 x = pixel % m->out_dim[1];
+	u64 x = pixel, y = npu_mac_row(m, &x);
 
 	return p->out + (u64)m->out_stride[0] * y + (u64)m->out_stride[1] * x +
 	       (u64)m->out_stride[2] * p->column;

@@ -257,7 +257,7 @@ static struct host *host_make(const struct npu_model_config *config, FILE *file,
 	if (!size)
 		host_die("bad configuration");
 	if (!h->frame || !trace_init(&h->trace, file))
-		host_die("no memory");
+		host_die("the device cannot be powered on");
 	if (real) {
 		h->born = host_monotonic();
 		h->trace.grain = 1000;

@@ -78,7 +78,7 @@ bool trace_kernels(struct trace *t, const char *name);
 
 /*
  * Begin with no memory known, and the kernels that the environment variable NPU_KERNELS names;
- * @file may be NULL. Returns false without memory.
+ * @file may be NULL. Returns false without memory, or if there are no such kernels.
  */
 bool trace_init(struct trace *t, FILE *file);
 /* The model is the host's to free. */

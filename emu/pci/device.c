@@ -552,6 +552,8 @@ static bool npu_pci_init(struct npu_pci *npu)
 	}
 	/* A line for each nanosecond would be too much of it. */
 	npu->trace.grain = 1000;
+	if (npu->options.kernels)
+		npu->trace.kernels = npu->options.kernels;
 	power_on(npu, mem);
 	vfu_init(&npu->vfu, &npu->options);
 	npu->vfu.ops = &npu_pci_ops;

@@ -18,12 +18,14 @@
  * @config: of the model
  * @memory_limit: bus address from which on no memory answers, 0 = none
  * @msi: MSI instead of MSI-X
+ * @kernels: inner loops, see npu_kernels_find(); NULL = those of trace_init()
  * @trace: what the model does is recorded there, see trace.h; NULL = it is not
  */
 struct npu_pci_options {
 	struct npu_model_config config;
 	uint64_t memory_limit;
 	bool msi;
+	const struct npu_kernels *kernels;
 	FILE *trace;
 };
 

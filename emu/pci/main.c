@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "log.h"
+#include "npu_kernels.h"
 #include "supervisor.h"
 
 enum log_level log_level = LOG_ERROR;
@@ -43,6 +44,7 @@ static const char usage[] =
 	"  --reset-ms N        bound of a reset, milliseconds (500)\n"
 	"  --memory-limit SIZE bus address from which on no memory answers\n"
 	"  --irq msix|msi      kind of interrupts (msix); MSI survives hot unplug in QEMU\n"
+	"  --kernels NAME      inner loops: portable, avx2, avx512 (the best that there are)\n"
 	"  --trace FILE        record what the model does, for 'npuctl trace'\n"
 	"  --restart           replace a worker that dies\n"
 	"  --log LEVEL         error, info or debug (error)\n";
@@ -77,7 +79,7 @@ static int choice(const char *text, const char *const *names, const char *option
 	return 0;
 }
 
-enum { SOCKET = 1, IRQ, LIMIT, TRACE, RESTART, LEVEL, HELP, SIZES };
+enum { SOCKET = 1, IRQ, LIMIT, KERNELS, TRACE, RESTART, LEVEL, HELP, SIZES };
 
 int main(int argc, char **argv)
 {
@@ -101,6 +103,7 @@ int main(int argc, char **argv)
 		{ "socket", required_argument, NULL, SOCKET },
 		{ "irq", required_argument, NULL, IRQ },
 		{ "memory-limit", required_argument, NULL, LIMIT },
+		{ "kernels", required_argument, NULL, KERNELS },
 		{ "trace", required_argument, NULL, TRACE },
 		{ "restart", no_argument, NULL, RESTART },
 		{ "log", required_argument, NULL, LEVEL },
@@ -119,6 +122,11 @@ int main(int argc, char **argv)
 			break;
 		case LIMIT:
 			o.device.memory_limit = number(optarg, "--memory-limit", 1ull << 48);
+			break;
+		case KERNELS:
+			o.device.kernels = npu_kernels_find(optarg);
+			if (!o.device.kernels)
+				die("this processor has no such inner loops", optarg);
 			break;
 		case TRACE:
 			o.device.trace = fopen(optarg, "we");

@@ -342,7 +342,7 @@ static void test_options(const char *program)
 		{ "--cores", "0" }, { "--cores", "33" }, { "--queues", "257" },
 		{ "--queues", "-1" }, { "--vectors", "3" }, { "--macs-order", "41" },
 		{ "--bytes-order", "19" }, { "--reset-ms", "x" },
-		{ "--bus-bits", "31" }, { "--irq", "intx" },
+		{ "--bus-bits", "31" }, { "--irq", "intx" }, { "--kernels", "no such" },
 		{ "--memory-limit", "0" }, { "--log", "loud" }, { "--trace", "/nowhere/x" }, { "--frobnicate", "1" },
 	};
 	int i;

@@ -746,6 +746,7 @@ struct npu_channel_block {
 
 /* What the data of struct npu_channels is here. */
 struct npu_channel_blocks {
+	u8 pad[NPU_COLUMNS];	/* inputs of a pixel that is padding */
 	u8 control[64];		/* single inputs: where 16 bytes have that of each result */
 	struct npu_channel_block block[NPU_COLUMNS / 64];
 };
@@ -846,6 +847,7 @@ NPU_SIMD void npu_channels(struct npu_channels *ch, const u8 *w, const s32 *bias
 	enum npu_way way = NPU_WAY_SMALL;
 	u32 i;
 
+	memset(all->pad, ch->zero_point, sizeof(all->pad));
 	for (i = 0; i < 64; i++)
 		all->control[i] = (u8)(i / ch->channels * ch->step);
 	for (i = 0; i < ch->period; i += 64)
@@ -1136,6 +1138,31 @@ NPU_INLINE void npu_depthwise_careful(u8 *dst, const struct npu_depthwise *d,
 		npu_depthwise_edge(dst, d, result);
 }
 
+/*
+ * Pixels some of whose taps are padding, if blocks are not of two pixels: the taps are as good as
+ * others if they are read from a place of their own.
+ */
+NPU_APART void npu_depthwise_borders(u8 *dst, const struct npu_depthwise *d, u32 pixel, u32 end)
+{
+	const struct npu_channel_blocks *all = (const void *)d->ch->data;
+	struct npu_results r = { .n = 64 };
+	struct npu_depthwise border = *d;
+	struct npu_taps taps;
+	u32 t, at, c;
+
+	border.taps = &taps;
+	for (; pixel < end; pixel++) {
+		at = pixel * d->ch->channels;
+		for (t = 0; t < d->ch->taps; t++)
+			taps.from[t] = pixel < d->taps->first[t] || pixel >= d->taps->end[t] ?
+				       all->pad - at : d->taps->from[t];
+		for (c = 0; c < d->ch->channels; c += 64) {
+			r.channel = at + c;
+			npu_depthwise_one(dst + r.channel, &border, &r);
+		}
+	}
+}
+
 /* Pixels that are neighbours in memory: each block of channels for all of its pixels. */
 NPU_SIMD void npu_depthwise_joined(u8 *dst, const struct npu_depthwise *d, u32 pixels)
 {
@@ -1144,9 +1171,15 @@ NPU_SIMD void npu_depthwise_joined(u8 *dst, const struct npu_depthwise *d, u32 p
 	bool quick = !d->zero && d->ch->way == NPU_WAY_SMALL;
 	bool shared = d->ch->shared && period == d->ch->channels;
 	struct npu_results r = { 0 };
-	u32 first, e;
+	u32 first, e, skip = 0;
 
-	for (first = 0; first < period && first < n; first += 64)
+	if (quick && period == d->ch->channels && d->inside < d->outside) {
+		npu_depthwise_borders(dst, d, 0, d->inside);
+		npu_depthwise_borders(dst, d, d->outside, pixels);
+		skip = inside;
+		n = outside;
+	}
+	for (first = skip; first < skip + period && first < n; first += 64)
 		for (e = first; e < n; e += period) {
 			r.channel = e;
 			r.n = min_t(u32, n - e, 64);

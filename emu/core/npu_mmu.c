@@ -230,19 +230,29 @@ static int npu_pin_fill(struct npu_core *core, struct npu_pin *pin,
 	return 0;
 }
 
-/* The one of its kind that has it, or is to get it. */
-static struct npu_pin *npu_pin_find(struct npu_core *core, enum npu_pin_kind kind, u64 va,
-				    u64 want)
+static struct npu_pin *npu_pin_slot(struct npu_core *core, enum npu_pin_kind kind, u64 va)
 {
-	struct npu_pin *pin = &core->pin[kind][(va >> NPU_PT_SHIFT(0)) % NPU_PINS];
+	return &core->pin[kind][(va >> NPU_PT_SHIFT(0)) % NPU_PINS];
+}
+
+/* The one of its kind that has it, or is to get it. */
+static noinline struct npu_pin *npu_pin_search(struct npu_core *core, enum npu_pin_kind kind,
+					       u64 va, u64 want)
+{
 	u32 i;
 
-	if (npu_pin_has(pin, va, want))
-		return pin;
 	for (i = 0; i < NPU_PINS; i++)
 		if (npu_pin_has(&core->pin[kind][i], va, want))
 			return &core->pin[kind][i];
-	return pin;
+	return npu_pin_slot(core, kind, va);
+}
+
+static struct npu_pin *npu_pin_find(struct npu_core *core, enum npu_pin_kind kind, u64 va,
+				    u64 want)
+{
+	struct npu_pin *pin = npu_pin_slot(core, kind, va);
+
+	return likely(npu_pin_has(pin, va, want)) ? pin : npu_pin_search(core, kind, va, want);
 }
 
 /* Is the tile to be given up? All loops of all commands ask every few thousand elements. */

@@ -219,7 +219,7 @@ struct npu_corners {
 		s64 y;		/* of the first window's corner */
 		s64 x;
 		u64 va;		/* of the corner, even if it is padding */
-	} run[NPU_LANES];
+	} run[NPU_GROUP];
 };
 
 static void npu_corners_init(const struct npu_mac *m, struct npu_corners *c, u64 base, u64 pixel,
@@ -460,14 +460,18 @@ static int npu_patch_fill(struct npu_core *core, const struct npu_mac_tile *p, u
 	struct npu_patch *patch = &core->scratch.patch;
 	struct npu_corners corners;
 	u32 lane, i, left = core->scratch.pieces;
-	u64 done = 0;
+	u64 done = 0, column = pixel;
+	bool one_row;
 	int even;
 
 	patch->type = core->cmd.t[0].type;
 	patch->zero_point = core->cmd.t[0].zero_point;
 	patch->lanes = lanes;
-	npu_corners_init(m, &corners, base, pixel, lanes);
-	for (i = 0; corners.runs == 1 && i < core->scratch.pieces; i++) {
+	npu_mac_row(m, &column);
+	one_row = column + lanes <= m->out_dim[1];
+	if (one_row)
+		npu_corners_init(m, &corners, base, pixel, lanes);
+	for (i = 0; one_row && i < core->scratch.pieces; i++) {
 		even = npu_piece_pack_even(core, &core->scratch.piece[i], 0, &corners);
 		if (even < 0)
 			return -1;

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 /*
  * Inner loops for x86 with AVX2. Whatever is not here is the portable set's.
- *
- * DOC: how eight bits are multiplied by sixteen
+ */
+#include "npu_kernels.h"
+
+/**
+ * DOC: How eight bits are multiplied by sixteen
  *
  * vpmaddwd multiplies signed words and adds up neighbouring products, which never overflows
  * here. (vpmaddubsw takes bytes as they are, but saturates.) Inputs become words as soon as they
@@ -15,16 +18,15 @@
  *
  * Few lanes are multiplied the other way, 16 neighbouring terms of one lane at a time.
  */
-#include "npu_kernels.h"
 
 #ifdef NPU_X86
 
 #define _MM_MALLOC_H_INCLUDED	/* the kernel has no malloc() */
 #include <immintrin.h>
 
-#define NPU_SIMD	NPU_TARGET("avx2")
-#define NPU_APART	NPU_SIMD __attribute__((__noinline__))	/* the compiler hoists too much */
-#define NPU_INLINE	NPU_SIMD static inline __attribute__((__always_inline__))
+#define NPU_SIMD	static NPU_TARGET("avx2")
+#define NPU_APART	NPU_SIMD noinline	/* the compiler hoists too much */
+#define NPU_INLINE	NPU_SIMD __always_inline
 
 #define NPU_FEW		4	/* lanes that lie in rows instead of groups */
 #define NPU_BLOCK	6	/* columns of the innermost loop */
@@ -34,9 +36,9 @@
 #define NPU_SHIFT_ANY	20	/* greatest shifts to the right, see npu_column_make() */
 #define NPU_SHIFT_SMALL	30
 
-typedef u16 __attribute__((__may_alias__, __aligned__(1))) u16_any;
-typedef s32 __attribute__((__may_alias__, __aligned__(1))) s32_any;
-typedef s64 __attribute__((__may_alias__, __aligned__(1))) s64_any;
+typedef u16 __attribute__((__may_alias__)) __aligned(1) u16_any;
+typedef s32 __attribute__((__may_alias__)) __aligned(1) s32_any;
+typedef s64 __attribute__((__may_alias__)) __aligned(1) s64_any;
 
 /* What the data of struct npu_patch is here. */
 struct npu_words {
@@ -47,8 +49,8 @@ struct npu_words {
 	s16 w[NPU_BLOCK * NPU_WIDE_BLOCKS][NPU_PITCH];
 };
 
-_Static_assert(sizeof(struct npu_words) <= sizeof(((struct npu_patch *)NULL)->data),
-	       "words do not fit a patch");
+static_assert(sizeof(struct npu_words) <= sizeof(((struct npu_patch *)NULL)->data),
+	      "words do not fit a patch");
 
 /* ---- Patches ----------------------------------------------------------------------- */
 
@@ -169,8 +171,8 @@ NPU_INLINE void npu_pack_pairs(s16 (*to)[NPU_GROUP][2], const u8 *const *row, u3
 	}
 }
 
-NPU_APART static void npu_pack_group(s16 (*to)[NPU_GROUP][2], const u8 *const *row, u32 n,
-				     __m256i flip, __m256i zero)
+NPU_APART void npu_pack_group(s16 (*to)[NPU_GROUP][2], const u8 *const *row, u32 n,
+			      __m256i flip, __m256i zero)
 {
 	u32 i;
 
@@ -180,15 +182,15 @@ NPU_APART static void npu_pack_group(s16 (*to)[NPU_GROUP][2], const u8 *const *r
 		npu_pack_pairs(to, row, i, n - i, flip, zero);
 }
 
-NPU_SIMD static void npu_pack_row(s16 *to, const u8 *row, u32 n, __m128i flip, __m256i zero)
+NPU_SIMD void npu_pack_row(s16 *to, const u8 *row, u32 n, __m128i flip, __m256i zero)
 {
+	__m128i bytes;
 	__m256i x;
 	u32 i;
 
 	for (i = 0; i < n; i += 16) {
-		x = _mm256_cvtepu8_epi16(_mm_xor_si128(flip, npu_load_bytes(row + i,
-									     min_t(u32, n - i, 16))));
-		x = _mm256_sub_epi16(x, zero);
+		bytes = npu_load_bytes(row + i, min_t(u32, n - i, 16));
+		x = _mm256_sub_epi16(_mm256_cvtepu8_epi16(_mm_xor_si128(flip, bytes)), zero);
 		if (i + 16 <= n)
 			_mm256_storeu_si256((void *)(to + i), x);
 		else
@@ -196,8 +198,8 @@ NPU_SIMD static void npu_pack_row(s16 *to, const u8 *row, u32 n, __m128i flip, _
 	}
 }
 
-NPU_SIMD static void npu_pack(struct npu_patch *p, u32 lane, u32 lanes, u32 at,
-			      const void *const *row, u32 n)
+NPU_SIMD void npu_pack(struct npu_patch *p, u32 lane, u32 lanes, u32 at,
+		       const void *const *row, u32 n)
 {
 	struct npu_words *words = (void *)p->data;
 	__m256i flip = npu_flip(p->type == NPU_TYPE_S8);
@@ -273,8 +275,8 @@ NPU_INLINE void npu_widen_column(s16 *to, const u8 *w, u32 n, bool is_signed)
 		_mm256_store_si256((void *)(to + i), npu_weights(w + i, n - i, is_signed));
 }
 
-NPU_APART static void npu_widen_columns(struct npu_words *words, const u8 *w, u32 type, s64 pitch,
-					u32 columns, u32 n)
+NPU_APART void npu_widen_columns(struct npu_words *words, const u8 *w, u32 type, s64 pitch,
+				 u32 columns, u32 n)
 {
 	u32 c;
 
@@ -343,7 +345,7 @@ NPU_INLINE void npu_mac_block(u32 *acc, const struct npu_slice *s, u32 vectors, 
 
 /* A frame of its own for each shape, so that accumulators are registers. */
 #define NPU_MAC(vectors, columns)							\
-NPU_APART static void npu_mac_##vectors##_##columns(u32 *acc, const struct npu_slice *s)	\
+NPU_APART void npu_mac_##vectors##_##columns(u32 *acc, const struct npu_slice *s)	\
 {											\
 	npu_mac_block(acc, s, vectors, columns);					\
 }
@@ -369,7 +371,7 @@ static const npu_mac_fn npu_mac_shapes[NPU_GROUP / 8][NPU_BLOCK] = {
 };
 
 /* Up to 16 lanes times columns that are words. */
-NPU_SIMD static void npu_mac_group(u32 *acc, const struct npu_slice *slice, u32 lanes, u32 columns)
+NPU_SIMD void npu_mac_group(u32 *acc, const struct npu_slice *slice, u32 lanes, u32 columns)
 {
 	const npu_mac_fn *shapes = npu_mac_shapes[lanes > 8];
 	struct npu_slice s = *slice;
@@ -386,8 +388,8 @@ NPU_SIMD static void npu_mac_group(u32 *acc, const struct npu_slice *slice, u32 
 }
 
 /* All lanes times columns that are words. */
-NPU_SIMD static void npu_mac_words(u32 *acc, const struct npu_patch *p, u32 columns,
-				   const u32 *start, bool fresh)
+NPU_SIMD void npu_mac_words(u32 *acc, const struct npu_patch *p, u32 columns,
+			    const u32 *start, bool fresh)
 {
 	const struct npu_words *words = (const void *)p->data;
 	u32 slices = (p->terms + NPU_SLICE - 1) / NPU_SLICE;
@@ -455,7 +457,7 @@ NPU_INLINE void npu_few_block(u32 *acc, const s16 *row, u32 lanes, const u8 *w, 
 }
 
 #define NPU_MAC_FEW(name, lanes, is_signed)						\
-NPU_APART static void name(u32 *acc, const s16 *row, const u8 *w, s64 pitch, u32 columns,	\
+NPU_APART void name(u32 *acc, const s16 *row, const u8 *w, s64 pitch, u32 columns,	\
 			   u32 n, const u32 *start, bool fresh)				\
 {											\
 	for (; columns >= 4; columns -= 4, acc += 4 * NPU_LANES, w += 4 * pitch, start += 4)	\
@@ -469,8 +471,8 @@ NPU_MAC_FEW(npu_mac_few_s8_2, 2, true)
 NPU_MAC_FEW(npu_mac_few_u8_1, 1, false)
 NPU_MAC_FEW(npu_mac_few_u8_2, 2, false)
 
-NPU_SIMD static void npu_mac_few(u32 *acc, const struct npu_patch *p, const u8 *w, u32 type,
-				 s64 pitch, u32 columns, const u32 *start, bool fresh)
+NPU_SIMD void npu_mac_few(u32 *acc, const struct npu_patch *p, const u8 *w, u32 type,
+			  s64 pitch, u32 columns, const u32 *start, bool fresh)
 {
 	const struct npu_words *words = (const void *)p->data;
 	bool is_signed = type == NPU_TYPE_S8;
@@ -484,8 +486,8 @@ NPU_SIMD static void npu_mac_few(u32 *acc, const struct npu_patch *p, const u8 *
 			(acc + l, words->row[l], w, pitch, columns, p->terms, start, fresh);
 }
 
-NPU_SIMD static void npu_mac(u32 *acc, struct npu_patch *p, const void *w, u32 type, s64 pitch,
-			     u32 columns, const u32 *start, bool fresh)
+NPU_SIMD void npu_mac(u32 *acc, struct npu_patch *p, const void *w, u32 type, s64 pitch,
+		      u32 columns, const u32 *start, bool fresh)
 {
 	struct npu_words *words = (void *)p->data;
 	const u8 *from = w;
@@ -522,7 +524,7 @@ NPU_SIMD static void npu_mac(u32 *acc, struct npu_patch *p, const void *w, u32 t
 enum npu_constant {
 	NPU_MULTIPLIER,
 	NPU_RIGHT,
-	NPU_SIGN,		/* shift that makes 1 of what is negative; 0 if nothing is rounded */
+	NPU_SIGN,	/* shift that makes 1 of what is negative; 0 if nothing is rounded */
 	NPU_ADD,
 	NPU_LEFT,
 	NPU_LOW,
@@ -783,14 +785,15 @@ NPU_INLINE void npu_store_rows(u8 *dst, s64 pitch, const __m256i *q, u32 step, u
 
 /* Up to 16 columns of up to 48 lanes. */
 #define NPU_STORE(name, way)								\
-NPU_APART static void name(u8 *dst, s64 pitch, const s32 *constant, const u32 *acc,	\
+NPU_APART void name(u8 *dst, s64 pitch, const s32 *constant, const u32 *acc,	\
 			   u32 lanes, u32 columns, struct npu_bytes b)			\
 {											\
 	__m256i q[4][NPU_LANES / 8];							\
 	u32 i, v, vectors = (lanes + 7) / 8;						\
 											\
 	for (i = 0; i < 4; i++)								\
-		npu_store_four(q[i], constant + 4 * i, acc + 4 * i * NPU_LANES, vectors, &b, way);	\
+		npu_store_four(q[i], constant + 4 * i, acc + 4 * i * NPU_LANES, vectors, &b,	\
+			       way);							\
 	for (v = 0; v < vectors; v++)							\
 		npu_store_rows(dst + (s64)(v * 8) * pitch, pitch, &q[0][v], NPU_LANES / 8,	\
 			       lanes - v * 8, columns);					\
@@ -799,8 +802,8 @@ NPU_APART static void name(u8 *dst, s64 pitch, const s32 *constant, const u32 *a
 NPU_STORE(npu_store_small, NPU_WAY_SMALL)
 NPU_STORE(npu_store_any, NPU_WAY_ANY)
 
-NPU_SIMD static void npu_store(void *dst, s64 pitch, u32 type, const u32 *acc,
-			       const struct npu_scaling *scaling, u32 lanes, u32 columns)
+NPU_SIMD void npu_store(void *dst, s64 pitch, u32 type, const u32 *acc,
+			const struct npu_scaling *scaling, u32 lanes, u32 columns)
 {
 	s32 constant[NPU_CONSTANTS][NPU_STORE_COLUMNS];
 	const struct npu_factor *factor = scaling->factor;
@@ -820,7 +823,8 @@ NPU_SIMD static void npu_store(void *dst, s64 pitch, u32 type, const u32 *acc,
 		n = min_t(u32, columns, NPU_STORE_COLUMNS);
 		unfit = 0;
 		for (i = 0; i < 2; i++) {
-			npu_factors_load(factor + 8 * i * scaling->step, scaling->step, &m[i], &shift[i]);
+			npu_factors_load(factor + 8 * i * scaling->step, scaling->step, &m[i],
+					 &shift[i]);
 			unfit |= npu_factors_unfit(m[i], shift[i], scaling->small);
 		}
 		way = npu_way_best(unfit);
@@ -861,8 +865,8 @@ struct npu_channel_words {
 	u32 taps;			/* even */
 };
 
-_Static_assert(sizeof(struct npu_channel_words) <= sizeof(((struct npu_channels *)NULL)->data),
-	       "words do not fit the channels");
+static_assert(sizeof(struct npu_channel_words) <= sizeof(((struct npu_channels *)NULL)->data),
+	      "words do not fit the channels");
 
 NPU_INLINE __m256i npu_words(__m128i x, bool is_signed)
 {
@@ -896,8 +900,8 @@ static void npu_channel_taps(struct npu_channel_words *words, const struct npu_c
 }
 
 /* Two taps of all channels; the second has no weights if it is the first. */
-NPU_SIMD static void npu_channel_pair(struct npu_channel_words *words,
-				      const struct npu_channels *ch, const u8 *w, u32 pair)
+NPU_SIMD void npu_channel_pair(struct npu_channel_words *words,
+			       const struct npu_channels *ch, const u8 *w, u32 pair)
 {
 	__m256i zero = _mm256_set1_epi16((s16)ch->weight_zero_point), a, b;
 	const u8 *first = w + words->tap[2 * pair] * ch->period;
@@ -918,8 +922,8 @@ NPU_SIMD static void npu_channel_pair(struct npu_channel_words *words,
 }
 
 /* Accumulators begin with the bias, less the inputs' zero point times the sum of weights. */
-NPU_SIMD static void npu_channel_start(struct npu_channel_words *words,
-				       const struct npu_channels *ch, const s32 *bias)
+NPU_SIMD void npu_channel_start(struct npu_channel_words *words,
+				const struct npu_channels *ch, const s32 *bias)
 {
 	__m256i zero = _mm256_set1_epi16((s16)-ch->zero_point), a;
 	u32 c, pair;
@@ -932,9 +936,9 @@ NPU_SIMD static void npu_channel_start(struct npu_channel_words *words,
 	}
 }
 
-NPU_SIMD static enum npu_way npu_channel_factors(struct npu_channel_words *words,
-						 const struct npu_channels *ch,
-						 const struct npu_factor *factor)
+NPU_SIMD enum npu_way npu_channel_factors(struct npu_channel_words *words,
+					  const struct npu_channels *ch,
+					  const struct npu_factor *factor)
 {
 	s32 less = ch->type == NPU_TYPE_U8 ? 128 : 0;
 	enum npu_way way;
@@ -968,8 +972,8 @@ static void npu_channel_repeat(struct npu_channel_words *words, const struct npu
 	}
 }
 
-NPU_SIMD static void npu_channels(struct npu_channels *ch, const u8 *w, const s32 *bias,
-				  const struct npu_factor *factor)
+NPU_SIMD void npu_channels(struct npu_channels *ch, const u8 *w, const s32 *bias,
+			   const struct npu_factor *factor)
 {
 	struct npu_channel_words *words = (void *)ch->data;
 	u32 pair;
@@ -1040,11 +1044,9 @@ NPU_INLINE void npu_depthwise_blocks(__m128i *to, const struct npu_depthwise *d,
 			r = _mm_loadu_si128((const void *)(first + NPU_WIDTH * i));
 			q = _mm_loadu_si128((const void *)(second + NPU_WIDTH * i));
 			v = npu_words(_mm_unpacklo_epi8(r, q), is_signed);
-			a[2 * i] = npu_dot2(a[2 * i], v,
-					    _mm256_loadu_si256((const void *)(w + 32 * i)));
+			a[2 * i] = npu_dot2_from(a[2 * i], v, w + 32 * i);
 			v = npu_words(_mm_unpackhi_epi8(r, q), is_signed);
-			a[2 * i + 1] = npu_dot2(a[2 * i + 1], v,
-						_mm256_loadu_si256((const void *)(w + 32 * i + 16)));
+			a[2 * i + 1] = npu_dot2_from(a[2 * i + 1], v, w + 32 * i + 16);
 		}
 	}
 #pragma GCC unroll 4
@@ -1060,7 +1062,7 @@ NPU_INLINE void npu_depthwise_blocks(__m128i *to, const struct npu_depthwise *d,
 
 /* @results one after the other, of inputs that lie one after the other, from a channel on. */
 #define NPU_DEPTHWISE(name, is_signed, way)						\
-NPU_APART static void name(u8 *dst, const struct npu_depthwise *d, const u8 *const *x,	\
+NPU_APART void name(u8 *dst, const struct npu_depthwise *d, const u8 *const *x,	\
 			   u64 at, u32 channel, u32 results)				\
 {											\
 	u32 n, period = d->ch->period;							\
@@ -1087,8 +1089,8 @@ NPU_DEPTHWISE(npu_depthwise_u8_small, false, NPU_WAY_SMALL)
 NPU_DEPTHWISE(npu_depthwise_u8_any, false, NPU_WAY_ANY)
 
 /* The last block may only be a part of one if its inputs may be read to the end. */
-NPU_SIMD static void npu_depthwise_run(u8 *dst, const struct npu_depthwise *d, const u8 *const *x,
-				       u64 at, u32 channel, u32 results)
+NPU_SIMD void npu_depthwise_run(u8 *dst, const struct npu_depthwise *d, const u8 *const *x,
+				u64 at, u32 channel, u32 results)
 {
 	bool small = d->ch->way == NPU_WAY_SMALL;
 
@@ -1101,8 +1103,8 @@ NPU_SIMD static void npu_depthwise_run(u8 *dst, const struct npu_depthwise *d, c
 }
 
 /* Up to 16 results; no more inputs than these are read. */
-NPU_APART static void npu_depthwise_few(u8 *dst, struct npu_depthwise *d, const u8 *const *x,
-					u64 at, u32 channel, u32 results)
+NPU_APART void npu_depthwise_few(u8 *dst, struct npu_depthwise *d, const u8 *const *x,
+				 u64 at, u32 channel, u32 results)
 {
 	__m128i stage[NPU_TAPS];
 	u32 t;
@@ -1115,8 +1117,8 @@ NPU_APART static void npu_depthwise_few(u8 *dst, struct npu_depthwise *d, const 
 }
 
 /* Results whose inputs lie one after the other, from @at on. */
-NPU_SIMD static void npu_depthwise_joined(u8 *dst, struct npu_depthwise *d, const u8 *const *x,
-					  u64 at, u32 results)
+NPU_SIMD void npu_depthwise_joined(u8 *dst, struct npu_depthwise *d, const u8 *const *x,
+				   u64 at, u32 results)
 {
 	u32 whole = results - results % NPU_WIDTH;
 
@@ -1183,7 +1185,7 @@ NPU_INLINE void npu_depthwise_window(u8 *dst, s64 pitch, const struct npu_depthw
 }
 
 #define NPU_WINDOWS(name, is_signed)							\
-NPU_APART static void name(u8 *dst, s64 pitch, const struct npu_depthwise *d, u64 at,	\
+NPU_APART void name(u8 *dst, s64 pitch, const struct npu_depthwise *d, u64 at,	\
 			   u32 channel, u32 pixels)					\
 {											\
 	u32 p;										\
@@ -1196,7 +1198,7 @@ NPU_WINDOWS(npu_depthwise_windows_s8, true)
 NPU_WINDOWS(npu_depthwise_windows_u8, false)
 
 /* Four pixels at a time, as long as they have no padding. Returns how many were made. */
-NPU_SIMD static u32 npu_depthwise_shared(u8 *dst, s64 pitch, struct npu_depthwise *d, u32 pixel)
+NPU_SIMD u32 npu_depthwise_shared(u8 *dst, s64 pitch, struct npu_depthwise *d, u32 pixel)
 {
 	u32 c, n, p, pixels = (d->outside - pixel) & ~3u, channels = d->ch->channels;
 	u64 at = (u64)d->ch->step * pixel;
@@ -1217,7 +1219,7 @@ NPU_SIMD static u32 npu_depthwise_shared(u8 *dst, s64 pitch, struct npu_depthwis
 }
 
 /* Results of some pixels, one after the other; all channels have the same inputs. */
-NPU_APART static void npu_depthwise_single(u8 *dst, struct npu_depthwise *d, u32 pixel, u32 pixels)
+NPU_APART void npu_depthwise_single(u8 *dst, struct npu_depthwise *d, u32 pixel, u32 pixels)
 {
 	u32 t, i, c, channels = d->ch->channels;
 	u64 inputs, at, step = d->ch->step;
@@ -1251,7 +1253,7 @@ NPU_INLINE u32 npu_depthwise_parts(const struct npu_channels *ch, s64 pitch)
 }
 
 /* Results of one pixel, some of whose inputs are padding. */
-NPU_SIMD static void npu_depthwise_edge(u8 *dst, struct npu_depthwise *d, u32 pixel)
+NPU_SIMD void npu_depthwise_edge(u8 *dst, struct npu_depthwise *d, u32 pixel)
 {
 	u64 at = (u64)d->ch->step * pixel;
 	u32 t;
@@ -1261,7 +1263,7 @@ NPU_SIMD static void npu_depthwise_edge(u8 *dst, struct npu_depthwise *d, u32 pi
 	npu_depthwise_joined(dst, d, d->x, 0, d->ch->channels);
 }
 
-NPU_SIMD static void npu_depthwise_taps(struct npu_depthwise *d, u32 pixels)
+NPU_SIMD void npu_depthwise_taps(struct npu_depthwise *d, u32 pixels)
 {
 	u32 i, t;
 
@@ -1275,8 +1277,8 @@ NPU_SIMD static void npu_depthwise_taps(struct npu_depthwise *d, u32 pixels)
 	}
 }
 
-NPU_SIMD static void npu_depthwise(u8 *dst, s64 pitch, const struct npu_channels *ch,
-				   const struct npu_taps *taps, u32 pixels)
+NPU_SIMD void npu_depthwise(u8 *dst, s64 pitch, const struct npu_channels *ch,
+			    const struct npu_taps *taps, u32 pixels)
 {
 	struct npu_depthwise d;
 	u32 p, n;

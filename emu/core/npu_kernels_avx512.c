@@ -315,23 +315,21 @@ NPU_SIMD void npu_mac_few(u32 *acc, const struct npu_patch *p, const u8 *w, u32 
 NPU_SIMD void npu_mac_lanes(u32 *acc, const struct npu_patch *p, u32 columns)
 {
 	u32 vectors = npu_vectors(p);
-	__m512i sum[NPU_LANES / 16];
-	__m512i *to;
+	const u8 *x = (const u8 *)p->data;
+	__m512i sum, *to;
 	u32 v, i, c;
 
 	for (v = 0; v < vectors; v++) {
-		sum[v] = _mm512_setzero_si512();
+		sum = _mm512_setzero_si512();
 		for (i = 0; i < p->terms / 4; i++)
-			sum[v] = npu_dot4(sum[v], _mm512_loadu_si512((const u8 *)p->data +
-							(i * vectors + v) * 64),
-					  _mm512_set1_epi8(1));
-		sum[v] = _mm512_slli_epi32(sum[v], 7);
-	}
-	for (c = 0; c < columns; c++)
-		for (v = 0; v < vectors; v++) {
+			sum = npu_dot4(sum, _mm512_loadu_si512(x + (i * vectors + v) * 64),
+				       _mm512_set1_epi8(1));
+		sum = _mm512_slli_epi32(sum, 7);
+		for (c = 0; c < columns; c++) {
 			to = (void *)(acc + c * NPU_LANES + v * 16);
-			_mm512_storeu_si512(to, _mm512_add_epi32(_mm512_loadu_si512(to), sum[v]));
+			_mm512_storeu_si512(to, _mm512_add_epi32(_mm512_loadu_si512(to), sum));
 		}
+	}
 }
 
 NPU_SIMD void npu_mac(u32 *acc, struct npu_patch *p, const void *w, u32 type, s64 pitch,

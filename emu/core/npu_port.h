@@ -24,6 +24,7 @@
 
 #else /* !__KERNEL__ */
 
+#include <assert.h>
 #include <linux/types.h>
 #include <stdbool.h>
 #include <stddef.h>

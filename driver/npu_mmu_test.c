@@ -559,20 +559,29 @@ static void mmu_random_check(struct mmu_random *random)
 	mmu_tables(random->mmu);
 }
 
-static void mmu_test_random(struct kunit *test)
+/* Memory in one piece, and in many. */
+static struct mmu_random *mmu_random_new(struct kunit *test, struct sg_table **whole,
+					 struct sg_table **parts)
 {
 	struct mmu_random *random = kunit_kzalloc(test, sizeof(*random), GFP_KERNEL);
 	u64 seed = get_random_u64();
-	struct sg_table *whole, *parts;
-	u32 i;
 
 	KUNIT_ASSERT_NOT_NULL(test, random);
 	kunit_info(test, "seed %#llx\n", seed);
 	prandom_seed_state(&random->rnd, seed);
 	random->mmu = test->priv;
 	random->va = MMU_EDGE - SZ_4M;
-	whole = mmu_memory(random->mmu, MMU_DMA, SZ_16M);
-	parts = mmu_segments(random->mmu, MMU_DMA, SZ_1M, SZ_1M, 16);
+	*whole = mmu_memory(random->mmu, MMU_DMA, SZ_16M);
+	*parts = mmu_segments(random->mmu, MMU_DMA, SZ_1M, SZ_1M, 16);
+	return random;
+}
+
+static void mmu_test_random(struct kunit *test)
+{
+	struct sg_table *whole, *parts;
+	struct mmu_random *random = mmu_random_new(test, &whole, &parts);
+	u32 i;
+
 	for (i = 0; i < MMU_ROUNDS; i++) {
 		if (prandom_u32_state(&random->rnd) % 4)
 			mmu_random_map(random, i % 4 ? whole : parts, MMU_DMA);
@@ -660,18 +669,10 @@ static void mmu_random_ops(struct mmu_random *random, struct sg_table *sgt)
 /* Neighbours share tables, and there are always enough of them. */
 static void mmu_test_random_ops(struct kunit *test)
 {
-	struct mmu_random *random = kunit_kzalloc(test, sizeof(*random), GFP_KERNEL);
-	u64 seed = get_random_u64();
 	struct sg_table *whole, *parts;
+	struct mmu_random *random = mmu_random_new(test, &whole, &parts);
 	u32 i;
 
-	KUNIT_ASSERT_NOT_NULL(test, random);
-	kunit_info(test, "seed %#llx\n", seed);
-	prandom_seed_state(&random->rnd, seed);
-	random->mmu = test->priv;
-	random->va = MMU_EDGE - SZ_4M;
-	whole = mmu_memory(random->mmu, MMU_DMA, SZ_16M);
-	parts = mmu_segments(random->mmu, MMU_DMA, SZ_1M, SZ_1M, 16);
 	for (i = 0; i < MMU_ROUNDS; i++) {
 		mmu_random_ops(random, i % 4 ? whole : parts);
 		mmu_random_check(random);

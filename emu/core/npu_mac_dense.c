@@ -22,7 +22,6 @@
  * that was made with one can be replayed with another.
  */
 
-#define NPU_SPAN	(1u << 20)	/* bytes between rows that are borrowed as one */
 #define NPU_RUN_COLUMNS	64		/* multiplied, then stored */
 
 /* What some lanes of a tile need. */

@@ -16,7 +16,6 @@
  * All else is done term by term, one pixel after the other.
  */
 
-#define NPU_SPAN	(1u << 20)	/* bytes between rows that are borrowed as one */
 
 /* ---- Size of tiles ---------------------------------------------------------------------- */
 

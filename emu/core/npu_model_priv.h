@@ -463,6 +463,7 @@ enum npu_outcome {
 };
 
 #define NPU_PIECES		64	/* of a patch */
+#define NPU_SPAN		(1u << 20)	/* bytes between rows that are borrowed as one */
 #define NPU_OUTSIDE		8192	/* bytes of padding */
 #define NPU_GATHERED		32768	/* bytes of weights that are brought together */
 

@@ -47,25 +47,6 @@ static void choose_kernels(const char *name)
 		participant_die("this model has no inner loops '%s'", name);
 }
 
-static char *load(const char *folder, const char *name, const char *suffix, size_t *size)
-{
-	char path[512], *data;
-	FILE *f;
-	long n;
-
-	snprintf(path, sizeof(path), "%s/%s%s", folder, name, suffix);
-	f = fopen(path, "rbe");
-	if (!f || fseek(f, 0, SEEK_END))
-		participant_die("%s: %s", path, strerror(errno));
-	n = ftell(f);
-	data = n < 0 ? NULL : malloc((size_t)n + 1);
-	if (!data || fseek(f, 0, SEEK_SET) || fread(data, 1, (size_t)n, f) != (size_t)n)
-		participant_die("%s: cannot read", path);
-	fclose(f);
-	*size = (size_t)n;
-	return data;
-}
-
 static u64 memory(struct machine *m, u64 size, u64 flags)
 {
 	size = size ? size : 1;
@@ -229,9 +210,9 @@ static void offer(const char *folder, const char *name)
 		.bytes_max_order = config.bytes_max_order,
 	};
 	size_t size, in_size, want_size;
-	char *file = load(folder, name, ".tflite", &size);
-	char *in = load(folder, name, ".in", &in_size);
-	char *want = load(folder, name, ".out", &want_size);
+	char *file = participant_load(folder, name, ".tflite", &size);
+	char *in = participant_load(folder, name, ".in", &in_size);
+	char *want = participant_load(folder, name, ".out", &want_size);
 	struct machine *m = calloc(1, sizeof(*m));
 	struct workload workload = { .run = run, .begin = begin, .end = end, .arg = m };
 	struct npu_error err;

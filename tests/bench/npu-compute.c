@@ -9,14 +9,13 @@
  * each NAME a line of JSON, also if it is not measured: "reason". "loop_macs" is what the
  * loop multiplies in the time of a job. --quick: one round.
  */
-#include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include <npu.h>
+#include "participant.h"
 
 #define ROUNDS		15
 #define ENOUGH		3		/* rounds, if they take longer than this: */
@@ -33,42 +32,9 @@ struct samples {
 
 static int rounds = ROUNDS;
 
-static void __attribute__((noreturn, format(printf, 1, 2))) die(const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	vfprintf(stderr, format, args);
-	va_end(args);
-	fputc('\n', stderr);
-	exit(1);
-}
-
 static double now(clockid_t clock)
 {
-	struct timespec ts;
-
-	clock_gettime(clock, &ts);
-	return (double)ts.tv_sec * 1e9 + (double)ts.tv_nsec;
-}
-
-static char *load(const char *folder, const char *name, const char *suffix, size_t *size)
-{
-	char path[512], *data;
-	FILE *f;
-	long n;
-
-	snprintf(path, sizeof(path), "%s/%s%s", folder, name, suffix);
-	f = fopen(path, "rbe");
-	if (!f || fseek(f, 0, SEEK_END))
-		die("%s: %s", path, strerror(errno));
-	n = ftell(f);
-	data = n < 0 ? NULL : malloc((size_t)n + 1);
-	if (!data || fseek(f, 0, SEEK_SET) || fread(data, 1, (size_t)n, f) != (size_t)n)
-		die("%s: cannot read", path);
-	fclose(f);
-	*size = (size_t)n;
-	return data;
+	return (double)participant_now(clock);
 }
 
 /* What a compiler makes of the plainest loop: multiplications per nanosecond. */
@@ -182,7 +148,8 @@ static void tell(const char *name, const struct samples *s)
 static void bench(struct npu_device *dev, const char *folder, const char *name)
 {
 	size_t in_size, want_size;
-	char *in = load(folder, name, ".in", &in_size), *want = load(folder, name, ".out", &want_size);
+	char *in = participant_load(folder, name, ".in", &in_size);
+	char *want = participant_load(folder, name, ".out", &want_size);
 	const struct npu_program_info *info;
 	struct npu_session *session = NULL;
 	struct npu_model *model = NULL;
@@ -222,10 +189,10 @@ int main(int argc, char **argv)
 		i++;
 	}
 	if (argc - i < 2)
-		die("usage: npu-compute [--quick] FOLDER NAME...");
+		participant_die("usage: npu-compute [--quick] FOLDER NAME...");
 	folder = argv[i];
 	if (npu_device_open(NULL, &dev, &err))
-		die("%s", err.text);
+		participant_die("%s", err.text);
 	while (++i < argc)
 		bench(dev, folder, argv[i]);
 	npu_device_close(dev);

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdarg.h>
@@ -38,7 +39,26 @@ void participant_die(const char *format, ...)
 	exit(1);
 }
 
-static uint64_t now(clockid_t clock)
+char *participant_load(const char *folder, const char *name, const char *suffix, size_t *size)
+{
+	char path[512], *data;
+	FILE *f;
+	long n;
+
+	snprintf(path, sizeof(path), "%s/%s%s", folder, name, suffix);
+	f = fopen(path, "rbe");
+	if (!f || fseek(f, 0, SEEK_END))
+		participant_die("%s: %s", path, strerror(errno));
+	n = ftell(f);
+	data = n < 0 ? NULL : malloc((size_t)n + 1);
+	if (!data || fseek(f, 0, SEEK_SET) || fread(data, 1, (size_t)n, f) != (size_t)n)
+		participant_die("%s: cannot read", path);
+	fclose(f);
+	*size = (size_t)n;
+	return data;
+}
+
+uint64_t participant_now(clockid_t clock)
 {
 	struct timespec ts;
 
@@ -68,7 +88,7 @@ static uint64_t helpers_now(void)
 	unsigned int i;
 
 	for (i = 0; i < nhelpers; i++)
-		sum += now(helpers[i].clock);
+		sum += participant_now(helpers[i].clock);
 	return sum;
 }
 
@@ -114,14 +134,14 @@ struct sample {
 /* Adds to the sample. */
 static bool run(const struct workload *w, uint64_t runs, struct sample *sample)
 {
-	uint64_t helped = helpers_now(), cpu = now(CLOCK_THREAD_CPUTIME_ID), i;
-	uint64_t wall = now(CLOCK_MONOTONIC);
+	uint64_t helped = helpers_now(), cpu = participant_now(CLOCK_THREAD_CPUTIME_ID), i;
+	uint64_t wall = participant_now(CLOCK_MONOTONIC);
 
 	for (i = 0; i < runs; i++)
 		if (!w->run(w->arg))
 			return false;
-	sample->wall += now(CLOCK_MONOTONIC) - wall;
-	cpu = now(CLOCK_THREAD_CPUTIME_ID) - cpu;
+	sample->wall += participant_now(CLOCK_MONOTONIC) - wall;
+	cpu = participant_now(CLOCK_THREAD_CPUTIME_ID) - cpu;
 	sample->cpu += cpu;
 	sample->all += cpu + helpers_now() - helped;
 	sample->runs += runs;

@@ -17,6 +17,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <time.h>
 
 /**
  * struct workload - something to be measured
@@ -42,6 +43,12 @@ int participant_serve(const char *text);
 /* Ends the program. */
 void participant_die(const char *format, ...)
 	__attribute__((noreturn, format(printf, 1, 2)));
+
+/* A file in a folder; ends the program if it cannot be read. */
+char *participant_load(const char *folder, const char *name, const char *suffix, size_t *size);
+
+/* Nanoseconds. */
+uint64_t participant_now(clockid_t clock);
 
 /* Another thread that computes while it is measured, for begin(); and for end(): all end. */
 void participant_helper(void *(*run)(void *arg), void *arg);

@@ -9,6 +9,7 @@
  * each NAME a line of JSON, also if it is not measured: "reason". "loop_macs" is what the
  * loop multiplies in the time of a job. --quick: one round.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -73,5 +73,32 @@ check "no such command" exits 2 npuctl emu frobnicate
 check "too few arguments" exits 2 npuctl emu fault tap
 check "too many arguments" exits 2 npuctl emu list tap
 
+# Inner loops with vector registers: which, and the same bits.
+parameter=/sys/module/npu_emu/parameters/simd
+network=$(ls /networks/*.tflite | head -n 1)
+network=${network%.tflite}
+has() { grep -q "^flags.* $1\( \|$\)" /proc/cpuinfo && ! grep -q skas /proc/cpuinfo; }
+in_use() { [ "$(cat $parameter)" = "$1" ]; }
+load() { rmmod npu_emu && modprobe npu_emu simd="$1"; }
+refused() { rmmod npu_emu 2>/dev/null; ! modprobe npu_emu simd="$1" 2>/dev/null; }
+same_bits() {
+	npuctl run --batch "$network.in" --raw "$tmp/out" "$network.tflite" &&
+		cmp "$tmp/out" "$network.out"
+}
+
+best=portable
+! has avx2 || best=avx2
+check "simd is auto: $best" in_use $best
+for set in portable $best; do
+	check "simd=$set" load $set
+	check "simd=$set is in use" in_use $set
+	check "simd=$set, to the bit of the reference" same_bits
+done
+check "no such simd" refused mmx
+has avx512_vnni || check "no AVX-512 where there is none" refused avx512
+[ $best = avx2 ] || check "no AVX2 where there is none" refused avx2
+check "simd=auto" modprobe npu_emu simd=auto
+check "simd=auto: $best" in_use $best
+
 rm -rf "$tmp"
 finish

@@ -370,7 +370,8 @@ static int npu_submit_lock_private(struct npu_vm *vm)
 	ret = dma_resv_lock_interruptible(resv, NULL);
 	if (ret)
 		return ret;
-	ret = dma_resv_reserve_fences(resv, 1);
+	/* The lock may have been waited for; what was mapped by then is to be fenced. */
+	ret = READ_ONCE(vm->shared) ? -EAGAIN : dma_resv_reserve_fences(resv, 1);
 	if (!ret)
 		ret = drm_gpuvm_validate(&vm->gpuvm, NULL);
 	if (ret)

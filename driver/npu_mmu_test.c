@@ -599,17 +599,33 @@ static void mmu_test_random(struct kunit *test)
  * @first: page
  * @pages: count
  * @offset: first page of @sgt
+ * @evicted: by the time of the change there is nothing to be mapped
  */
 struct mmu_op {
 	struct sg_table *sgt;
 	u32 first;
 	u32 pages;
 	u32 offset;
+	bool evicted;
 };
 
-#define MMU_OPS	24
+#define MMU_OPS		24
+#define MMU_TABLES	(MMU_PAGES / NPU_PT_ENTRIES)
 
-static void mmu_random_op(struct mmu_random *random, struct mmu_op *op, struct sg_table *sgt)
+/* A range of one table, or all of it. */
+static void mmu_random_in_table(struct mmu_random *random, struct mmu_op *op, u32 table)
+{
+	u32 a = prandom_u32_state(&random->rnd) % NPU_PT_ENTRIES;
+	u32 b = prandom_u32_state(&random->rnd) % NPU_PT_ENTRIES;
+	bool all = !(prandom_u32_state(&random->rnd) % 3);
+
+	op->first = table * NPU_PT_ENTRIES + (all ? 0 : min(a, b));
+	op->pages = all ? NPU_PT_ENTRIES : abs_diff(a, b) + 1;
+}
+
+/* @table: the only one that is meant, or -1 */
+static void mmu_random_op(struct mmu_random *random, struct mmu_op *op, struct sg_table *sgt,
+			  int table)
 {
 	mmu_random_range(random, &op->first, &op->pages);
 	/* More often a few pages, beside or inside what came before. */
@@ -617,8 +633,12 @@ static void mmu_random_op(struct mmu_random *random, struct mmu_op *op, struct s
 		op->first = op->first / 512 * 512 + prandom_u32_state(&random->rnd) % 512;
 		op->pages = 1;
 	}
+	/* What others set aside and do not need would hide what is missing. */
+	if (table >= 0)
+		mmu_random_in_table(random, op, table);
 	op->offset = op->first + prandom_u32_state(&random->rnd) % 2;
 	op->sgt = prandom_u32_state(&random->rnd) % 4 ? sgt : NULL;
+	op->evicted = !(prandom_u32_state(&random->rnd) % 8);
 }
 
 static int mmu_op_reserve(struct mmu *mmu, struct npu_pt_pool *pool, u64 va,
@@ -634,13 +654,14 @@ static void mmu_op_apply(struct mmu_random *random, struct npu_pt_pool *pool,
 {
 	struct npu_pt *pt = &random->mmu->pt;
 	u64 va = random->va + op->first * SZ_4K;
+	bool maps = op->sgt && !op->evicted;
 	u32 i;
 
 	npu_pt_unmap(pt, pool, va, op->pages * SZ_4K);
-	if (op->sgt)
+	if (maps)
 		npu_pt_map(pt, pool, va, op->pages * SZ_4K, op->sgt, op->offset * SZ_4K, true);
 	for (i = 0; i < op->pages; i++)
-		random->shadow[op->first + i] = op->sgt ?
+		random->shadow[op->first + i] = maps ?
 			(MMU_DMA + (op->offset + i) * SZ_4K) | MMU_RW : 0;
 }
 
@@ -649,12 +670,13 @@ static void mmu_random_ops(struct mmu_random *random, struct sg_table *sgt)
 {
 	u32 i, count = 1 + prandom_u32_state(&random->rnd) % MMU_OPS;
 	struct mmu *mmu = random->mmu;
+	int table = (int)(prandom_u32_state(&random->rnd) % (2 * MMU_TABLES)) - MMU_TABLES;
 	struct mmu_op op[MMU_OPS];
 	struct npu_pt_pool pool;
 
 	npu_pt_pool_init(&pool);
 	for (i = 0; i < count; i++) {
-		mmu_random_op(random, &op[i], sgt);
+		mmu_random_op(random, &op[i], sgt, table);
 		KUNIT_ASSERT_EQ(mmu->test, 0, mmu_op_reserve(mmu, &pool, random->va, &op[i]));
 	}
 	for (i = 0; i < count; i++)

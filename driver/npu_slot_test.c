@@ -6,6 +6,7 @@
 #include <linux/kmemleak.h>
 #include <linux/sysfs.h>
 
+#include "npu_event.h"
 #include "npu_kunit.h"
 #include "npu_queue.h"
 #include "npu_slot.h"
@@ -839,6 +840,38 @@ static void slot_expect_lost(struct fake_npu *fake, unsigned int jobs)
 }
 
 /* The bus resets a device that could not be asked: for queues a function reset. */
+static void slot_expect_moderation(struct fake_npu *fake, u32 us)
+{
+	KUNIT_EXPECT_EQ(fake->test, fake_get(fake, NPU_REG_IRQ_MODERATION), us);
+	/* As after a reset, or without power. */
+	fake_set(fake, NPU_REG_IRQ_MODERATION, 0);
+}
+
+static void slot_test_moderation(struct kunit *test)
+{
+	struct fake_npu *fake = test->priv;
+
+	slot_expect_moderation(fake, 0);
+	npu_events_moderate(fake->npu, 100);
+	slot_expect_moderation(fake, 100);
+	npu_slots_reset(fake->npu);
+	fake_settle(fake);
+	KUNIT_EXPECT_EQ(test, fake->resets, 2);
+	slot_expect_moderation(fake, 100);
+
+	/* A device that is off is told when it is on again. */
+	KUNIT_ASSERT_TRUE(test, npu_pm_hold(fake->dev, true));
+	npu_events_moderate(fake->npu, 200);
+	slot_expect_moderation(fake, 0);
+	npu_pm_release(fake->dev, true);
+	slot_expect_moderation(fake, 200);
+	KUNIT_ASSERT_TRUE(test, npu_pm_hold(fake->dev, false));
+	npu_events_moderate(fake->npu, 300);
+	slot_expect_moderation(fake, 0);
+	npu_pm_release(fake->dev, true);
+	slot_expect_moderation(fake, 300);
+}
+
 static void slot_test_cut(struct kunit *test)
 {
 	struct fake_npu *fake = test->priv;
@@ -1101,6 +1134,7 @@ static struct kunit_case slot_cases[] = {
 	KUNIT_CASE(slot_test_reset_starts_again),
 	KUNIT_CASE(slot_test_fatal),
 	KUNIT_CASE(slot_test_late_reset),
+	KUNIT_CASE(slot_test_moderation),
 	KUNIT_CASE(slot_test_cut),
 	KUNIT_CASE(slot_test_cut_for_ever),
 	KUNIT_CASE(slot_test_gone),

@@ -112,12 +112,12 @@ static ssize_t npu_interrupt_moderation_us_store(struct device *dev, struct devi
 	int ret, idx;
 	u32 us;
 
+	/* Who waits for a fence is not to wait much longer. */
 	ret = kstrtou32(buf, 0, &us);
+	if (ret == -ERANGE || (!ret && us > NPU_MODERATION_MAX_US))
+		ret = -EINVAL;
 	if (ret)
 		return ret;
-	/* Who waits for a fence is not to wait much longer. */
-	if (us > NPU_MODERATION_MAX_US)
-		return -EINVAL;
 	if (!npu_dev_enter(npu, &idx))
 		return -ENODEV;
 	npu_events_moderate(npu, us);

@@ -197,6 +197,7 @@ TEST_F(observe, sysfs_moderates_interrupts)
 
 	EXPECT_EQ(sysfs(&self->emu, MODERATION), 0);
 	EXPECT_EQ(sysfs_write(&self->emu, MODERATION, "10001"), -EINVAL);
+	EXPECT_EQ(sysfs_write(&self->emu, MODERATION, "4294967296"), -EINVAL);
 	EXPECT_EQ(sysfs_write(&self->emu, MODERATION, "-1"), -EINVAL);
 	EXPECT_EQ(sysfs_write(&self->emu, MODERATION, "soon"), -EINVAL);
 	EXPECT_EQ(sysfs(&self->emu, MODERATION), 0);

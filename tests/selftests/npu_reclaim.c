@@ -124,6 +124,39 @@ TEST_F(reclaim, the_device_finds_the_content_again)
 	EXPECT_TRUE(memory_filled(self->mem + SIZE / 2, SIZE / 2, 3));
 }
 
+/* SUBMIT then locks nothing but the address space. */
+TEST_F(reclaim, the_device_finds_private_content_again)
+{
+	int restores = count_of(&self->emu, "restores: ");
+	struct ctx ctx;
+	uint8_t *mem;
+	uint32_t bo;
+
+	ASSERT_EQ(ctx_init_private(&ctx, self->fd), 0);
+	ASSERT_EQ(bo_create_flags(self->fd, SIZE, 0, ctx.vm, &bo), 0);
+	ASSERT_EQ(label_bo(self->fd, self->bo, "shared"), 0);
+	ASSERT_EQ(label_bo(self->fd, bo, LABEL), 0);
+	mem = bo_map(self->fd, bo, SIZE);
+	ASSERT_NE(mem, MAP_FAILED);
+	ASSERT_EQ(vm_map(self->fd, ctx.vm, bo, DATA_VA, SIZE), 0);
+	memory_fill(mem, SIZE / 2, 3);
+	ASSERT_TRUE(press_until(&self->emu, " evicted"));
+	ASSERT_EQ(run_copy(&ctx), 1);
+	EXPECT_FALSE(victim_is(&self->emu, " evicted"));
+	EXPECT_GT(count_of(&self->emu, "restores: "), restores);
+	EXPECT_TRUE(memory_filled(mem + SIZE / 2, SIZE / 2, 3));
+
+	/* From now on it has to lock what is shared as well. */
+	ASSERT_EQ(vm_map(self->fd, ctx.vm, self->bo, DATA_VA, SIZE), 0);
+	memory_fill(self->mem, SIZE / 2, 4);
+	ASSERT_EQ(label_bo(self->fd, bo, "private"), 0);
+	ASSERT_EQ(label_bo(self->fd, self->bo, LABEL), 0);
+	ASSERT_TRUE(press_until(&self->emu, " evicted"));
+	ASSERT_EQ(run_copy(&ctx), 1);
+	EXPECT_FALSE(victim_is(&self->emu, " evicted"));
+	EXPECT_TRUE(memory_filled(self->mem + SIZE / 2, SIZE / 2, 4));
+}
+
 TEST_F(reclaim, many_rounds)
 {
 	int i;

@@ -684,11 +684,10 @@ static inline int8_t *ctx_data(struct ctx *ctx)
 }
 
 /* Base 0 is the data, writable. */
-static inline int ctx_init_full(struct ctx *ctx, int fd, uint32_t priority, uint32_t hang_ms)
+static inline int ctx_init_in(struct ctx *ctx, int fd, uint32_t vm, uint32_t bo,
+			      uint32_t priority, uint32_t hang_ms)
 {
-	*ctx = (struct ctx) { .fd = fd };
-	ctx->vm = vm_create(fd);
-	ctx->bo = bo_create(fd, CTX_SIZE);
+	*ctx = (struct ctx) { .fd = fd, .vm = vm, .bo = bo };
 	ctx->syncobj = syncobj_create(fd);
 	if (!ctx->vm || !ctx->bo || !ctx->syncobj)
 		return -ENODEV;
@@ -701,6 +700,20 @@ static inline int ctx_init_full(struct ctx *ctx, int fd, uint32_t priority, uint
 		.va = CTX_VA + CTX_DATA, .size = CTX_DATA_SIZE, .flags = NPU_BASE_WRITE,
 	};
 	return queue_create_full(fd, ctx->vm, priority, hang_ms, &ctx->queue);
+}
+
+static inline int ctx_init_full(struct ctx *ctx, int fd, uint32_t priority, uint32_t hang_ms)
+{
+	return ctx_init_in(ctx, fd, vm_create(fd), bo_create(fd, CTX_SIZE), priority, hang_ms);
+}
+
+/* One that has no buffer which could be shared. */
+static inline int ctx_init_private(struct ctx *ctx, int fd)
+{
+	uint32_t vm = vm_create(fd), bo;
+	int ret = bo_create_flags(fd, CTX_SIZE, 0, vm, &bo);
+
+	return ret ? ret : ctx_init_in(ctx, fd, vm, bo, DRM_NPU_PRIORITY_NORMAL, 0);
 }
 
 static inline int ctx_init(struct ctx *ctx, int fd)

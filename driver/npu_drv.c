@@ -315,6 +315,8 @@ err_platform:
 	npu_platform_unregister();
 err_workqueues:
 	npu_destroy_workqueues();
+	/* As in npu_exit(): platform devices may have come and gone. */
+	rcu_barrier();
 	npu_jobs_fini();
 	return ret;
 }

@@ -78,16 +78,17 @@ struct npu_fence *npu_fence_alloc(void)
 /**
  * npu_fence_init() - make a fence, from now on reference counted
  * @fence: from npu_fence_alloc(), or the beginning of what is larger and to be freed with it
- * @name: of the timeline, of NPU_FENCE_NAME_SIZE bytes
+ * @name: of the timeline, with zeros to its end
  * @context: of the queue
  * @seqno: number of the job
  */
-void npu_fence_init(struct npu_fence *fence, const char *name, u64 context, u64 seqno)
+void npu_fence_init(struct npu_fence *fence, const char (*name)[NPU_FENCE_NAME_SIZE], u64 context,
+		    u64 seqno)
 {
 	__module_get(THIS_MODULE);
 	spin_lock_init(&fence->lock);
 	INIT_LIST_HEAD(&fence->node);
-	memcpy(fence->name, name, sizeof(fence->name));
+	memcpy(fence->name, *name, sizeof(fence->name));
 	dma_fence_init(&fence->base, &npu_fence_ops, &fence->lock, context, seqno);
 }
 

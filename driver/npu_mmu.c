@@ -218,9 +218,13 @@ static int npu_pt_pool_add(struct npu_pt *pt, struct npu_pt_pool *pool, unsigned
 
 static struct npu_pt_table *npu_pt_pool_take(struct npu_pt_pool *pool, unsigned int level)
 {
+	struct list_head *list = level ? &pool->inner : &pool->leaf;
 	struct npu_pt_table *table;
 
-	table = list_first_entry(level ? &pool->inner : &pool->leaf, struct npu_pt_table, node);
+	/* A reservation was too small: better a translation fault than no kernel. */
+	if (WARN_ON_ONCE(list_empty(list)))
+		return NULL;
+	table = list_first_entry(list, struct npu_pt_table, node);
 	list_del_init(&table->node);
 	return table;
 }
@@ -362,13 +366,17 @@ int npu_pt_reserve_unmap(struct npu_pt *pt, struct npu_pt_pool *pool, u64 va, u6
 static struct npu_pt_table *npu_pt_get(struct npu_pt *pt, struct npu_pt_pool *pool, u64 va,
 				       unsigned int level)
 {
-	struct npu_pt_table *table = pt->root;
+	struct npu_pt_table *table = pt->root, *new;
 	unsigned int i, l;
 
 	for (l = NPU_PT_LEVELS - 1; l > level; l--) {
 		i = npu_pt_index(va, l);
-		if (!table->child[i])
-			npu_pt_link(table, i, npu_pt_pool_take(pool, l - 1));
+		if (!table->child[i]) {
+			new = npu_pt_pool_take(pool, l - 1);
+			if (!new)
+				return NULL;
+			npu_pt_link(table, i, new);
+		}
 		table = table->child[i];
 	}
 	return table;
@@ -382,6 +390,10 @@ static void npu_pt_split(struct npu_pt_table *table, struct npu_pt_pool *pool, u
 	u64 pte = npu_pt_read(table, index);
 	unsigned int i;
 
+	if (!leaf) {
+		npu_pt_clear(table, index);
+		return;
+	}
 	for (i = 0; i < NPU_PT_ENTRIES; i++)
 		npu_pt_set(leaf, i, pte + i * SZ_4K);
 	npu_pt_link(table, index, leaf);
@@ -435,14 +447,17 @@ void npu_pt_map(struct npu_pt *pt, struct npu_pt_pool *pool, u64 va, u64 size,
 			npu_pt_split(npu_pt_find(pt, va, 1), pool, va);
 		if (npu_sg_is_block(&cursor, va, next)) {
 			table = npu_pt_get(pt, pool, va, 1);
-			npu_pt_join(table, pool, va, npu_sg_address(&cursor) | flags);
+			if (table)
+				npu_pt_join(table, pool, va, npu_sg_address(&cursor) | flags);
 			npu_sg_advance(&cursor, NPU_BLOCK_SIZE);
 			va = next;
 			continue;
 		}
 		table = npu_pt_get(pt, pool, va, 0);
 		for (; va < next; va += SZ_4K) {
-			npu_pt_set(table, npu_pt_index(va, 0), npu_sg_address(&cursor) | flags);
+			if (table)
+				npu_pt_set(table, npu_pt_index(va, 0),
+					   npu_sg_address(&cursor) | flags);
 			npu_sg_advance(&cursor, SZ_4K);
 		}
 	}
@@ -476,7 +491,7 @@ void npu_pt_unmap(struct npu_pt *pt, struct npu_pt_pool *pool, u64 va, u64 size)
 			npu_pt_split(table, pool, va);
 		}
 		table = table->child[i];
-		for (; va < next; va += SZ_4K)
+		for (; table && va < next; va += SZ_4K)
 			npu_pt_clear(table, npu_pt_index(va, 0));
 	}
 }

@@ -45,7 +45,10 @@ static bool npu_depthwise_fits(const struct npu_mac *m, const struct npu_scratch
 	s64 pitch = m->in_stride[1];
 	u64 size;
 
-	if (pitch < 0 || pitch * w->stride[1] > NPU_OUTSIDE / 2 || m->out_stride[1] > NPU_SPAN)
+	/* Strides are not limited where a dimension is 1: no product below may wrap. */
+	if (pitch < 0 || pitch > NPU_OUTSIDE / 2 || pitch * w->stride[1] > NPU_OUTSIDE / 2)
+		return false;
+	if (m->out_stride[1] < 0 || m->out_stride[1] > NPU_SPAN)
 		return false;
 	if (m->out_dim[1] > 1 && m->out_stride[1] < m->out_dim[2])
 		return false;

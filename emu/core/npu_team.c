@@ -55,7 +55,7 @@ void npu_team_open(struct npu_core *core)
 	if (core->team.active || !core->cmd_active || core->cmd.next || !npu_team_worth(core))
 		return;
 	core->team = (struct npu_team){ .open = true, .active = true, .serial = serial + 1 };
-	for (i = 1; i < core->cmd.tiles && model->idle; i++)
+	for (i = 1; i < model->config.cores && i < core->cmd.tiles && model->idle; i++)
 		npu_sched_wake(model);
 }
 

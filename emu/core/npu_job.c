@@ -396,6 +396,8 @@ static enum npu_outcome npu_job_tile(struct npu_core *core)
 static enum npu_outcome npu_job_claim(struct npu_core *core)
 {
 	if (core->claim == NPU_CLAIM_END) {
+		if (core->team.lost)
+			return NPU_OUT_LOST;
 		if (!core->team.failed)
 			return npu_job_next(core);
 		core->fault = core->team.fault;
@@ -405,7 +407,9 @@ static enum npu_outcome npu_job_claim(struct npu_core *core)
 	if (core->claim_failed)
 		return NPU_OUT_NONE;
 	npu_job_account(core, &core->tile, 1);
-	return npu_job_counters(core);
+	/* The queue is the core's as long as it has helpers. */
+	core->claim_lost = npu_job_counters(core) != NPU_OUT_NONE;
+	return NPU_OUT_NONE;
 }
 
 /* Does the command that has just been fetched begin later? */
@@ -451,6 +455,7 @@ void npu_job_work(struct npu_core *core)
 	memset(&core->tile, 0, sizeof(core->tile));
 	core->left = false;
 	core->claim_failed = false;
+	core->claim_lost = false;
 	npu_tlb_apply(core);
 	core->outcome = npu_job_step(core);
 	npu_unpin_all(core);

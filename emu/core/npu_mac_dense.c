@@ -309,7 +309,8 @@ static u64 npu_piece_even(const struct npu_core *core, const struct npu_piece *p
 	s64 y = c->run->y + (s64)piece->ky * m->window.dilation[0];
 	s64 x = c->run->x + (s64)piece->kx * m->window.dilation[1];
 	s64 last = x + (s64)(c->lanes - 1) * m->window.stride[1] + piece->more;
-	s64 pitch = m->in_stride[1] * m->window.stride[1];
+	/* May wrap if there is one lane, which has no use for it. */
+	s64 pitch = (s64)((u64)m->in_stride[1] * m->window.stride[1]);
 
 	if (c->runs > 1 || y < 0 || y >= m->in_dim[0] || x < 0 || last >= m->in_dim[1] ||
 	    m->in_stride[2] != core->cmd.t[0].esize || pitch <= 0 || pitch > NPU_SPAN)

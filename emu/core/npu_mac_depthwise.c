@@ -44,7 +44,10 @@ static bool npu_depthwise_fits(const struct npu_mac *m, const struct npu_scratch
 	s64 pitch = m->in_stride[1];
 	u64 size;
 
-	if (pitch < 0 || pitch * w->stride[1] > NPU_OUTSIDE / 2 || m->out_stride[1] > NPU_SPAN)
+	/* Strides are not limited where a dimension is 1: no product below may wrap. */
+	if (pitch < 0 || pitch > NPU_OUTSIDE / 2 || pitch * w->stride[1] > NPU_OUTSIDE / 2)
+		return false;
+	if (m->out_stride[1] < 0 || m->out_stride[1] > NPU_SPAN)
 		return false;
 	if (m->out_dim[1] > 1 && m->out_stride[1] < m->out_dim[2])
 		return false;
@@ -90,6 +93,43 @@ static u32 npu_depthwise_budget(const struct npu_core *core)
 	return (u32)clamp_t(u64, core->cmd.macs / (cores * 16), most / 8, most);
 }
 
+/* Most pixels whose rows fit the stages, and that padding is long enough for. */
+static u32 npu_strip_most(const struct npu_core *core, u32 width)
+{
+	const struct npu_mac *m = &core->cmd.mac;
+	const struct npu_window *w = &m->window;
+	u64 pitch = (u64)max_t(s64, m->in_stride[1], 1), stride = w->stride[1];
+	u64 room = sizeof(core->scratch.stage[0]) / w->size[0];
+	u64 columns = room / pitch, window = (u64)(w->size[1] - 1) * w->dilation[1] + 1;
+	/* Taps that share inputs are read for two more pixels. */
+	s64 padding = (s64)((NPU_OUTSIDE - width) / (pitch * stride)) - 2;
+	s64 most = min_t(s64, padding, (s64)(sizeof(core->scratch.stage[2]) / width));
+
+	if (columns < window + stride)
+		return 1;
+	return (u32)clamp_t(s64, (s64)((columns - window) / stride), 1, max_t(s64, most, 1));
+}
+
+/*
+ * Work of a pixel beside its terms, in sixteenths: each row of a strip's window is a run of its
+ * own, and begins with what pixels of the strip before have had; each pixel's results may be.
+ */
+static u32 npu_strip_work(const struct npu_core *core, u32 width)
+{
+	const struct npu_mac *m = &core->cmd.mac;
+	const struct npu_window *w = &m->window;
+	u32 pixels = min_t(u32, npu_strip_most(core, width), m->out_dim[1]);
+	u64 window = (u64)(w->size[1] - 1) * w->dilation[1] * (u64)m->in_stride[1];
+	u64 strip = w->size[0] * (npu_mac_jump(m) +
+				  window * NPU_PIN_WORK / (1u << NPU_PT_SHIFT(0)));
+
+	strip = npu_div_up(strip, pixels) +
+		w->size[0] * npu_stride_work(m->in_stride[1], w->stride[1]) +
+		npu_jump_work(m->out_stride[0], m->out_dim[1] == 1, m->out_stride[1],
+			      m->out_dim[1] > 1);
+	return 16 * (u32)max_t(u64, strip, npu_mac_jump(m));
+}
+
 /* A byte of a vector takes a sixteenth of what others count; terms are never cut. */
 static void npu_depthwise_plan_rows(struct npu_core *core)
 {
@@ -97,7 +137,7 @@ static void npu_depthwise_plan_rows(struct npu_core *core)
 	u32 terms = (u32)core->cmd.terms;
 	u32 most = (u32)sizeof(core->scratch.stage[1]) / npu_depthwise_taps(m);
 	u32 columns = min_t(u32, m->group_out, min_t(u32, most, NPU_COLUMNS));
-	u32 pixel = 16 * npu_mac_jump(m) + (terms + 8) * columns;
+	u32 pixel = npu_strip_work(core, columns) + (terms + 8) * columns;
 
 	m->plan.terms = terms;
 	m->plan.columns = columns;
@@ -406,27 +446,10 @@ static int npu_strip_make(struct npu_core *core, const struct npu_strip *strip)
 	return 0;
 }
 
-/* Most pixels whose rows fit the stages, and that padding is long enough for. */
-static u32 npu_strip_most(const struct npu_core *core, const struct npu_mac_tile *p)
-{
-	const struct npu_mac *m = &core->cmd.mac;
-	const struct npu_window *w = &m->window;
-	u64 pitch = (u64)max_t(s64, m->in_stride[1], 1), stride = w->stride[1];
-	u64 room = sizeof(core->scratch.stage[0]) / w->size[0];
-	u64 columns = room / pitch, window = (u64)(w->size[1] - 1) * w->dilation[1] + 1;
-	/* Taps that share inputs are read for two more pixels. */
-	s64 padding = (s64)((NPU_OUTSIDE - p->columns) / (pitch * stride)) - 2;
-	s64 most = min_t(s64, padding, (s64)(sizeof(core->scratch.stage[2]) / p->columns));
-
-	if (columns < window + stride)
-		return 1;
-	return (u32)clamp_t(s64, (s64)((columns - window) / stride), 1, max_t(s64, most, 1));
-}
-
 static int npu_depthwise_strips(struct npu_core *core, const struct npu_mac_tile *p)
 {
 	const struct npu_mac *m = &core->cmd.mac;
-	u32 most = npu_strip_most(core, p);
+	u32 most = npu_strip_most(core, p->columns);
 	bool single = m->in_dim[2] == 1;
 	struct npu_strip strip = {
 		.tile = p,

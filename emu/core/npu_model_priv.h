@@ -531,6 +531,7 @@ struct npu_team {
 	bool active;		/* the command is executed by claims */
 	bool waits;		/* the leader, for its helpers */
 	bool failed;
+	bool lost;		/* the leader has not reached its context */
 	u32 serial;		/* of the command */
 	u32 helpers;		/* bit per core that has a tile */
 	u32 tiles;		/* that helpers have executed since the leader last looked */
@@ -564,6 +565,7 @@ struct npu_core {
 
 	/* Private. */
 	bool claim_failed;
+	bool claim_lost;	/* then the context was unreachable */
 	const struct npu_core *copy;	/* leader whose command it has, with this serial */
 	u32 copy_serial;
 	bool left;		/* a tile was given up */

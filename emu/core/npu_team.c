@@ -55,7 +55,7 @@ void npu_team_open(struct npu_core *core)
 	if (core->team.active || !core->cmd_active || core->cmd.next || !npu_team_worth(core))
 		return;
 	core->team = (struct npu_team){ .open = true, .active = true, .serial = serial + 1 };
-	for (i = 1; i < core->cmd.tiles && model->idle; i++)
+	for (i = 1; i < model->config.cores && i < core->cmd.tiles && model->idle; i++)
 		npu_sched_wake(model);
 }
 
@@ -148,6 +148,7 @@ void npu_team_work(struct npu_core *core)
 {
 	memset(&core->tile, 0, sizeof(core->tile));
 	core->left = false;
+	core->claim_lost = false;
 	npu_tlb_apply(core);
 	npu_team_copy(core, &core->model->cores[core->leader]);
 	core->claim_failed = npu_job_claimed(core);
@@ -166,7 +167,11 @@ void npu_team_result(struct npu_core *leader, const struct npu_core *core)
 	/* Given up for a job that is not lost after all: somebody does it again. */
 	if (core->left && team->active) {
 		team->again[team->returned++] = core->claim;
-		team->open = !team->failed;
+		team->open = !team->failed && !team->lost;
+	}
+	if (core->claim_lost) {
+		team->lost = true;
+		team->open = false;
 	}
 	if (core->left || !core->claim_failed)
 		return;

@@ -897,6 +897,52 @@ static void test_fetch(void)
 
 /* ---- Main ------------------------------------------------------------------------------------------ */
 
+/* Strides so large that their products wrap: those of a dimension of 1, or of the whole space. */
+static void test_far(void)
+{
+	static const struct {
+		u16 opcode;
+		u32 columns;	/* of the input */
+		u64 pitch;	/* between them */
+		u32 window;
+		u32 dilation;
+		u32 stride;
+		u64 out;
+	} far[] = {
+		{ NPU_OP_CONV2D, 1, 3ull << 61, 1, 1, 4, 8 },
+		{ NPU_OP_DEPTHWISE, 1, 1ull << 62, 1, 1, 4, 8 },
+		{ NPU_OP_DEPTHWISE, 1, 1ull << 62, 1, 1, 2, 8 },
+		{ NPU_OP_DEPTHWISE, 1, 8, 1, 1, 1, 3ull << 62 },
+		/* (window - 1) * dilation * pitch is 2 modulo 2^64, stride * pitch is negative. */
+		{ NPU_OP_DEPTHWISE, 2, 189115909799979, 19, 5419, 65535, 8 },
+		{ NPU_OP_DEPTHWISE, 2, 149385702388241, 5, 30871, 65535, 8 },
+	};
+	u64 in = host_alloc_blocks(space, 4u << 20, HOST_R);
+	u32 i, good = 0;
+
+	base[8].va = 0;
+	base[8].size = cpu_to_le64(1ull << 48);
+	base[8].flags = 0;
+	for (i = 0; i < ARRAY_SIZE(far); i++) {
+		make(far[i].opcode);
+		c.conv.in = tensor(NPU_TYPE_S8, 8, 4, 1, 1, far[i].columns, 8);
+		c.conv.in.offset = cpu_to_le64(in);
+		c.conv.in.stride[2] = cpu_to_le64(far[i].pitch);
+		c.conv.weight = tensor(NPU_TYPE_S8, 1, 4, far[i].opcode == NPU_OP_CONV2D ? 8 : 1, 1,
+				       far[i].window, 8);
+		c.conv.out = tensor(NPU_TYPE_S8, 2, 4, 1, 1, 1, 8);
+		c.conv.out.stride[2] = cpu_to_le64(far[i].out);
+		c.conv.groups = cpu_to_le32(far[i].opcode == NPU_OP_CONV2D);
+		c.conv.stride[1] = cpu_to_le32(far[i].stride);
+		c.conv.dilation[1] = cpu_to_le32(far[i].dilation);
+		memset(c.conv.pad, 0, sizeof(c.conv.pad));
+		if (far[i].window > 1)
+			c.conv.pad[2] = c.conv.pad[3] = cpu_to_le32(65535);
+		good += !run();
+	}
+	test_eq(good, i, "strides whose products wrap");
+}
+
 int main(void)
 {
 	u32 i;
@@ -924,6 +970,7 @@ int main(void)
 	test_upper();
 	test_blocks();
 	test_fetch();
+	test_far();
 	test_ok(npu_model_bus_errors(host->model) == 4, "bus errors counted");
 	host_space_free(space);
 	test_eq(host_free(host), 0, "the model gave all memory back");

@@ -309,12 +309,19 @@ static void depthwise_make(struct depthwise *d)
 	d->ch.channels = below(3) ? likely[below(ARRAY_SIZE(likely))] : 1 + below(200);
 	d->rows = below(2) ? 3 : 1 + below(5);
 	d->columns = below(2) ? 3 : 1 + below(5);
+	/* Up to NPU_TAPS, and up to all weights that a stage of the model has room for. */
+	if (!below(16)) {
+		d->rows = 1 + below(64);
+		d->columns = 1 + below(d->rows == 3 || d->rows == 4 ? 16 : 64 / d->rows);
+	}
+	if (!below(16))
+		d->ch.channels = 1 + below(512);
 	d->pixels = 1 + below(20);
 	in = d->ch.single ? 1 : d->ch.channels;
 	d->ch.step = in * (below(2) ? 1 : 1 + below(3));
 	d->pitch = d->ch.channels + (below(3) ? 0 : below(40));
 	d->ch.period = d->ch.channels;
-	room = NPU_COLUMNS;
+	room = 512;
 	while (d->ch.period % 64 && d->ch.period + d->ch.channels <= room)
 		d->ch.period += d->ch.channels;
 	if (d->ch.period % 64)

@@ -222,8 +222,9 @@ static void test_fault(void)
 
 /* ---- In the middle of a helper's tile ----------------------------------------------------------- */
 
+static void (*early)(void);	/* before others go on */
 static void (*middle)(void);
-static bool was_waiting, was_state;
+static bool was_waiting, was_state, was_bound;
 
 /* The helper borrows memory: everybody else goes as far as they can, then something happens. */
 static void mapped(struct host *host, u64 bus, void *arg)
@@ -233,6 +234,8 @@ static void mapped(struct host *host, u64 bus, void *arg)
 	(void)bus;
 	(void)arg;
 	host->mapped = NULL;
+	if (early)
+		early();
 	for (i = 0; i < 1000 && host_step(h, 0) == NPU_STEP_RAN; i++)
 		;
 	was_waiting = i < 1000 && host_done(q) < q->sequence;
@@ -360,6 +363,34 @@ static void test_deaf(void)
 	finish();
 }
 
+static void lose(void)
+{
+	h->fail_bus = q->bus;
+}
+
+static void still_bound(void)
+{
+	was_bound = host_state(q) != NPU_SLOT_EMPTY;
+}
+
+/* The leader cannot reach its context any more, and its helper is still in a tile. */
+static void test_lost(void)
+{
+	struct npu_event event;
+
+	start(2);
+	early = lose;
+	interrupt(still_bound);
+	early = NULL;
+	test_ok(was_waiting && was_bound, "a context is lost, the leader waits for its helper");
+	host_steps(h, 1000);
+	test_eq(host_state(q), NPU_SLOT_EMPTY, "then the slot is empty");
+	test_ok(host_event(h, &event) && le32_to_cpu(event.status) == NPU_FAULT_BUS,
+		"the driver is told");
+	h->fail_bus = 0;
+	finish();
+}
+
 /* Other queues come first: who helps takes one tile at a time. */
 static void test_other_queue(void)
 {
@@ -400,6 +431,7 @@ int main(void)
 		test_reset();
 		test_core_reset();
 		test_deaf();
+		test_lost();
 	}
 	test_eq(misuses, 0, "memory was used as it should be");
 	return test_done();

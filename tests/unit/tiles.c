@@ -88,6 +88,20 @@ static void depthwise_far(union command *c)
 	conv(c, true, dim, dim, stride);
 }
 
+/* Channels that are made together: windows of 64 rows, each of them on a page of its own. */
+static void depthwise_rows(union command *c)
+{
+	static const u32 in[] = { 1, 64, 10000, 1 }, w[] = { 1, 64, 1, 1 }, out[] = { 1, 1, 10000, 1 };
+	static const s64 from[] = { 0, 64 << 20, 4096, 1 }, to[] = { 0, 0, 1, 1 };
+
+	conv(c, true, in, w, from);
+	c->conv.out = tensor(NPU_TYPE_S8, 1, 4, out, to);
+	c->conv.requant.rounding = NPU_ROUND_DOUBLE;
+	c->conv.requant.count = cpu_to_le32(1);
+	c->conv.requant.clamp_min = cpu_to_le32((u32)-128);
+	c->conv.requant.clamp_max = cpu_to_le32(127);
+}
+
 static void conv_far(union command *c)
 {
 	static const u32 dim[] = { 1, 1024, 512, 2 };
@@ -426,6 +440,7 @@ int main(void)
 	} all[] = {
 		{ "depthwise", depthwise_dense },
 		{ "far depthwise", depthwise_far },
+		{ "depthwise rows", depthwise_rows },
 		{ "far conv", conv_far },
 		{ "wide conv", conv_wide },
 		{ "far matmul", matmul_far },

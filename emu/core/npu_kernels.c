@@ -213,6 +213,9 @@ struct npu_channels_plain {
 	struct npu_factor factor[NPU_COLUMNS];
 };
 
+static_assert(sizeof(struct npu_channels_plain) <= sizeof(((struct npu_channels *)NULL)->data),
+	      "channels fit");
+
 static void npu_channels(struct npu_channels *ch, const u8 *w, const s32 *bias,
 			 const struct npu_factor *factor)
 {

@@ -75,6 +75,18 @@ struct npu_scaling {
 	bool small;
 };
 
+/**
+ * enum npu_way - how a set scales accumulators
+ * @NPU_WAY_SMALL: small ones by usual factors
+ * @NPU_WAY_ANY: any by nearly any factor
+ * @NPU_WAY_PORTABLE: as the portable set
+ */
+enum npu_way {
+	NPU_WAY_SMALL,
+	NPU_WAY_ANY,
+	NPU_WAY_PORTABLE,
+};
+
 #define NPU_TAPS	64		/* of a depthwise convolution that kernels make */
 
 /**
@@ -93,7 +105,7 @@ struct npu_scaling {
  * @step: bytes of the inputs to the next pixel
  * @limits: of the results
  * @small: as in struct npu_scaling
- * @way: for the kernels
+ * @way: enum npu_way, set by the kernels
  * @data: weights and factors; how is a matter of the set
  */
 struct npu_channels {

@@ -532,12 +532,6 @@ enum npu_constant {
 	NPU_CONSTANTS
 };
 
-enum npu_way {
-	NPU_WAY_SMALL,
-	NPU_WAY_ANY,
-	NPU_WAY_PORTABLE,
-};
-
 /* Multipliers and shifts of 8 columns. */
 NPU_INLINE void npu_factors_load(const struct npu_factor *factor, u32 step, __m256i *m,
 				 __m256i *shift)
@@ -1106,14 +1100,15 @@ NPU_SIMD void npu_depthwise_run(u8 *dst, const struct npu_depthwise *d, const u8
 NPU_APART void npu_depthwise_few(u8 *dst, struct npu_depthwise *d, const u8 *const *x,
 				 u64 at, u32 channel, u32 results)
 {
+	const u8 *from[NPU_TAPS];
 	__m128i stage[NPU_TAPS];
 	u32 t;
 
 	for (t = 0; t < d->words->taps; t++) {
 		stage[t] = npu_load_bytes(x[t] + at, results);
-		d->x[t] = (const u8 *)&stage[t];
+		from[t] = (const u8 *)&stage[t];
 	}
-	npu_depthwise_run(dst, d, d->x, 0, channel, results);
+	npu_depthwise_run(dst, d, from, 0, channel, results);
 }
 
 /* Results whose inputs lie one after the other, from @at on. */
@@ -1280,7 +1275,7 @@ NPU_SIMD void npu_depthwise_taps(struct npu_depthwise *d, u32 pixels)
 NPU_SIMD void npu_depthwise(u8 *dst, s64 pitch, const struct npu_channels *ch,
 			    const struct npu_taps *taps, u32 pixels)
 {
-	struct npu_depthwise d;
+	struct npu_depthwise d = { 0 };
 	u32 p, n;
 
 	if (ch->way == NPU_WAY_PORTABLE) {

@@ -427,12 +427,6 @@ struct npu_column {
 	s32 high[16];
 };
 
-enum npu_way {
-	NPU_WAY_SMALL,
-	NPU_WAY_ANY,
-	NPU_WAY_PORTABLE,
-};
-
 /* Multipliers and shifts of 16 columns. */
 NPU_INLINE void npu_factors_load(const struct npu_factor *factor, u32 step, __m512i *m,
 				 __m512i *shift)
@@ -748,6 +742,9 @@ struct npu_channel_blocks {
 	u8 control[64];		/* single inputs: where 16 bytes have that of each result */
 	struct npu_channel_block block[NPU_COLUMNS / 64];
 };
+
+static_assert(sizeof(struct npu_channel_blocks) <= sizeof(((struct npu_channels *)NULL)->data),
+	      "channels fit");
 
 NPU_INLINE void npu_interleave(__m512i x[4], const __m512i r[4])
 {

@@ -365,7 +365,7 @@ static int npu_piece_rows(struct npu_core *core, const struct npu_piece *piece,
 {
 	const struct npu_operand *in = &core->cmd.t[0];
 	struct npu_scratch *s = &core->scratch;
-	struct npu_place place[NPU_GROUP];
+	struct npu_place place[NPU_GROUP] = { { 0 } };
 	const u8 *window = NULL;
 	u64 low, high;
 	u32 l;

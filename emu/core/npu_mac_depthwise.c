@@ -16,7 +16,6 @@
  * All else is done term by term, one pixel after the other.
  */
 
-
 /* ---- Size of tiles ---------------------------------------------------------------------- */
 
 /* Kernels take four taps at a time. Are these columns of the window, or any? */

@@ -185,7 +185,8 @@ struct npu_row {
  * @pixels: groups of columns in a tile
  * @slice: most terms of a tile
  * @slices: tiles that make a result one after the other; the accumulators
- *          stay in the core between them; if more than 1, @pixels is 1
+ *          stay in the core between them; if more than 1, @pixels are no more than
+ *          accumulators have room for
  */
 struct npu_plan {
 	u32 terms;

@@ -455,8 +455,11 @@ static int npu_mac_scales(struct npu_core *core, const struct npu_mac_tile *p)
 		good &= npu_factor_ok(s->factor[i]);
 		good &= !q->wide || s->factor[i].shift <= NPU_ROUND_WIDE_SHIFT;
 	}
-	if (!good)
+	if (!good) {
+		/* Inner loops may look at more than they use. */
+		memset(s->factor, 0, sizeof(s->factor));
 		return npu_illegal(core, NPU_ILLEGAL_QUANT);
+	}
 	s->scale_column = (u32)first;
 	s->scales = n;
 	return 0;

@@ -189,6 +189,9 @@ void npu_slot_abort(struct npu_core *core)
 	core->hung = false;
 	core->rest = 0;
 	npu_team_close(core);
+	npu_job_account(core, &core->team.cost, core->team.tiles);
+	core->team.cost = (struct npu_cost){ 0 };
+	core->team.tiles = 0;
 	if (npu_slot_write_fault(model, &model->bus_errors, s, &core->fault)) {
 		if (s->command)
 			npu_slot_empty(model, slot, NPU_FAULT_ABORTED);

@@ -22,7 +22,8 @@
  *   job is to be lost its helpers give their tiles up, too.
  * - To reset a helper is to wait for its tile: the job is that of another core.
  * - Of several faults that with the lowest tile counts. All tiles before it have been executed,
- *   because they were taken before, so it is the fault that one core would have found.
+ *   because they were taken before, so it is the fault that one core would have found; unless one
+ *   was given up for a reset that a device deaf on demand did not do.
  */
 
 /* Less is done before others are awake; tests take less. */

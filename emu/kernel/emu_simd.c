@@ -112,9 +112,16 @@ static void emu_taps_advance(struct npu_taps *taps, const struct npu_channels *c
 static void emu_depthwise(u8 *dst, s64 pitch, const struct npu_channels *channels,
 			  const struct npu_taps *taps, u32 pixels)
 {
-	u32 most = max_t(u32, EMU_SLICE_TAPS / (channels->taps * channels->channels), 4);
+	/* Sets make four pixels at a time if these share inputs. */
+	u32 most = max_t(u32, EMU_SLICE_TAPS / (channels->taps * channels->channels),
+			 channels->shared ? 4 : 1);
 	struct npu_taps now = *taps;
 	u32 n;
+
+	if (channels->way == NPU_WAY_PORTABLE) {
+		npu_kernels_portable.depthwise(dst, pitch, channels, taps, pixels);
+		return;
+	}
 
 	for (; pixels; pixels -= n, dst += pitch * n) {
 		n = min(pixels, most);

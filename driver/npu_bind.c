@@ -819,7 +819,7 @@ static int npu_bind_push(struct npu_bind *bind, struct npu_syncs *syncs)
 
 	cookie = dma_fence_begin_signalling();
 	drm_sched_job_arm(&bind->base);
-	npu_fence_init(bind->fence, &vm->name, vm->fence_context, ++vm->binds);
+	npu_fence_init(bind->fence, vm->name, vm->fence_context, ++vm->binds);
 	fence = &bind->fence->base;
 	dma_fence_put(vm->last_bind);
 	vm->last_bind = dma_fence_get(fence);

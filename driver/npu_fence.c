@@ -82,13 +82,13 @@ struct npu_fence *npu_fence_alloc(void)
  * @context: of the queue
  * @seqno: number of the job
  */
-void npu_fence_init(struct npu_fence *fence, const char (*name)[NPU_FENCE_NAME_SIZE], u64 context,
+void npu_fence_init(struct npu_fence *fence, const char name[NPU_FENCE_NAME_SIZE], u64 context,
 		    u64 seqno)
 {
 	__module_get(THIS_MODULE);
 	spin_lock_init(&fence->lock);
 	INIT_LIST_HEAD(&fence->node);
-	memcpy(fence->name, *name, sizeof(fence->name));
+	memcpy(fence->name, name, sizeof(fence->name));
 	dma_fence_init(&fence->base, &npu_fence_ops, &fence->lock, context, seqno);
 }
 

@@ -23,7 +23,7 @@ struct npu_fence {
 };
 
 struct npu_fence *npu_fence_alloc(void);
-void npu_fence_init(struct npu_fence *fence, const char (*name)[NPU_FENCE_NAME_SIZE], u64 context,
+void npu_fence_init(struct npu_fence *fence, const char name[NPU_FENCE_NAME_SIZE], u64 context,
 		    u64 seqno);
 void npu_fence_signal(struct npu_fence *fence, int error);
 

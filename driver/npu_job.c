@@ -314,7 +314,7 @@ static struct dma_fence *npu_submit_arm(struct npu_submit *submit)
 
 	for (job = submit->first; job; job = job->next) {
 		drm_sched_job_arm(&job->base);
-		npu_fence_init(&job->fence, &queue->name, queue->fence_context, ++queue->submitted);
+		npu_fence_init(&job->fence, queue->name, queue->fence_context, ++queue->submitted);
 		trace_npu_job_submit(queue, queue->submitted, &job->args);
 	}
 	/* The last job is done when all are. */

@@ -502,7 +502,7 @@ struct fake_job *fake_submit(struct fake_npu *fake, struct npu_queue *queue)
 
 	/* A reference of the job, as from npu_pm_get(). */
 	pm_runtime_get_noresume(fake->dev);
-	npu_fence_init(&job->base.fence, &queue->name, queue->fence_context, ++queue->submitted);
+	npu_fence_init(&job->base.fence, queue->name, queue->fence_context, ++queue->submitted);
 	/* Whoever looks at the job needs the memory of its fence, see fake_reap(). */
 	dma_fence_get(&job->base.fence.base);
 	job->base.args = (struct drm_npu_job) {

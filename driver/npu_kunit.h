@@ -45,6 +45,7 @@ struct fake_job {
 	struct fake_npu *fake;
 	struct fake_job *prev;
 };
+
 static_assert(!offsetof(struct fake_job, base));
 
 /**

@@ -1275,7 +1275,7 @@ NPU_SIMD void npu_depthwise_taps(struct npu_depthwise *d, u32 pixels)
 NPU_SIMD void npu_depthwise(u8 *dst, s64 pitch, const struct npu_channels *ch,
 			    const struct npu_taps *taps, u32 pixels)
 {
-	struct npu_depthwise d = { 0 };
+	struct npu_depthwise d;
 	u32 p, n;
 
 	if (ch->way == NPU_WAY_PORTABLE) {

@@ -55,12 +55,12 @@ u64 host_frames(struct host *h, u32 pages)
 	u32 align = pages % 512 ? 1 : 512;
 	u32 first, tries;
 
-	pthread_mutex_lock(&h->memory);
+	pthread_spin_lock(&h->memory);
 	for (tries = 0; tries < 100000; tries++) {
 		first = (u32)(host_random(h) % (HOST_FRAMES - pages)) & ~(align - 1);
 		if (host_hole(h, first, pages)) {
 			host_place(h, first, pages);
-			pthread_mutex_unlock(&h->memory);
+			pthread_spin_unlock(&h->memory);
 			return HOST_BUS + (u64)first * HOST_PAGE;
 		}
 	}
@@ -80,7 +80,7 @@ void host_frames_free(struct host *h, u64 bus, u32 pages)
 	struct host_frame *f = host_find(h, bus);
 	u32 i;
 
-	pthread_mutex_lock(&h->memory);
+	pthread_spin_lock(&h->memory);
 	for (i = 0; i < pages; i++) {
 		if (f[i].pins) {
 			fprintf(stderr, "# page freed while the model has it\n");
@@ -90,7 +90,7 @@ void host_frames_free(struct host *h, u64 bus, u32 pages)
 			free(f[i].ptr);
 		memset(&f[i], 0, sizeof(f[i]));
 	}
-	pthread_mutex_unlock(&h->memory);
+	pthread_spin_unlock(&h->memory);
 }
 
 void *host_ptr(struct host *h, u64 bus)
@@ -134,7 +134,7 @@ static void *host_op_map(void *host, u64 addr, u64 size, enum npu_access access,
 	(void)access;
 	if (h->mapped)
 		h->mapped(h, addr, h->mapped_arg);
-	pthread_mutex_lock(&h->memory);
+	pthread_spin_lock(&h->memory);
 	if (f && f->ptr && (!h->fail_bus || addr / HOST_PAGE != h->fail_bus / HOST_PAGE)) {
 		got = (u64)f->left * HOST_PAGE - skip;
 		*len = size < got ? size : got;
@@ -142,7 +142,7 @@ static void *host_op_map(void *host, u64 addr, u64 size, enum npu_access access,
 		host_lend(h, f, skip, *len);
 		h->maps++;
 	}
-	pthread_mutex_unlock(&h->memory);
+	pthread_spin_unlock(&h->memory);
 	return ptr;
 }
 
@@ -153,7 +153,7 @@ static void host_op_unmap(void *host, void *ptr, u64 len)
 	bool found = false;
 	u32 i;
 
-	pthread_mutex_lock(&h->memory);
+	pthread_spin_lock(&h->memory);
 	for (i = 0; i < h->loans && !found; i++) {
 		loan = &h->loan[i];
 		found = loan->ptr == ptr && loan->len == len;
@@ -166,7 +166,7 @@ static void host_op_unmap(void *host, void *ptr, u64 len)
 		fprintf(stderr, "# unmap of what is not mapped\n");
 		h->errors++;
 	}
-	pthread_mutex_unlock(&h->memory);
+	pthread_spin_unlock(&h->memory);
 }
 
 /* ---- Other host functions -------------------------------------------------------- */
@@ -210,10 +210,17 @@ static u64 host_op_now(void *host)
 	return __atomic_add_fetch(&h->time, 1, __ATOMIC_RELAXED);
 }
 
+#define HOST_LOCK_TRIES	1000
+
 static unsigned long host_op_lock(void *host)
 {
 	struct host *h = host;
+	u32 i;
 
+	/* Whoever has it gives it back in a moment: sooner than sleep ends. */
+	for (i = 0; i < HOST_LOCK_TRIES; i++)
+		if (!pthread_mutex_trylock(&h->lock))
+			return 1;
 	pthread_mutex_lock(&h->lock);
 	return 1;
 }
@@ -251,7 +258,7 @@ static struct host *host_make(const struct npu_model_config *config, FILE *file,
 	h->time = 1000000;
 	h->frame = calloc(HOST_FRAMES, sizeof(*h->frame));
 	pthread_mutex_init(&h->lock, NULL);
-	pthread_mutex_init(&h->memory, NULL);
+	pthread_spin_init(&h->memory, PTHREAD_PROCESS_PRIVATE);
 	pthread_cond_init(&h->wake, NULL);
 	size = npu_model_size(&h->config);
 	if (!size)

@@ -53,7 +53,7 @@ struct host {
 	bool own_trace;		/* its file is to be closed */
 	struct npu_model_config config;
 	pthread_mutex_t lock;	/* the model's */
-	pthread_mutex_t memory;	/* of the frames */
+	pthread_spinlock_t memory;	/* of the frames, for moments only */
 	pthread_cond_t wake;
 	pthread_t thread[NPU_MAX_CORES];
 	u32 threads;

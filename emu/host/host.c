@@ -75,6 +75,22 @@ static struct host_frame *host_find(struct host *h, u64 bus)
 	return &h->frame[(bus - HOST_BUS) / HOST_PAGE];
 }
 
+/* Has the model borrowed a frame? Loans are few, and more frequent than frees. */
+static bool host_lent(const struct host *h, const struct host_frame *f)
+{
+	const struct host_loan *loan;
+	u64 pages;
+	u32 i;
+
+	for (i = 0; i < h->loans; i++) {
+		loan = &h->loan[i];
+		pages = ((uintptr_t)loan->ptr % HOST_PAGE + loan->len + HOST_PAGE - 1) / HOST_PAGE;
+		if (f >= loan->frame && f < loan->frame + pages)
+			return true;
+	}
+	return false;
+}
+
 void host_frames_free(struct host *h, u64 bus, u32 pages)
 {
 	struct host_frame *f = host_find(h, bus);
@@ -82,7 +98,7 @@ void host_frames_free(struct host *h, u64 bus, u32 pages)
 
 	pthread_spin_lock(&h->memory);
 	for (i = 0; i < pages; i++) {
-		if (f[i].pins) {
+		if (host_lent(h, &f[i])) {
 			fprintf(stderr, "# page freed while the model has it\n");
 			h->errors++;
 		}
@@ -100,16 +116,6 @@ void *host_ptr(struct host *h, u64 bus)
 	return f && f->ptr ? f->ptr + bus % HOST_PAGE : NULL;
 }
 
-/* Count the pages of a loan in or out. */
-static void host_pin(struct host_frame *f, u64 skip, u64 len, int add)
-{
-	u64 pages = (skip + len + HOST_PAGE - 1) / HOST_PAGE;
-	u64 i;
-
-	for (i = 0; i < pages; i++)
-		f[i].pins += (u32)add;
-}
-
 static void host_lend(struct host *h, struct host_frame *f, u64 skip, u64 len)
 {
 	struct host_loan *loan;
@@ -120,7 +126,6 @@ static void host_lend(struct host *h, struct host_frame *f, u64 skip, u64 len)
 	loan->frame = f;
 	loan->ptr = f->ptr + skip;
 	loan->len = len;
-	host_pin(f, skip, len, 1);
 }
 
 static void *host_op_map(void *host, u64 addr, u64 size, enum npu_access access, u64 *len)
@@ -157,10 +162,8 @@ static void host_op_unmap(void *host, void *ptr, u64 len)
 	for (i = 0; i < h->loans && !found; i++) {
 		loan = &h->loan[i];
 		found = loan->ptr == ptr && loan->len == len;
-		if (found) {
-			host_pin(loan->frame, (uintptr_t)ptr % HOST_PAGE, len, -1);
+		if (found)
 			*loan = h->loan[--h->loans];
-		}
 	}
 	if (!found) {
 		fprintf(stderr, "# unmap of what is not mapped\n");

@@ -34,7 +34,6 @@
 struct host_frame {
 	u8 *ptr;		/* NULL: nothing there */
 	u32 left;		/* frames that follow contiguously, and this one */
-	u32 pins;		/* borrowed by the model */
 	bool head;		/* @ptr is an allocation */
 };
 

@@ -454,10 +454,10 @@ void npu_pt_map(struct npu_pt *pt, struct npu_pt_pool *pool, u64 va, u64 size,
 			continue;
 		}
 		table = npu_pt_get(pt, pool, va, 0);
+		for (; !table && va < next; va += SZ_4K)
+			npu_sg_advance(&cursor, SZ_4K);
 		for (; va < next; va += SZ_4K) {
-			if (table)
-				npu_pt_set(table, npu_pt_index(va, 0),
-					   npu_sg_address(&cursor) | flags);
+			npu_pt_set(table, npu_pt_index(va, 0), npu_sg_address(&cursor) | flags);
 			npu_sg_advance(&cursor, SZ_4K);
 		}
 	}

@@ -148,10 +148,12 @@ static inline int write_file(const char *path, const char *text)
  */
 static inline void seed_random(void)
 {
+	/* As struct rand_pool_info, which has no size. */
 	const struct {
-		struct rand_pool_info info;
-		uint8_t bytes[64];
-	} seed = { .info = { .entropy_count = 512, .buf_size = 64 } };
+		int entropy_count;
+		int buf_size;
+		uint8_t buf[64];
+	} seed = { .entropy_count = 512, .buf_size = 64 };
 	int random = open("/dev/urandom", O_RDWR | O_CLOEXEC);
 
 	check(random >= 0 && !ioctl(random, RNDADDENTROPY, &seed), "/dev/urandom");

@@ -34,11 +34,7 @@ struct npu_block {
 
 /* ---- Size of tiles ---------------------------------------------------------------------- */
 
-/*
- * Work of some lanes, in sixteenths: that of a vector instruction for a byte. See NPU_TILE_WORK
- * for the ones that others count in.
- */
-#define NPU_PART	16		/* see npu_mac_budget() */
+/* Work of some lanes, in parts, see NPU_PART. */
 
 /* What multiplies by one weight. */
 static u32 npu_dense_mac_work(const struct npu_command *cmd, u32 lanes)
@@ -106,7 +102,7 @@ void npu_dense_tiles(struct npu_core *core)
 	struct npu_command *cmd = &core->cmd;
 	struct npu_mac *m = &cmd->mac;
 	struct npu_plan *plan = &m->plan;
-	u64 budget = npu_mac_budget(core);
+	u64 budget = npu_mac_budget(core, cmd->macs * NPU_PART / NPU_MAC_WORK);
 	u64 pixels = (u64)m->out_dim[0] * m->out_dim[1];
 	u32 lanes = m->quant.wide ? 1 : (u32)min_t(u64, pixels, NPU_LANES);
 	u64 input = (u64)lanes * npu_dense_input_work(cmd);
@@ -321,22 +317,6 @@ static u64 npu_piece_even(const struct npu_core *core, const struct npu_piece *p
 	return (u64)pitch;
 }
 
-/* Borrow from @low to @high at once; NULL: this does not lie together. */
-static int npu_piece_borrow(struct npu_core *core, u64 low, u64 high, const u8 **window)
-{
-	u64 got;
-
-	*window = NULL;
-	if (low >= high || high - low > NPU_SPAN)
-		return 0;
-	*window = npu_pin(core, NPU_PIN_IN, low, high - low, &got);
-	if (!*window)
-		return -1;
-	if (got < high - low)
-		*window = NULL;
-	return 0;
-}
-
 /* The inputs of one lane: where they are, or a copy in @row, padding included. */
 static const void *npu_piece_row(struct npu_core *core, const struct npu_piece *piece,
 				 const struct npu_place *place, const u8 *src, u8 *row)
@@ -373,7 +353,7 @@ static int npu_piece_rows(struct npu_core *core, const struct npu_piece *piece,
 	npu_piece_places(&core->cmd.mac, piece, corners, place, &low, &high);
 	/* Elements of bytes, at most, lie from @low on: the end is that of the last one. */
 	if (core->cmd.mac.in_stride[2] == 1 && in->esize == 1 &&
-	    npu_piece_borrow(core, low, high, &window))
+	    npu_mac_borrow(core, low, high, &window))
 		return -1;
 	for (l = 0; l < corners->lanes; l++) {
 		row[l] = npu_piece_row(core, piece, &place[l],
@@ -408,7 +388,7 @@ static int npu_piece_pack_even(struct npu_core *core, const struct npu_piece *pi
 	pitch = npu_piece_even(core, piece, corners, &low);
 	if (!pitch)
 		return 0;
-	if (npu_piece_borrow(core, low, low + size + pitch * (corners->lanes - 1), &window))
+	if (npu_mac_borrow(core, low, low + size + pitch * (corners->lanes - 1), &window))
 		return -1;
 	for (i = 0; window && i < corners->lanes; i += n) {
 		n = min_t(u32, corners->lanes - i, NPU_GROUP);

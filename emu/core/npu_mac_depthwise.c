@@ -82,16 +82,6 @@ static void npu_depthwise_plan(struct npu_core *core)
 		      npu_stride_work(m->out_stride[2], m->out_dim[2] > 1));
 }
 
-/* As for products of all channels, which take less time. */
-static u32 npu_depthwise_budget(const struct npu_core *core)
-{
-	u64 most = (u64)NPU_TILE_WORK * 16, cores = core->model->config.cores;
-
-	if (cores == 1)
-		return (u32)most;
-	return (u32)clamp_t(u64, core->cmd.macs / (cores * 16), most / 8, most);
-}
-
 /* Most pixels whose rows fit the stages, and that padding is long enough for. */
 static u32 npu_strip_most(const struct npu_core *core, u32 width)
 {
@@ -140,7 +130,8 @@ static void npu_depthwise_plan_rows(struct npu_core *core)
 
 	m->plan.terms = terms;
 	m->plan.columns = columns;
-	m->plan.pixels = clamp_t(u32, npu_depthwise_budget(core) / pixel, 1, NPU_TILE_ELEMENTS);
+	m->plan.pixels = (u32)clamp_t(u64, npu_mac_budget(core, core->cmd.macs) / pixel, 1,
+				      NPU_TILE_ELEMENTS);
 	m->plan.slice = terms;
 	m->plan.slices = 1;
 }
@@ -340,7 +331,7 @@ static int npu_strip_rows(struct npu_core *core, struct npu_strip *strip)
 	u64 size = (u64)m->in_stride[1] * (u64)(strip->right - strip->left - 1) + strip->channels;
 	u8 *stage = core->scratch.stage[0];
 	s64 y = (s64)strip->y * m->window.stride[0] - m->window.pad[0];
-	u64 va[NPU_TAPS], low = ~0ull, high = 0, got;
+	u64 va[NPU_TAPS], low = ~0ull, high = 0;
 	const u8 *window = NULL;
 	u32 ky;
 
@@ -356,13 +347,8 @@ static int npu_strip_rows(struct npu_core *core, struct npu_strip *strip)
 	}
 	if (!high)
 		return 0;
-	if (high - low <= NPU_SPAN) {
-		window = npu_pin(core, NPU_PIN_IN, low, high - low, &got);
-		if (!window)
-			return -1;
-		if (got < high - low)
-			window = NULL;
-	}
+	if (npu_mac_borrow(core, low, high, &window))
+		return -1;
 	for (ky = 0; ky < m->window.size[0]; ky++) {
 		if (!strip->row[ky])
 			continue;

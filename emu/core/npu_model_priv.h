@@ -31,6 +31,7 @@
 #define NPU_TILE_WORK		65536	/* at least 512; tests take less */
 #endif
 #define NPU_MAC_WORK		192	/* products of bytes that take as long as one element */
+#define NPU_PART		16	/* of it, as MAC commands count: a vector instruction for a byte */
 #define NPU_RUN_WORK		16
 #define NPU_PIN_WORK		64
 #define NPU_TILE_ELEMENTS	4096
@@ -798,7 +799,8 @@ void npu_team_end(struct npu_core *core);
 u32 npu_mac_jump(const struct npu_mac *m);
 void npu_mac_tiles(struct npu_core *core);
 void npu_mac_forget(struct npu_core *core);
-u64 npu_mac_budget(const struct npu_core *core);
+u64 npu_mac_budget(const struct npu_core *core, u64 work);
+int npu_mac_borrow(struct npu_core *core, u64 low, u64 high, const u8 **window);
 u64 npu_mac_out(const struct npu_mac *m, const struct npu_mac_tile *p, u64 pixel);
 int npu_mac_store_row(struct npu_core *core, const struct npu_mac_tile *p, u64 pixel,
 		      const u32 *acc);

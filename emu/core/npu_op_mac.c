@@ -106,16 +106,36 @@ void npu_mac_forget(struct npu_core *core)
 }
 
 /*
- * Work of a tile, in sixteenths of what NPU_TILE_WORK counts. There are to be some for each core,
- * so that the last ones end at about the same time.
+ * Work of a tile of a command that takes @work, both in parts of what NPU_TILE_WORK counts. There
+ * are to be some for each core, so that the last ones end at about the same time.
  */
-u64 npu_mac_budget(const struct npu_core *core)
+u64 npu_mac_budget(const struct npu_core *core, u64 work)
 {
-	u64 most = (u64)NPU_TILE_WORK * 16, cores = core->model->config.cores;
+	u64 most = (u64)NPU_TILE_WORK * NPU_PART, cores = core->model->config.cores;
 
 	if (cores == 1)
 		return most;
-	return clamp_t(u64, core->cmd.macs * 16 / NPU_MAC_WORK / (cores * 16), most / 8, most);
+	return clamp_t(u64, work / (cores * 16), most / 8, most);
+}
+
+/*
+ * Borrow inputs from @low to @high at once.
+ *
+ * Return: 0, with @window NULL if they do not lie together; -1 with a fault recorded.
+ */
+int npu_mac_borrow(struct npu_core *core, u64 low, u64 high, const u8 **window)
+{
+	u64 got;
+
+	*window = NULL;
+	if (low >= high || high - low > NPU_SPAN)
+		return 0;
+	*window = npu_pin(core, NPU_PIN_IN, low, high - low, &got);
+	if (!*window)
+		return -1;
+	if (got < high - low)
+		*window = NULL;
+	return 0;
 }
 
 /* ---- CONV2D and DEPTHWISE ---------------------------------------------------------------- */

@@ -21,7 +21,8 @@
 
 #ifdef NPU_X86
 
-#define _MM_MALLOC_H_INCLUDED	/* the kernel has no malloc() */
+#define _MM_MALLOC_H_INCLUDED	/* gcc's and clang's: the kernel has no malloc() */
+#define __MM_MALLOC_H
 #include <immintrin.h>
 
 #define NPU_SIMD	static NPU_TARGET("avx2")

@@ -31,7 +31,7 @@
 #define NPU_TILE_WORK		65536	/* at least 512; tests take less */
 #endif
 #define NPU_MAC_WORK		192	/* products of bytes that take as long as one element */
-#define NPU_PART		16	/* of it, as MAC commands count: a vector instruction for a byte */
+#define NPU_PART		16	/* of it: a vector instruction for a byte, as MACs count */
 #define NPU_RUN_WORK		16
 #define NPU_PIN_WORK		64
 #define NPU_TILE_ELEMENTS	4096

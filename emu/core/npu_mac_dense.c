@@ -97,12 +97,24 @@ static u32 npu_dense_block(u32 width, u32 most)
 	return most > NPU_GROUP ? most - most % NPU_GROUP : most;
 }
 
+/* Inputs are packed for each block of columns: there are just as many as several cores need. */
+static void npu_dense_narrow(struct npu_core *core)
+{
+	struct npu_mac *m = &core->cmd.mac;
+	struct npu_plan *plan = &m->plan;
+
+	while (plan->columns > 2 * NPU_GROUP && npu_mac_few(core)) {
+		plan->columns = npu_dense_block(m->group_out, plan->columns / 2);
+		npu_mac_tiles(core);
+	}
+}
+
 void npu_dense_tiles(struct npu_core *core)
 {
 	struct npu_command *cmd = &core->cmd;
 	struct npu_mac *m = &cmd->mac;
 	struct npu_plan *plan = &m->plan;
-	u64 budget = npu_mac_budget(core, cmd->macs * NPU_PART / NPU_MAC_WORK);
+	u64 budget = (u64)NPU_TILE_WORK * NPU_PART, each;
 	u64 pixels = (u64)m->out_dim[0] * m->out_dim[1];
 	u32 lanes = m->quant.wide ? 1 : (u32)min_t(u64, pixels, NPU_LANES);
 	u64 input = (u64)lanes * npu_dense_input_work(cmd);
@@ -124,10 +136,12 @@ void npu_dense_tiles(struct npu_core *core)
 	} else {
 		plan->columns = (u32)min_t(u64, plan->columns, (budget - once) / column);
 		plan->columns = npu_dense_block(m->group_out, plan->columns);
-		plan->pixels *= (u32)clamp_t(u64, budget / (once + plan->columns * column), 1,
-					     NPU_TILE_ELEMENTS / lanes);
+		each = once + plan->columns * column;
+		budget = npu_mac_budget(core, cmd->macs * NPU_PART / NPU_MAC_WORK);
+		plan->pixels *= (u32)clamp_t(u64, budget / each, 1, NPU_TILE_ELEMENTS / lanes);
 	}
 	npu_mac_tiles(core);
+	npu_dense_narrow(core);
 }
 
 /* ---- Patches -------------------------------------------------------------------------- */

@@ -127,10 +127,11 @@ static void npu_depthwise_plan_rows(struct npu_core *core)
 	u32 most = (u32)sizeof(core->scratch.stage[1]) / npu_depthwise_taps(m);
 	u32 columns = min_t(u32, m->group_out, min_t(u32, most, NPU_COLUMNS));
 	u32 pixel = npu_strip_work(core, columns) + (terms + 8) * columns;
+	u64 work = npu_mul_sat(core->cmd.macs / terms / columns, pixel);
 
 	m->plan.terms = terms;
 	m->plan.columns = columns;
-	m->plan.pixels = (u32)clamp_t(u64, npu_mac_budget(core, core->cmd.macs) / pixel, 1,
+	m->plan.pixels = (u32)clamp_t(u64, npu_mac_budget(core, work) / pixel, 1,
 				      NPU_TILE_ELEMENTS);
 	m->plan.slice = terms;
 	m->plan.slices = 1;

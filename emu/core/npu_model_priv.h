@@ -30,6 +30,10 @@
 #ifndef NPU_TILE_WORK
 #define NPU_TILE_WORK		65536	/* at least 512; tests take less */
 #endif
+/* Less is done before other cores are awake; tests take less. */
+#ifndef NPU_TEAM_MACS
+#define NPU_TEAM_MACS		(1u << 20)
+#endif
 #define NPU_MAC_WORK		192	/* products of bytes that take as long as one element */
 #define NPU_PART		16	/* of it: a vector instruction for a byte, as MACs count */
 #define NPU_RUN_WORK		16
@@ -527,6 +531,12 @@ struct npu_scratch {
 
 #define NPU_CLAIM_END		(~0ull)	/* all tiles have been claimed */
 
+/* Tiles of a command that one core begins with. */
+struct npu_share {
+	u64 next;
+	u64 end;
+};
+
 /* A command of a core that others help with, see npu_team.c; all of it under the lock. */
 struct npu_team {
 	bool open;		/* there are tiles that nobody has claimed */
@@ -538,8 +548,8 @@ struct npu_team {
 	u32 helpers;		/* bit per core that has a tile */
 	u32 tiles;		/* that helpers have executed since the leader last looked */
 	struct npu_cost cost;	/* of these */
-	u64 next;		/* tile to be claimed */
-	u64 again[NPU_MAX_CORES];	/* tiles to be claimed before it */
+	struct npu_share share[NPU_MAX_CORES];	/* not claimed yet */
+	u64 again[NPU_MAX_CORES];	/* tiles that were given up */
 	u32 returned;
 	u64 failed_tile;
 	struct npu_fault_info fault;
@@ -800,6 +810,7 @@ u32 npu_mac_jump(const struct npu_mac *m);
 void npu_mac_tiles(struct npu_core *core);
 void npu_mac_forget(struct npu_core *core);
 u64 npu_mac_budget(const struct npu_core *core, u64 work);
+bool npu_mac_few(const struct npu_core *core);
 int npu_mac_borrow(struct npu_core *core, u64 low, u64 high, const u8 **window);
 u64 npu_mac_out(const struct npu_mac *m, const struct npu_mac_tile *p, u64 pixel);
 int npu_mac_store_row(struct npu_core *core, const struct npu_mac_tile *p, u64 pixel,

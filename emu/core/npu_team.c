@@ -9,8 +9,12 @@
  *
  * A queue has one core, its leader. If a command is large and its tiles may be executed in any
  * order, the leader opens it: cores that find no queue to execute take tiles of it, one at a
- * time and in ascending order, as the leader does. Before the leader goes on with the next
- * command it waits for the last of them.
+ * time, as the leader does. Before the leader goes on with the next command it waits for the last
+ * of them.
+ *
+ * The tiles are divided into one share for each core. A core takes those of its own in ascending
+ * order, then the last of the share that has most left. So a core that helps with each command of
+ * a network finds in its cache most of what it needs of the command before.
  *
  * Under the lock, as everything that cores do with each other:
  *
@@ -21,15 +25,9 @@
  *   the driver wait for that as they wait for the end of a tile, see npu_sched_boundary(). If the
  *   job is to be lost its helpers give their tiles up, too.
  * - To reset a helper is to wait for its tile: the job is that of another core.
- * - Of several faults that with the lowest tile counts. All tiles before it have been executed,
- *   because they were taken before, so it is the fault that one core would have found; unless one
- *   was given up for a reset that a device deaf on demand did not do.
+ * - After a fault the tiles before the faulty one are executed all the same. The lowest that has
+ *   a fault counts: it is the one that a single core would have found.
  */
-
-/* Less is done before others are awake; tests take less. */
-#ifndef NPU_TEAM_MACS
-#define NPU_TEAM_MACS	(1u << 20)
-#endif
 
 /**
  * npu_team_worth() - may others execute tiles of the command that has been decoded?
@@ -41,6 +39,47 @@ bool npu_team_worth(const struct npu_core *core)
 
 	return core->model->config.cores > 1 && cmd->shared && cmd->tiles > 1 &&
 	       cmd->macs >= NPU_TEAM_MACS;
+}
+
+/* Is there anything that nobody has claimed? */
+static void npu_team_look(struct npu_core *leader)
+{
+	struct npu_team *team = &leader->team;
+	u32 i;
+
+	team->open = team->returned;
+	for (i = 0; i < leader->model->config.cores; i++)
+		team->open |= team->share[i].next < team->share[i].end;
+}
+
+static void npu_team_divide(struct npu_core *leader)
+{
+	u32 cores = leader->model->config.cores;
+	u64 each = leader->cmd.tiles / cores;
+	u64 more = leader->cmd.tiles - each * cores;
+	u64 next = 0;
+	u32 i;
+
+	for (i = 0; i < cores; i++) {
+		leader->team.share[i].next = next;
+		next += each + (i < more);
+		leader->team.share[i].end = next;
+	}
+	leader->team.open = true;
+}
+
+/* Whatever is behind a faulty tile is not executed any more. */
+static void npu_team_cut(struct npu_core *leader, u64 tile)
+{
+	struct npu_team *team = &leader->team;
+	u32 i, kept = 0;
+
+	for (i = 0; i < leader->model->config.cores; i++)
+		team->share[i].end = min_t(u64, team->share[i].end, tile);
+	for (i = 0; i < team->returned; i++)
+		if (team->again[i] < tile)
+			team->again[kept++] = team->again[i];
+	team->returned = kept;
 }
 
 /**
@@ -55,7 +94,8 @@ void npu_team_open(struct npu_core *core)
 
 	if (core->team.active || !core->cmd_active || core->cmd.next || !npu_team_worth(core))
 		return;
-	core->team = (struct npu_team){ .open = true, .active = true, .serial = serial + 1 };
+	core->team = (struct npu_team){ .active = true, .serial = serial + 1 };
+	npu_team_divide(core);
 	for (i = 1; i < model->config.cores && i < core->cmd.tiles && model->idle; i++)
 		npu_sched_wake(model);
 }
@@ -70,12 +110,33 @@ void npu_team_close(struct npu_core *core)
 	core->team.active = false;
 }
 
-static u64 npu_team_next(struct npu_core *leader)
+static u64 npu_share_left(const struct npu_share *share)
+{
+	return share->next < share->end ? share->end - share->next : 0;
+}
+
+/* Of what is open. */
+static u64 npu_team_next(struct npu_core *leader, u32 core)
 {
 	struct npu_team *team = &leader->team;
-	u64 tile = team->returned ? team->again[--team->returned] : team->next++;
+	struct npu_share *most = &team->share[core];
+	u32 i;
 
-	team->open = team->returned || team->next < leader->cmd.tiles;
+	if (team->returned)
+		return team->again[--team->returned];
+	if (npu_share_left(most))
+		return most->next++;
+	for (i = 0; i < leader->model->config.cores; i++)
+		if (npu_share_left(&team->share[i]) > npu_share_left(most))
+			most = &team->share[i];
+	return --most->end;
+}
+
+static u64 npu_team_take(struct npu_core *leader, u32 core)
+{
+	u64 tile = npu_team_next(leader, core);
+
+	npu_team_look(leader);
 	return tile;
 }
 
@@ -95,7 +156,7 @@ bool npu_team_claim(struct npu_core *core)
 	team->tiles = 0;
 	core->claim = NPU_CLAIM_END;
 	if (team->open)
-		core->claim = npu_team_next(core);
+		core->claim = npu_team_take(core, core->index);
 	team->waits = core->claim == NPU_CLAIM_END && team->helpers;
 	return !team->waits;
 }
@@ -118,7 +179,7 @@ bool npu_team_join(struct npu_core *core)
 		leader = &model->cores[i];
 		if (!leader->team.open)
 			continue;
-		core->claim = npu_team_next(leader);
+		core->claim = npu_team_take(leader, core->index);
 		leader->team.helpers |= 1u << core->index;
 		core->leader = (s32)i;
 		return true;
@@ -164,24 +225,23 @@ void npu_team_work(struct npu_core *core)
 void npu_team_result(struct npu_core *leader, const struct npu_core *core)
 {
 	struct npu_team *team = &leader->team;
+	bool failed = core->claim_failed && !core->left;
 
+	if (!team->active)
+		return;
 	/* Given up for a job that is not lost after all: somebody does it again. */
-	if (core->left && team->active) {
+	if (core->left)
 		team->again[team->returned++] = core->claim;
-		team->open = !team->failed && !team->lost;
+	if (failed && (!team->failed || core->claim < team->failed_tile)) {
+		team->failed = true;
+		team->failed_tile = core->claim;
+		team->fault = core->fault;
 	}
-	if (core->claim_lost) {
-		team->lost = true;
-		team->open = false;
-	}
-	if (core->left || !core->claim_failed)
-		return;
-	team->open = false;
-	if (team->failed && team->failed_tile < core->claim)
-		return;
-	team->failed = true;
-	team->failed_tile = core->claim;
-	team->fault = core->fault;
+	if (team->failed)
+		npu_team_cut(leader, team->failed_tile);
+	team->lost |= core->claim_lost;
+	npu_team_look(leader);
+	team->open &= !team->lost;
 }
 
 /**

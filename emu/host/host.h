@@ -60,6 +60,7 @@ struct host {
 	u32 woken;		/* cores */
 	struct host_frame *frame;
 	u64 seed;
+	bool trusts;		/* does not note what the model borrows */
 	u32 loans;
 	struct host_loan loan[HOST_LOANS];
 	u64 maps;
@@ -87,6 +88,8 @@ extern void (*host_dying)(const char *why);
 struct host *host_new(const struct npu_model_config *config);
 /* The same, of default size and with real time; @file may be NULL, and is still the caller's. */
 struct host *host_new_real(FILE *file);
+/* The same with real time that trusts the model: as fast as a host can be. */
+struct host *host_new_fast(const struct npu_model_config *config);
 /* Ends threads, checks that nothing is borrowed any more; returns the errors found. */
 u64 host_free(struct host *h);
 

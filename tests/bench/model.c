@@ -67,7 +67,7 @@ static void power_on(struct machine *m)
 	const struct npu_base *base;
 	unsigned int i;
 
-	m->host = host_new(&config);
+	m->host = host_new_fast(&config);
 	m->space = host_space_new(m->host, 1);
 	host_enable(m->host, 6);
 	m->info = npu_program_get_info(m->program);

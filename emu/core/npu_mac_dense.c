@@ -273,38 +273,72 @@ static struct npu_place npu_piece_place(const struct npu_mac *m, const struct np
 	return place;
 }
 
-/* The places of all lanes; @low and @high: where they begin and end. */
-static void npu_piece_places(const struct npu_mac *m, const struct npu_piece *piece,
-			     const struct npu_corners *c, struct npu_place *place, u64 *low,
-			     u64 *high)
+/* A piece of a run's lanes: nearly all have no padding. */
+struct npu_span {
+	u64 va;			/* of the first lane's, even if it is padding */
+	s64 x;
+	u32 lanes;
+	u32 first;		/* without padding, */
+	u32 last;		/* up to here */
+	bool outside;		/* all of it is padding */
+};
+
+static struct npu_span npu_span(const struct npu_mac *m, const struct npu_piece *piece,
+				const struct npu_run *run)
 {
 	s64 down = (s64)piece->ky * m->window.dilation[0];
 	s64 right = (s64)piece->kx * m->window.dilation[1];
-	u64 step = (u64)m->in_stride[0] * (u64)down + (u64)m->in_stride[1] * (u64)right +
-		   (u64)m->in_stride[2] * piece->i;
-	u64 pitch = (u64)m->in_stride[1] * m->window.stride[1];
-	const struct npu_run *run;
-	s64 x, edge = (s64)m->in_dim[1] - piece->more;
-	u64 va;
+	s64 stride = m->window.stride[1], edge = (s64)m->in_dim[1] - piece->more;
+	struct npu_span span = {
+		.va = run->va + (u64)m->in_stride[0] * (u64)down +
+		      (u64)m->in_stride[1] * (u64)right + (u64)m->in_stride[2] * piece->i,
+		.x = run->x + right,
+		.lanes = run->lanes,
+		.last = run->lanes,
+		.outside = (u64)(run->y + down) >= m->in_dim[0],
+	};
+
+	if (span.x < 0)
+		span.first = (u32)min_t(u64, npu_div_up((u64)-span.x, (u64)stride), span.lanes);
+	if (span.x + (span.lanes - 1) * stride >= edge)
+		span.last = edge > span.x ? (u32)npu_div_up((u64)(edge - span.x), (u64)stride) : 0;
+	span.last = max_t(u32, span.last, span.first);
+	return span;
+}
+
+static u64 npu_span_va(const struct npu_mac *m, const struct npu_span *span, u32 lane)
+{
+	return span->va + (u64)m->in_stride[1] * m->window.stride[1] * lane;
+}
+
+static struct npu_place npu_span_place(const struct npu_mac *m, const struct npu_piece *piece,
+				       const struct npu_span *span, u32 lane)
+{
+	u64 va = npu_span_va(m, span, lane);
+
+	if (span->outside)
+		return (struct npu_place){ .n = 0 };
+	if (lane >= span->first && lane < span->last)
+		return (struct npu_place){ .va = va, .n = piece->n };
+	return npu_piece_place(m, piece, span->x + (s64)lane * m->window.stride[1], va);
+}
+
+/* Widen what is between @low and @high by a span. */
+static void npu_span_widen(const struct npu_mac *m, const struct npu_piece *piece,
+			   const struct npu_span *span, u64 *low, u64 *high)
+{
+	struct npu_place place;
 	u32 l;
 
-	*low = ~0ull;
-	*high = 0;
-	for (run = c->run; run < c->run + c->runs; run++) {
-		x = run->x + right;
-		va = run->va + step;
-		for (l = 0; l < run->lanes; l++, place++, va += pitch, x += m->window.stride[1]) {
-			if ((u64)(run->y + down) >= m->in_dim[0])
-				place->n = 0;
-			else if (x >= 0 && x < edge)
-				*place = (struct npu_place){ .va = va, .n = piece->n };
-			else
-				*place = npu_piece_place(m, piece, x, va);
-			if (!place->n)
-				continue;
-			*low = min_t(u64, *low, place->va);
-			*high = max_t(u64, *high, place->va + place->n);
-		}
+	for (l = 0; l < span->lanes && !span->outside; l++) {
+		/* Those between the first and the last are between these two. */
+		if (l > span->first && l + 1 < span->last)
+			l = span->last - 1;
+		place = npu_span_place(m, piece, span, l);
+		if (!place.n)
+			continue;
+		*low = min_t(u64, *low, place.va);
+		*high = max_t(u64, *high, place.va + place.n);
 	}
 }
 
@@ -353,29 +387,56 @@ static const void *npu_piece_row(struct npu_core *core, const struct npu_piece *
 	return row;
 }
 
-/* The inputs of all lanes, where they are or where they have been copied to. */
-static int npu_piece_rows(struct npu_core *core, const struct npu_piece *piece,
-			  const struct npu_corners *corners, const void **row)
+/* The inputs of a span, from @lane of the group on. */
+static int npu_span_rows(struct npu_core *core, const struct npu_piece *piece,
+			 const struct npu_span *span, u32 lane, const u8 *window, u64 low,
+			 const void **row)
 {
-	const struct npu_operand *in = &core->cmd.t[0];
-	struct npu_scratch *s = &core->scratch;
-	struct npu_place place[NPU_GROUP] = { { 0 } };
-	const u8 *window = NULL;
-	u64 low, high;
+	const struct npu_mac *m = &core->cmd.mac;
+	u64 pitch = (u64)m->in_stride[1] * m->window.stride[1];
+	bool even = window && !span->outside;
+	struct npu_place place;
+	const u8 *src;
 	u32 l;
 
-	npu_piece_places(&core->cmd.mac, piece, corners, place, &low, &high);
-	/* Elements of bytes, at most, lie from @low on: the end is that of the last one. */
-	if (core->cmd.mac.in_stride[2] == 1 && in->esize == 1 &&
-	    npu_mac_borrow(core, low, high, &window))
-		return -1;
-	for (l = 0; l < corners->lanes; l++) {
-		row[l] = npu_piece_row(core, piece, &place[l],
-				       window && place[l].n ? window + (place[l].va - low) : NULL,
-				       s->stage[0] + l * NPU_PATCH_TERMS * 2);
+	for (l = span->first; even && l < span->last; l++)
+		row[l] = window + (span->va + pitch * l - low);
+	for (l = 0; l < span->lanes; l++) {
+		if (even && l == span->first)
+			l = span->last;
+		if (l == span->lanes)
+			break;
+		place = npu_span_place(m, piece, span, l);
+		src = window && place.n ? window + (place.va - low) : NULL;
+		row[l] = npu_piece_row(core, piece, &place, src,
+				       core->scratch.stage[0] + (lane + l) * NPU_PATCH_TERMS * 2);
 		if (!row[l])
 			return -1;
 	}
+	return 0;
+}
+
+/* The inputs of all lanes, where they are or where they have been copied to. */
+static int npu_piece_rows(struct npu_core *core, const struct npu_piece *piece,
+			  const struct npu_corners *c, const void **row)
+{
+	const struct npu_mac *m = &core->cmd.mac;
+	struct npu_span span[NPU_GROUP];
+	const u8 *window = NULL;
+	u64 low = ~0ull, high = 0;
+	u32 i, lane;
+
+	for (i = 0; i < c->runs; i++) {
+		span[i] = npu_span(m, piece, &c->run[i]);
+		npu_span_widen(m, piece, &span[i], &low, &high);
+	}
+	/* Elements of bytes, at most, lie from @low on: the end is that of the last one. */
+	if (m->in_stride[2] == 1 && core->cmd.t[0].esize == 1 &&
+	    npu_mac_borrow(core, low, high, &window))
+		return -1;
+	for (i = 0, lane = 0; i < c->runs; lane += span[i].lanes, i++)
+		if (npu_span_rows(core, piece, &span[i], lane, window, low, row + lane))
+			return -1;
 	return 0;
 }
 
@@ -648,8 +709,10 @@ static void npu_mac_start(struct npu_core *core, const struct npu_block *b, cons
 	const u32 *sum;
 	u32 c;
 
-	for (c = 0; c < columns; c++)
-		s->start[c] = b->fresh ? (u32)s->bias[column + c] : 0;
+	if (b->fresh)
+		memcpy(s->start, s->bias + column, columns * sizeof(s->start[0]));
+	else
+		memset(s->start, 0, columns * sizeof(s->start[0]));
 	if (!offset)
 		return;
 	sum = npu_mac_sums(core, b, w, pitch, column, columns);

@@ -230,27 +230,24 @@ static int npu_pin_fill(struct npu_core *core, struct npu_pin *pin,
 	return 0;
 }
 
-static struct npu_pin *npu_pin_slot(struct npu_core *core, enum npu_pin_kind kind, u64 va)
-{
-	return &core->pin[kind][(va >> NPU_PT_SHIFT(0)) % NPU_PINS];
-}
-
-/* The one of its kind that has it, or is to get it. */
+/* The window of its kind that has it, or is to get it. */
 static noinline struct npu_pin *npu_pin_search(struct npu_core *core, enum npu_pin_kind kind,
 					       u64 va, u64 want)
 {
-	u32 i;
+	u32 i = 0;
 
-	for (i = 0; i < NPU_PINS; i++)
-		if (npu_pin_has(&core->pin[kind][i], va, want))
-			return &core->pin[kind][i];
-	return npu_pin_slot(core, kind, va);
+	while (i < NPU_PINS && !npu_pin_has(&core->pin[kind][i], va, want))
+		i++;
+	if (i == NPU_PINS)
+		i = (u32)(va >> NPU_PT_SHIFT(0)) % NPU_PINS;
+	core->recent[kind] = (u8)i;
+	return &core->pin[kind][i];
 }
 
 static struct npu_pin *npu_pin_find(struct npu_core *core, enum npu_pin_kind kind, u64 va,
 				    u64 want)
 {
-	struct npu_pin *pin = npu_pin_slot(core, kind, va);
+	struct npu_pin *pin = &core->pin[kind][core->recent[kind]];
 
 	return likely(npu_pin_has(pin, va, want)) ? pin : npu_pin_search(core, kind, va, want);
 }

@@ -590,6 +590,7 @@ struct npu_core {
 	struct npu_tlb_entry small[NPU_TLB_SMALL];
 	struct npu_tlb_entry large[NPU_TLB_LARGE];
 	struct npu_pin pin[NPU_PIN_KINDS][NPU_PINS];
+	u8 recent[NPU_PIN_KINDS];	/* windows asked for last */
 	enum npu_outcome outcome;
 	struct npu_cost tile;	/* of the last step */
 	struct npu_fault_info fault;

@@ -230,11 +230,12 @@ static void npu_core_tire(struct npu_core *core, u64 start)
 {
 	struct npu_model *model = core->model;
 	u64 nominal = model->config.clock_khz;
-	u64 now = npu_now(model);
-	u64 took = now - start;
+	u64 took;
 
-	if (!model->clock_khz)
+	/* It may have become slow in between. */
+	if (!model->clock_khz || !start)
 		return;
+	took = npu_now(model) - start;
 	start -= min_t(u64, start, NPU_REST_LAG);
 	core->rest = max_t(u64, core->rest, start) +
 		     npu_mul_sat(took, nominal) / model->clock_khz;
@@ -359,7 +360,7 @@ enum npu_step npu_model_step(struct npu_model *model, u32 index)
 
 	flags = npu_lock(model);
 	work = npu_core_begin(core);
-	start = npu_now(model);
+	start = model->clock_khz ? npu_now(model) : 0;
 	if (!work)
 		step = npu_core_pause(core);
 	npu_unlock(model, flags);

@@ -1262,18 +1262,18 @@ NPU_SIMD void npu_depthwise(u8 *dst, s64 pitch, const struct npu_channels *ch,
 			    const struct npu_taps *taps, u32 pixels)
 {
 	struct npu_masks masks;
-	struct npu_depthwise d = {
-		.ch = ch,
-		.taps = taps,
-		.masks = &masks,
-		.apart = ch->period,
-		.zero = npu_weight_zero(ch),
-	};
+	struct npu_depthwise d;
 
 	if (ch->way == NPU_WAY_PORTABLE) {
 		npu_kernels_portable.depthwise(dst, pitch, ch, taps, pixels);
 		return;
 	}
+	/* Member by member: to clear it first takes as long as some rows. */
+	d.ch = ch;
+	d.taps = taps;
+	d.masks = &masks;
+	d.apart = ch->period;
+	d.zero = npu_weight_zero(ch);
 	d.parts = npu_depthwise_most(&d, pitch);
 	d.single = (__mmask16)npu_first((d.parts - 1) * ch->step + 1);
 	d.flip = npu_flip(ch->type == NPU_TYPE_S8);

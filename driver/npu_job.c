@@ -174,9 +174,19 @@ const struct drm_sched_backend_ops npu_sched_ops = {
 /* A fence frees its memory with kfree(), which knows whose it is. */
 static struct kmem_cache *npu_job_cache;
 
+/*
+ * What has been constructed is never cleared, and nearly all of a job is written anyway: by
+ * drm_sched_job_init(), npu_job_init() and npu_fence_init(), so that nothing old is left.
+ */
+static void npu_job_construct(void *memory)
+{
+	memset(memory, 0, sizeof(struct npu_job));
+}
+
 int npu_jobs_init(void)
 {
-	npu_job_cache = KMEM_CACHE(npu_job, 0);
+	npu_job_cache = kmem_cache_create("npu_job", sizeof(struct npu_job),
+					  __alignof__(struct npu_job), 0, npu_job_construct);
 	return npu_job_cache ? 0 : -ENOMEM;
 }
 
@@ -248,6 +258,7 @@ static int npu_job_init(struct npu_job *job, struct npu_submit *submit,
 		return ret;
 	}
 	job->queue = npu_queue_get(queue);
+	job->next = NULL;
 	job->args = *args;
 	return 0;
 }
@@ -287,7 +298,7 @@ static int npu_submit_add_chunk(struct npu_submit *submit, u32 first, u32 count)
 	ret = npu_array_read(&submit->args->jobs, first, count, args, sizeof(args[0]));
 	if (ret)
 		return ret;
-	if (!kmem_cache_alloc_bulk(npu_job_cache, GFP_KERNEL_ACCOUNT | __GFP_ZERO, count, job))
+	if (!kmem_cache_alloc_bulk(npu_job_cache, GFP_KERNEL_ACCOUNT, count, job))
 		return -ENOMEM;
 	for (i = 0; i < count && !ret; i++)
 		ret = npu_submit_add_job(submit, job[i], &args[i]);

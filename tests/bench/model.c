@@ -133,7 +133,6 @@ static void *core_thread(void *arg)
 	struct machine *m = core.m;
 
 	free(arg);
-	participant_pin(core.index);
 	while (!atomic_load(&m->over)) {
 		if (host_step(m->host, core.index) == NPU_STEP_RAN)
 			continue;
@@ -155,7 +154,7 @@ static void begin(void *arg)
 		if (!core)
 			participant_die("out of memory");
 		*core = (struct core){ m, i };
-		participant_helper(core_thread, core);
+		participant_helper(core_thread, core, i);
 	}
 }
 

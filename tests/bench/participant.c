@@ -66,13 +66,42 @@ uint64_t participant_now(clockid_t clock)
 	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
 }
 
-void participant_helper(void *(*run)(void *arg), void *arg)
+/* The n-th CPU of those that the program was started on; all if there are fewer. */
+static cpu_set_t cpu(unsigned int n)
+{
+	static cpu_set_t all;
+	cpu_set_t one;
+	int i;
+
+	if (!CPU_COUNT(&all))
+		sched_getaffinity(0, sizeof(all), &all);
+	CPU_ZERO(&one);
+	for (i = 0; i < CPU_SETSIZE; i++)
+		if (CPU_ISSET(i, &all) && !n--)
+			CPU_SET(i, &one);
+	return CPU_COUNT(&one) ? one : all;
+}
+
+void participant_pin(unsigned int n)
+{
+	cpu_set_t set = cpu(n);
+
+	sched_setaffinity(0, sizeof(set), &set);
+}
+
+/* On its CPU from the beginning: on that of its parent it would have to wait for it. */
+void participant_helper(void *(*run)(void *arg), void *arg, unsigned int n)
 {
 	struct helper *helper = &helpers[nhelpers];
+	cpu_set_t set = cpu(n);
+	pthread_attr_t attr;
 
-	if (nhelpers == HELPERS || pthread_create(&helper->thread, NULL, run, arg) ||
+	if (nhelpers == HELPERS || pthread_attr_init(&attr) ||
+	    pthread_attr_setaffinity_np(&attr, sizeof(set), &set) ||
+	    pthread_create(&helper->thread, &attr, run, arg) ||
 	    pthread_getcpuclockid(helper->thread, &helper->clock))
 		participant_die("cannot start another thread");
+	pthread_attr_destroy(&attr);
 	nhelpers++;
 }
 
@@ -90,22 +119,6 @@ static uint64_t helpers_now(void)
 	for (i = 0; i < nhelpers; i++)
 		sum += participant_now(helpers[i].clock);
 	return sum;
-}
-
-void participant_pin(unsigned int n)
-{
-	static cpu_set_t all;
-	cpu_set_t one;
-	int cpu;
-
-	if (!CPU_COUNT(&all))
-		sched_getaffinity(0, sizeof(all), &all);
-	CPU_ZERO(&one);
-	for (cpu = 0; cpu < CPU_SETSIZE; cpu++)
-		if (CPU_ISSET(cpu, &all) && !n--)
-			CPU_SET(cpu, &one);
-	if (CPU_COUNT(&one))
-		sched_setaffinity(0, sizeof(one), &one);
 }
 
 void participant_has(const char *name, const struct workload *workload)

@@ -50,8 +50,9 @@ char *participant_load(const char *folder, const char *name, const char *suffix,
 /* Nanoseconds. */
 uint64_t participant_now(clockid_t clock);
 
-/* Another thread that computes while it is measured, for begin(); and for end(): all end. */
-void participant_helper(void *(*run)(void *arg), void *arg);
+/* Another thread, on the n-th CPU, that computes while it is measured, for begin(). */
+void participant_helper(void *(*run)(void *arg), void *arg, unsigned int n);
+/* For end(): all end. */
 void participant_join(void);
 
 /* Bind this thread to the n-th CPU of those that the program was started on. */

@@ -133,7 +133,6 @@ static void *probe_second(void *arg)
 	unsigned int have = atomic_load(&done);
 
 	(void)arg;
-	participant_pin(1);
 	while (!atomic_load(&over)) {
 		if (atomic_load(&asked) == have)
 			continue;
@@ -147,7 +146,7 @@ static void probe_begin(void *arg)
 {
 	(void)arg;
 	atomic_store(&over, false);
-	participant_helper(probe_second, NULL);
+	participant_helper(probe_second, NULL, 1);
 }
 
 static bool probe_two(void *arg)

@@ -24,6 +24,7 @@
  * not depend on how many private buffers there are.
  */
 #include <linux/overflow.h>
+#include <linux/pm_runtime.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
@@ -236,7 +237,7 @@ static int npu_submit_get_power(struct npu_submit *submit)
 {
 	if (!submit->first)
 		return npu_pm_get(submit->queue->npu);
-	npu_pm_get_again(submit->queue->npu);
+	pm_runtime_get_noresume(submit->queue->npu->drm.dev);
 	return 0;
 }
 

@@ -59,15 +59,6 @@ int npu_pm_get(struct npu_device *npu)
 }
 
 /**
- * npu_pm_get_again() - keep the device on for one more
- * @npu: device; the caller has a reference of npu_pm_get()
- */
-void npu_pm_get_again(struct npu_device *npu)
-{
-	pm_runtime_get_noresume(npu->drm.dev);
-}
-
-/**
  * npu_pm_put() - counterpart of npu_pm_get()
  * @npu: device. Any context.
  */

@@ -45,7 +45,6 @@ bool npu_pm_hold(struct device *dev, bool answers);
 void npu_pm_release(struct device *dev, bool held);
 
 int npu_pm_get(struct npu_device *npu);
-void npu_pm_get_again(struct npu_device *npu);
 void npu_pm_put(struct npu_device *npu);
 
 u64 npu_pm_busy_cycles(struct npu_device *npu);

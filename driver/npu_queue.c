@@ -565,12 +565,6 @@ static void npu_queue_release(struct kref *ref)
 	queue_work(npu_release_wq, &queue->free_work);
 }
 
-struct npu_queue *npu_queue_get(struct npu_queue *queue)
-{
-	kref_get(&queue->ref);
-	return queue;
-}
-
 void npu_queue_put(struct npu_queue *queue)
 {
 	kref_put(&queue->ref, npu_queue_release);

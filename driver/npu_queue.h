@@ -130,7 +130,13 @@ struct npu_queue *npu_queue_create(struct npu_device *npu, struct npu_vm *vm,
 				   const struct drm_npu_queue_create *args,
 				   struct npu_usage *usage);
 struct npu_queue *npu_queue_lookup(struct drm_file *file, u32 id);
-struct npu_queue *npu_queue_get(struct npu_queue *queue);
+
+static inline struct npu_queue *npu_queue_get(struct npu_queue *queue)
+{
+	kref_get(&queue->ref);
+	return queue;
+}
+
 void npu_queue_put(struct npu_queue *queue);
 void npu_queue_close(struct npu_queue *queue);
 void npu_queues_lose(struct npu_device *npu);

@@ -416,9 +416,12 @@ static int npu_span_rows(struct npu_core *core, const struct npu_piece *piece,
 	return 0;
 }
 
-/* The inputs of all lanes, where they are or where they have been copied to. */
-static int npu_piece_rows(struct npu_core *core, const struct npu_piece *piece,
-			  const struct npu_corners *c, const void **row)
+/*
+ * The inputs of all lanes, where they are or where they have been copied to. Not for each caller's
+ * stack.
+ */
+static noinline int npu_piece_rows(struct npu_core *core, const struct npu_piece *piece,
+				   const struct npu_corners *c, const void **row)
 {
 	const struct npu_mac *m = &core->cmd.mac;
 	struct npu_span span[NPU_GROUP];

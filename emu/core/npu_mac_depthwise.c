@@ -437,13 +437,14 @@ static int npu_depthwise_strips(struct npu_core *core, const struct npu_mac_tile
 	const struct npu_mac *m = &core->cmd.mac;
 	u32 most = npu_strip_most(core, p->columns);
 	bool single = m->in_dim[2] == 1;
+	struct npu_strip strip = {
+		.tile = p,
+		.channel = single ? 0 : p->column,
+		.channels = single ? 1 : p->columns,
+	};
 	u64 pixel, end = p->pixel + p->pixels;
-	struct npu_strip strip;
 	s64 left, right;
 
-	strip.tile = p;
-	strip.channel = single ? 0 : p->column;
-	strip.channels = single ? 1 : p->columns;
 	for (pixel = p->pixel; pixel < end; pixel += strip.pixels) {
 		strip.y = pixel / m->out_dim[1];
 		strip.x = pixel % m->out_dim[1];

@@ -5,6 +5,11 @@
  */
 #include "npu_kernels.h"
 
+#ifdef NPU_ARM64
+#include <sys/auxv.h>
+#include <asm/hwcap.h>
+#endif
+
 typedef s16 __attribute__((__may_alias__)) s16_any;
 typedef s32 __attribute__((__may_alias__)) s32_any;
 
@@ -205,16 +210,6 @@ static void npu_store(void *dst, s64 pitch, u32 type, const u32 *acc,
 		}
 	}
 }
-
-/* What the data of struct npu_channels is here. */
-struct npu_channels_plain {
-	s16 w[NPU_TAPS][NPU_COLUMNS];	/* less their zero point */
-	s32 bias[NPU_COLUMNS];
-	struct npu_factor factor[NPU_COLUMNS];
-};
-
-static_assert(sizeof(struct npu_channels_plain) <= sizeof(((struct npu_channels *)NULL)->data),
-	      "channels fit");
 
 static void npu_channels(struct npu_channels *ch, const u8 *w, const s32 *bias,
 			 const struct npu_factor *factor)
@@ -481,7 +476,7 @@ void npu_kernels_fill(struct npu_kernels *to, const struct npu_kernels *from)
 /* Sets that this processor can run, the best first. */
 static const struct npu_kernels *npu_kernels_list(u32 i)
 {
-	const struct npu_kernels *list[4] = { NULL };
+	const struct npu_kernels *list[5] = { NULL };
 	u32 n = 0;
 
 #ifdef NPU_X86
@@ -491,6 +486,10 @@ static const struct npu_kernels *npu_kernels_list(u32 i)
 		list[n++] = &npu_kernels_avx512;
 	if (__builtin_cpu_supports("avx2"))
 		list[n++] = &npu_kernels_avx2;
+#endif
+#ifdef NPU_ARM64
+	if (getauxval(AT_HWCAP) & HWCAP_ASIMDDP)
+		list[n++] = &npu_kernels_neon;
 #endif
 	list[n] = &npu_kernels_portable;
 	return list[i];

@@ -126,6 +126,21 @@ struct npu_channels {
 };
 
 /**
+ * struct npu_channels_plain - the data of struct npu_channels, as the portable set has it
+ * @w: weights, less their zero point
+ * @bias: of each channel
+ * @factor: of each channel
+ */
+struct npu_channels_plain {
+	s16 w[NPU_TAPS][NPU_COLUMNS];
+	s32 bias[NPU_COLUMNS];
+	struct npu_factor factor[NPU_COLUMNS];
+};
+
+static_assert(sizeof(struct npu_channels_plain) <= sizeof(((struct npu_channels *)NULL)->data),
+	      "channels fit");
+
+/**
  * struct npu_taps - where the inputs for each weight of some neighbouring pixels are
  * @from: that for the first pixel, the first channel
  * @first: the first pixel for which it is not padding
@@ -205,6 +220,7 @@ struct npu_kernels {
 extern const struct npu_kernels npu_kernels_portable;
 extern const struct npu_kernels npu_kernels_avx2;
 extern const struct npu_kernels npu_kernels_avx512;
+extern const struct npu_kernels npu_kernels_neon;
 
 void npu_kernels_fill(struct npu_kernels *to, const struct npu_kernels *from);
 const struct npu_kernels *npu_kernels_find(const char *name);

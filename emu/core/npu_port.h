@@ -133,6 +133,9 @@ static inline __le64 cpu_to_le64(u64 x)
 #ifdef __x86_64__
 #define NPU_X86
 #endif
+#if defined(__aarch64__) && !defined(__KERNEL__)
+#define NPU_ARM64
+#endif
 
 /* A function for processors that have more than the one that all is compiled for. */
 #define NPU_TARGET(features)	__attribute__((__target__(features)))

@@ -44,7 +44,7 @@ static const char usage[] =
 	"  --reset-ms N        bound of a reset, milliseconds (500)\n"
 	"  --memory-limit SIZE bus address from which on no memory answers\n"
 	"  --irq msix|msi      kind of interrupts (msix); MSI survives hot unplug in QEMU\n"
-	"  --kernels NAME      inner loops: portable, avx2, avx512 (the best that there are)\n"
+	"  --kernels NAME      inner loops: portable, avx2, avx512, neon (the best)\n"
 	"  --trace FILE        record what the model does, for 'npuctl trace'\n"
 	"  --restart           replace a worker that dies\n"
 	"  --log LEVEL         error, info or debug (error)\n";

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # Installs the Debian packages that building and running need, if any of them
-# is missing. Usage: deps.sh [build|run|kernel|newer|fuzz|coverage|docs|perf|check|all]
+# is missing. Usage: deps.sh [build|run|kernel|newer|fuzz|coverage|docs|perf|arm64|check|all]
 . "$(dirname "$0")/lib.sh"
 
 build=(gcc make libc6-dev pkg-config libdrm-dev)
@@ -12,6 +12,7 @@ coverage=(python3)
 docs=(python3-sphinx perl)
 check=(clang clang-tidy codespell coccinelle cppcheck g++ pahole shellcheck sparse)
 perf=(linux-perf)
+arm64=(gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static)	# tests of NEON
 run=(bubblewrap cpio xz-utils kmod bc python3)
 
 case ${1:-all} in
@@ -23,9 +24,11 @@ fuzz)	want=("${build[@]}" "${fuzz[@]}") ;;
 coverage)	want=("${build[@]}" "${coverage[@]}") ;;
 docs)	want=("${docs[@]}") ;;
 perf)	want=("${build[@]}" "${perf[@]}") ;;
+arm64)	want=("${build[@]}")
+	[ "$(uname -m)" = aarch64 ] || want+=("${arm64[@]}") ;;
 check)	want=("${build[@]}" "${docs[@]}" "${check[@]}") ;;
 all)	want=("${build[@]}" "${run[@]}") ;;
-*)	die "usage: deps.sh [build|run|kernel|newer|fuzz|coverage|docs|perf|check|all]" ;;
+*)	die "usage: deps.sh [build|run|kernel|newer|fuzz|coverage|docs|perf|arm64|check|all]" ;;
 esac
 
 missing=()

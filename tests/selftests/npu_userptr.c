@@ -492,11 +492,15 @@ TEST_F(userptr, processes_that_end_while_jobs_run)
 		if (!pid) {
 			int fd = device_open_index(self->emu.index);
 			struct ctx ctx;
+			int err = fd < 0 ? fd : ctx_init(&ctx, fd);
 
-			if (fd < 0 || ctx_init(&ctx, fd) || bind_user(&ctx, self->mem) ||
-			    submit_one(fd, ctx.queue, work_job(&ctx, 50), ctx.syncobj) ||
-			    submit_one(fd, ctx.queue, halves_job(&ctx, DATA_VA, SIZE), ctx.syncobj))
-				_exit(1);
+			err = err ?: bind_user(&ctx, self->mem);
+			err = err ?: submit_one(fd, ctx.queue, work_job(&ctx, 50), ctx.syncobj);
+			err = err ?: submit_one(fd, ctx.queue, halves_job(&ctx, DATA_VA, SIZE),
+						ctx.syncobj);
+			/* An error is the process's exit code. */
+			if (err)
+				_exit(-err);
 			if (i % 2)
 				raise(SIGKILL);
 			_exit(0);

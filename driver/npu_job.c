@@ -176,8 +176,8 @@ const struct drm_sched_backend_ops npu_sched_ops = {
 static struct kmem_cache *npu_job_cache;
 
 /*
- * What has been constructed is never cleared, and nearly all of a job is written anyway: by
- * drm_sched_job_init(), npu_job_init() and npu_fence_init(), so that nothing old is left.
+ * What has been constructed is never cleared, see init_on_alloc, and nearly all of a job is
+ * written anyway, by drm_sched_job_init(), npu_job_init() and npu_fence_init().
  */
 static void npu_job_construct(void *memory)
 {
@@ -252,6 +252,8 @@ static int npu_job_init(struct npu_job *job, struct npu_submit *submit,
 		ret = npu_submit_get_power(submit);
 	if (ret)
 		return ret;
+	/* Before drm_sched clears it 6.12 may look at it, for an error message. */
+	job->base.sched = NULL;
 	ret = drm_sched_job_init(&job->base, &queue->entity, 1, submit->file,
 				 submit->file->client_id);
 	if (ret) {

@@ -18,7 +18,8 @@ struct npu_queue;
  * @next: in npu_submit.first, until the job is pushed
  * @args: what user space asked for, checked
  *
- * One allocation is cheaper than two, and few fences live long.
+ * One allocation is cheaper than two, and few fences live long. The memory may be that of another
+ * job: npu_job_init() sets each member.
  */
 struct npu_job {
 	struct npu_fence fence;

@@ -97,13 +97,18 @@ static u32 npu_dense_block(u32 width, u32 most)
 	return most > NPU_GROUP ? most - most % NPU_GROUP : most;
 }
 
-/* Inputs are packed for each block of columns: there are just as many as several cores need. */
-static void npu_dense_narrow(struct npu_core *core)
+/*
+ * Inputs are packed for each block of columns, which takes @once; @column is what one of them
+ * takes then. So there are just as many blocks as several cores need, and none of them packs
+ * longer than it multiplies.
+ */
+static void npu_dense_narrow(struct npu_core *core, u64 once, u64 column)
 {
 	struct npu_mac *m = &core->cmd.mac;
 	struct npu_plan *plan = &m->plan;
 
-	while (plan->columns > 2 * NPU_GROUP && npu_mac_few(core)) {
+	while (plan->columns > 2 * NPU_GROUP && plan->columns * column > 2 * once &&
+	       npu_mac_few(core)) {
 		plan->columns = npu_dense_block(m->group_out, plan->columns / 2);
 		npu_mac_tiles(core);
 	}
@@ -137,11 +142,13 @@ void npu_dense_tiles(struct npu_core *core)
 		plan->columns = (u32)min_t(u64, plan->columns, (budget - once) / column);
 		plan->columns = npu_dense_block(m->group_out, plan->columns);
 		each = once + plan->columns * column;
-		budget = npu_mac_budget(core, cmd->macs * NPU_PART / NPU_MAC_WORK);
+		budget = npu_mac_budget(core, cmd->macs / lanes * npu_dense_mac_work(cmd, lanes));
 		plan->pixels *= (u32)clamp_t(u64, budget / each, 1, NPU_TILE_ELEMENTS / lanes);
 	}
 	npu_mac_tiles(core);
-	npu_dense_narrow(core);
+	/* Cores do not share results whose terms are cut. */
+	if (plan->slices == 1)
+		npu_dense_narrow(core, once, column);
 }
 
 /* ---- Patches -------------------------------------------------------------------------- */
@@ -493,8 +500,8 @@ static int npu_piece_pack(struct npu_core *core, const struct npu_piece *piece, 
 }
 
 /* All pieces of up to NPU_GROUP lanes but those that are @done. */
-static int npu_patch_group(struct npu_core *core, const struct npu_mac_tile *p, u64 pixel, u32 lane,
-			   u32 lanes, u64 done)
+static noinline int npu_patch_group(struct npu_core *core, const struct npu_mac_tile *p, u64 pixel,
+				    u32 lane, u32 lanes, u64 done)
 {
 	const struct npu_mac *m = &core->cmd.mac;
 	u64 base = p->in + (u64)m->in_stride[2] * p->group * m->group_in;

@@ -323,41 +323,46 @@ static int npu_channels_make(struct npu_core *core, const struct npu_mac_tile *p
 	return 0;
 }
 
+/* Where a row of the window begins, and whether it is in the image. */
+static bool npu_strip_row(const struct npu_mac *m, const struct npu_strip *strip, u32 ky, u64 *va)
+{
+	s64 y = (s64)strip->y * m->window.stride[0] - m->window.pad[0] +
+		(s64)ky * m->window.dilation[0];
+
+	*va = strip->tile->in + (u64)m->in_stride[0] * (u64)y +
+	      (u64)m->in_stride[1] * (u64)strip->left + strip->channel;
+	return y >= 0 && y < m->in_dim[0] && strip->left < strip->right;
+}
+
 /* Find the rows of the window in memory, or copy them to stage 0. */
 static int npu_strip_rows(struct npu_core *core, struct npu_strip *strip)
 {
 	const struct npu_mac *m = &core->cmd.mac;
-	u64 base = strip->tile->in + (u64)m->in_stride[1] * (u64)strip->left +
-		   strip->channel;
 	u64 size = (u64)m->in_stride[1] * (u64)(strip->right - strip->left - 1) + strip->channels;
+	u64 va, low = ~0ull, high = 0;
 	u8 *stage = core->scratch.stage[0];
-	s64 y = (s64)strip->y * m->window.stride[0] - m->window.pad[0];
-	u64 va[NPU_TAPS], low = ~0ull, high = 0;
 	const u8 *window = NULL;
 	u32 ky;
 
-	for (ky = 0; ky < m->window.size[0]; ky++, y += m->window.dilation[0]) {
+	for (ky = 0; ky < m->window.size[0]; ky++) {
 		strip->row[ky] = NULL;
-		va[ky] = 0;
-		if (y < 0 || y >= m->in_dim[0] || strip->left >= strip->right)
+		if (!npu_strip_row(m, strip, ky, &va))
 			continue;
-		va[ky] = base + (u64)m->in_stride[0] * (u64)y;
-		strip->row[ky] = stage;
-		low = min_t(u64, low, va[ky]);
-		high = max_t(u64, high, va[ky] + size);
+		low = min_t(u64, low, va);
+		high = max_t(u64, high, va + size);
 	}
 	if (!high)
 		return 0;
 	if (npu_mac_borrow(core, low, high, &window))
 		return -1;
 	for (ky = 0; ky < m->window.size[0]; ky++) {
-		if (!strip->row[ky])
+		if (!npu_strip_row(m, strip, ky, &va))
 			continue;
 		if (window) {
-			strip->row[ky] = window + (va[ky] - low);
+			strip->row[ky] = window + (va - low);
 			continue;
 		}
-		if (npu_read(core, NPU_PIN_IN, va[ky], stage, size))
+		if (npu_read(core, NPU_PIN_IN, va, stage, size))
 			return -1;
 		strip->row[ky] = stage;
 		stage += size;
@@ -378,10 +383,10 @@ static void npu_strip_inside(const struct npu_mac *m, const struct npu_strip *st
 }
 
 /* Where the pixels find the inputs of all terms. */
-static void npu_strip_taps(const struct npu_core *core, const struct npu_strip *strip,
-			   struct npu_taps *taps)
+static void npu_strip_taps(struct npu_core *core, const struct npu_strip *strip)
 {
 	const struct npu_mac *m = &core->cmd.mac;
+	struct npu_taps *taps = &core->scratch.taps;
 	s64 column = (s64)strip->x * m->window.stride[1] - m->window.pad[1] - strip->left;
 	s64 right = 0;
 	u32 ky, kx, t, first, end;
@@ -413,19 +418,19 @@ static int npu_strip_make(struct npu_core *core, const struct npu_strip *strip)
 	u64 size = (pixels > 1 ? (u64)m->out_stride[1] * (pixels - 1) : 0) + columns;
 	const struct npu_channels *ch = &core->scratch.channels;
 	u8 *stage = core->scratch.stage[2];
-	struct npu_taps taps;
+	const struct npu_taps *taps = &core->scratch.taps;
 	u64 got;
 	u8 *dst;
 
-	npu_strip_taps(core, strip, &taps);
+	npu_strip_taps(core, strip);
 	dst = npu_pin(core, NPU_PIN_OUT, va, size, &got);
 	if (!dst)
 		return -1;
 	if (got == size) {
-		core->model->kernels.depthwise(dst, m->out_stride[1], ch, &taps, pixels);
+		core->model->kernels.depthwise(dst, m->out_stride[1], ch, taps, pixels);
 		return 0;
 	}
-	core->model->kernels.depthwise(stage, columns, ch, &taps, pixels);
+	core->model->kernels.depthwise(stage, columns, ch, taps, pixels);
 	for (l = 0; l < pixels; l++, va += (u64)m->out_stride[1], stage += columns)
 		if (npu_write(core, va, stage, columns))
 			return -1;

@@ -510,6 +510,7 @@ struct npu_scratch {
 	struct npu_piece piece[NPU_PIECES];
 	u32 pieces;
 	bool aligned;		/* all pieces are multiples of NPU_PATCH_ALIGN */
+	struct npu_taps taps;
 	u8 outside[NPU_OUTSIDE] __aligned(64);	/* inputs that are padding */
 	u8 ones[NPU_PATCH_TERMS] __aligned(64);	/* 1 where the patch has a term */
 	u32 lane_sum[NPU_LANES];
@@ -544,7 +545,7 @@ struct npu_team {
 	bool waits;		/* the leader, for its helpers */
 	bool failed;
 	bool lost;		/* the leader has not reached its context */
-	u32 serial;		/* of the command */
+	u64 serial;		/* of the command */
 	u32 helpers;		/* bit per core that has a tile */
 	u32 tiles;		/* that helpers have executed since the leader last looked */
 	struct npu_cost cost;	/* of these */
@@ -579,7 +580,7 @@ struct npu_core {
 	bool claim_failed;
 	bool claim_lost;	/* then the context was unreachable */
 	const struct npu_core *copy;	/* leader whose command it has, with this serial */
-	u32 copy_serial;
+	u64 copy_serial;
 	bool left;		/* a tile was given up */
 	u64 bus_errors;
 	u32 asid;

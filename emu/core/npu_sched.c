@@ -360,7 +360,7 @@ enum npu_step npu_model_step(struct npu_model *model, u32 index)
 
 	flags = npu_lock(model);
 	work = npu_core_begin(core);
-	start = model->clock_khz ? npu_now(model) : 0;
+	start = work && model->clock_khz ? npu_now(model) : 0;
 	if (!work)
 		step = npu_core_pause(core);
 	npu_unlock(model, flags);

@@ -47,9 +47,9 @@ static void npu_team_look(struct npu_core *leader)
 	struct npu_team *team = &leader->team;
 	u32 i;
 
-	team->open = team->returned;
+	team->open = team->returned && !team->lost;
 	for (i = 0; i < leader->model->config.cores; i++)
-		team->open |= team->share[i].next < team->share[i].end;
+		team->open |= team->share[i].next < team->share[i].end && !team->lost;
 }
 
 static void npu_team_divide(struct npu_core *leader)
@@ -89,7 +89,7 @@ static void npu_team_cut(struct npu_core *leader, u64 tile)
 void npu_team_open(struct npu_core *core)
 {
 	struct npu_model *model = core->model;
-	u32 serial = core->team.serial;
+	u64 serial = core->team.serial;
 	u32 i;
 
 	if (core->team.active || !core->cmd_active || core->cmd.next || !npu_team_worth(core))
@@ -241,7 +241,6 @@ void npu_team_result(struct npu_core *leader, const struct npu_core *core)
 		npu_team_cut(leader, team->failed_tile);
 	team->lost |= core->claim_lost;
 	npu_team_look(leader);
-	team->open &= !team->lost;
 }
 
 /**

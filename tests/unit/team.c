@@ -8,16 +8,20 @@
 #include "host.h"
 #include "test.h"
 
-#define M	1024u
-#define N	32u
-#define K	64u
 #define CORES	4u
+#define MOST	(1u << 17)	/* elements of an operand */
+
+/* A product of matrices; @across: the first one lies on its side. */
+static struct shape {
+	u32 m, n, k;
+	bool across;
+} shape = { .m = 1024, .n = 32, .k = 64 };
 
 static struct host *h;
 static struct host_space *s;
 static struct host_queue *q;
 static u64 a, b, out, stream, table;
-static s32 want[M * N];
+static s32 want[MOST];
 
 /* ---- One large product -------------------------------------------------------------------- */
 
@@ -26,14 +30,14 @@ struct program {
 	struct npu_cmd_matmul matmul;
 };
 
-static struct npu_tensor tensor(u32 type, u32 base, u32 rows, u32 columns, u32 esize)
+static struct npu_tensor tensor(u32 type, u32 base, u32 rows, u32 columns, u32 esize, bool across)
 {
 	struct npu_tensor t = { .type = (u8)type, .rank = 2, .base = (u8)base };
 
 	t.dim[0] = cpu_to_le32(rows);
 	t.dim[1] = cpu_to_le32(columns);
-	t.stride[0] = cpu_to_le64(columns * esize);
-	t.stride[1] = cpu_to_le64(esize);
+	t.stride[across] = cpu_to_le64((across ? rows : columns) * esize);
+	t.stride[!across] = cpu_to_le64(esize);
 	return t;
 }
 
@@ -48,9 +52,9 @@ static void program(void)
 		.matmul = {
 			.cmd.opcode = cpu_to_le16(NPU_OP_MATMUL),
 			.cmd.size = cpu_to_le32(sizeof(p.matmul)),
-			.a = tensor(NPU_TYPE_S8, 0, M, K, 1),
-			.b = tensor(NPU_TYPE_S8, 1, N, K, 1),
-			.out = tensor(NPU_TYPE_S32, 2, M, N, 4),
+			.a = tensor(NPU_TYPE_S8, 0, shape.m, shape.k, 1, shape.across),
+			.b = tensor(NPU_TYPE_S8, 1, shape.n, shape.k, 1, false),
+			.out = tensor(NPU_TYPE_S32, 2, shape.m, shape.n, 4, false),
 			.requant = {
 				.rounding = NPU_ROUND_NONE,
 				.bias_type = NPU_TYPE_NONE,
@@ -61,9 +65,9 @@ static void program(void)
 		},
 	};
 	struct npu_base bases[3] = {
-		{ .va = cpu_to_le64(a), .size = cpu_to_le64(M * K) },
-		{ .va = cpu_to_le64(b), .size = cpu_to_le64(N * K) },
-		{ .va = cpu_to_le64(out), .size = cpu_to_le64(M * N * 4),
+		{ .va = cpu_to_le64(a), .size = cpu_to_le64(shape.m * shape.k) },
+		{ .va = cpu_to_le64(b), .size = cpu_to_le64(shape.n * shape.k) },
+		{ .va = cpu_to_le64(out), .size = cpu_to_le64(shape.m * shape.n * 4),
 		  .flags = cpu_to_le32(NPU_BASE_WRITE) },
 	};
 
@@ -75,19 +79,23 @@ static void program(void)
 
 static void inputs(void)
 {
-	static s8 x[M * K], w[N * K];
-	u32 i, j, k;
+	static s8 x[MOST], w[MOST];
+	u32 i, j, k, at;
 
-	for (i = 0; i < M * K; i++)
+	for (i = 0; i < shape.m * shape.k; i++)
 		x[i] = (s8)test_random();
-	for (i = 0; i < N * K; i++)
+	for (i = 0; i < shape.n * shape.k; i++)
 		w[i] = (s8)test_random();
-	host_write(s, a, x, sizeof(x));
-	host_write(s, b, w, sizeof(w));
-	for (i = 0; i < M; i++)
-		for (j = 0; j < N; j++)
-			for (k = 0, want[i * N + j] = 0; k < K; k++)
-				want[i * N + j] += x[i * K + k] * w[j * K + k];
+	host_write(s, a, x, shape.m * shape.k);
+	host_write(s, b, w, shape.n * shape.k);
+	memset(want, 0, sizeof(want));
+	for (i = 0; i < shape.m; i++) {
+		for (k = 0; k < shape.k; k++) {
+			at = shape.across ? k * shape.m + i : i * shape.k + k;
+			for (j = 0; j < shape.n; j++)
+				want[i * shape.n + j] += x[at] * w[j * shape.k + k];
+		}
+	}
 }
 
 static void start(u32 cores)
@@ -98,9 +106,9 @@ static void start(u32 cores)
 	h = host_new(&config);
 	host_enable(h, 8);
 	s = host_space_new(h, 5);
-	a = host_alloc(s, M * K, HOST_R);
-	b = host_alloc(s, N * K, HOST_R);
-	out = host_alloc(s, M * N * 4, HOST_RW);
+	a = host_alloc(s, shape.m * shape.k, HOST_R);
+	b = host_alloc(s, shape.n * shape.k, HOST_R);
+	out = host_alloc(s, shape.m * shape.n * 4, HOST_RW);
 	program();
 	inputs();
 	q = host_queue_new(s, 1, 1, 3);
@@ -125,17 +133,17 @@ static void push(void)
 
 static bool right(void)
 {
-	static s32 got[M * N];
+	static s32 got[MOST];
 
-	host_read(s, out, got, sizeof(got));
-	return !memcmp(got, want, sizeof(got));
+	host_read(s, out, got, shape.m * shape.n * 4);
+	return !memcmp(got, want, shape.m * shape.n * 4);
 }
 
 static void forget(void)
 {
-	static const u8 none[M * N * 4];
+	static const s32 none[MOST];
 
-	host_write(s, out, none, sizeof(none));
+	host_write(s, out, none, shape.m * shape.n * 4);
 }
 
 static u64 busy(u32 core)
@@ -165,7 +173,7 @@ static void test_result(void)
 			for (done = 0; done < 100000 && host_done(q) < q->sequence; done++)
 				host_step(h, (u32)test_range(0, (int)cores - 1));
 			good += host_done(q) == q->sequence && right() &&
-				le64_to_cpu(q->reports[i % 8].macs) == (u64)M * N * K;
+				le64_to_cpu(q->reports[i % 8].macs) == (u64)shape.m * shape.n * shape.k;
 		}
 		for (i = 0; i < cores; i++)
 			helped += cores > 1 && worked(i, 0);
@@ -173,6 +181,48 @@ static void test_result(void)
 	}
 	test_eq(good, 10 * CORES, "results and costs on 1 to %u cores", CORES);
 	test_eq(helped, 2 + 3 + 4, "all cores have worked");
+}
+
+/* Tiles that a job of this shape has, if its result is right and @workers cores had some. */
+static u64 tiles_of(const struct shape *new, u32 cores, u32 workers)
+{
+	struct shape old = shape;
+	u32 i, worked_on = 0;
+	u64 tiles;
+
+	shape = *new;
+	start(cores);
+	push();
+	host_steps(h, 100000);
+	tiles = le64_to_cpu(q->context->progress);
+	for (i = 0; i < cores; i++)
+		worked_on += worked(i, 0);
+	if (host_done(q) != q->sequence || !right() || worked_on != workers)
+		tiles = 0;
+	finish();
+	shape = old;
+	return tiles;
+}
+
+static void test_shapes(void)
+{
+	static const struct shape wide = { .m = 8, .n = 1024, .k = 128 };
+	static const struct shape cut = { .m = 48, .n = 64, .k = 2048, .across = true };
+	static const struct shape across = { .m = 48, .n = 1280, .k = 18, .across = true };
+	u64 one, four;
+
+	one = tiles_of(&wide, 1, 1);
+	four = tiles_of(&wide, 4, 4);
+	test_ok(one && four >= 2 * one, "few pixels: %llu tiles for 4 cores, %llu for one", four,
+		one);
+	one = tiles_of(&cut, 1, 1);
+	four = tiles_of(&cut, 4, 1);
+	test_ok(one && four == one, "results whose terms are cut are not shared: %llu tiles, %llu",
+		four, one);
+	one = tiles_of(&across, 1, 1);
+	four = tiles_of(&across, 4, 4);
+	test_ok(one && four <= 2 * one, "what is packed slowly is not packed often: %llu tiles, %llu",
+		four, one);
 }
 
 static void test_threads(void)
@@ -421,6 +471,7 @@ int main(void)
 {
 	test_state = test_seed();
 	test_result();
+	test_shapes();
 	test_threads();
 	test_fault();
 	test_other_queue();

@@ -57,12 +57,12 @@ struct host {
 	pthread_t thread[NPU_MAX_CORES];
 	u32 threads;
 	bool stop;
-	u32 woken;		/* cores */
 	struct host_frame *frame;
 	u64 seed;
 	bool trusts;		/* does not note what the model borrows */
 	u32 loans;
 	struct host_loan loan[HOST_LOANS];
+	u32 woken;		/* cores; those may look all the time, so it is far from @lock */
 	u64 maps;
 	u64 errors;		/* misuse of the memory by the model */
 	u64 born;		/* CLOCK_MONOTONIC at power-on; 0: each look at it takes 1 ns */

@@ -98,6 +98,7 @@ class Bench(unittest.TestCase):
             quietly(bench.measure_all, {"b": 1}, probe, [good], 1, 1)
 
     def two(self, probe, job):
+        """The first answer of the probe for two CPUs is that which wakes them up."""
         probe = self.fake("probe", "has one 100|has two 200|ready", probe)
         one = self.fake("one", "has a 1|ready", "1 30 30 0")
         two = self.fake("two", "has a 1|ready", job)
@@ -105,17 +106,17 @@ class Bench(unittest.TestCase):
 
     def test_two_cores(self):
         """What is disturbed, as of the CPUs one was used half of the time, is not counted."""
-        rows = self.two("1 0 10 10|1 20 10 30|1 10 10 20", "1 60 15 90|1 20 15 40")
+        rows = self.two("1 0 10 10|1 40 10 50|1 20 10 30|1 10 10 20", "1 60 15 90|1 20 15 40")
         self.assertEqual(rows, [{"workload": "a", "participant": "two", "rounds": 1,
                                  "speedup": 1.5, "probe_speedup": 2.0, "ratio": 0.75}])
 
     def test_two_disturbed(self):
-        rows = self.two("1 0 10 10|" + "|".join(["1 20 10 30"] * 20), "1 20 20 40")
+        rows = self.two("1 0 10 10|" + "|".join(["1 20 10 30"] * 21), "1 20 20 40")
         self.assertEqual((rows[0]["rounds"], "ratio" in rows[0]), (0, False))
         self.assertIn("others", rows[0]["reason"])
 
     def test_two_failed(self):
-        rows = self.two("1 0 10 10|1 10 10 20", "error broken")
+        rows = self.two("1 0 10 10|1 40 10 50|1 10 10 20", "error broken")
         self.assertEqual(rows[0]["reason"], "broken")
 
     def test_bars(self):

@@ -118,17 +118,25 @@ static void npu_pack(struct npu_patch *p, u32 lane, u32 lanes, u32 at, const voi
 
 /* ---- Multiply and accumulate ---------------------------------------------------------- */
 
-/* Four terms, the q-th of those whose weights are loaded. */
-#define NPU_MAC_FOUR(q)								\
-do {										\
-	_Pragma("GCC unroll 12")						\
-	for (v = 0; v < vectors; v++) {						\
-		x = vld1q_s8(in + ((q) * vectors + v) * 16);			\
-		_Pragma("GCC unroll 4")						\
-		for (c = 0; c < columns; c++)					\
-			NPU_SDOT(a[c][v], x, b[c], q);				\
-	}									\
-} while (0)
+/* Of four terms, the q-th of those whose weights are loaded: a constant. */
+NPU_INLINE int32x4_t npu_dot4(int32x4_t acc, int8x16_t x, int8x16_t w, u32 q)
+{
+	switch (q) {
+	case 0:
+		NPU_SDOT(acc, x, w, 0);
+		break;
+	case 1:
+		NPU_SDOT(acc, x, w, 1);
+		break;
+	case 2:
+		NPU_SDOT(acc, x, w, 2);
+		break;
+	default:
+		NPU_SDOT(acc, x, w, 3);
+		break;
+	}
+	return acc;
+}
 
 /* Some columns: the numbers are constants, so that accumulators are registers. */
 NPU_INLINE void npu_mac_block(u32 *acc, const struct npu_patch *p, const u8 *w, s64 pitch,
@@ -138,7 +146,7 @@ NPU_INLINE void npu_mac_block(u32 *acc, const struct npu_patch *p, const u8 *w, 
 	const s8 *in = (const s8 *)p->data;
 	int32x4_t a[4][NPU_LANES / 4];
 	int8x16_t b[4], x;
-	u32 i, c, v, left;
+	u32 i, c, v, q, left;
 
 #pragma GCC unroll 4
 	for (c = 0; c < columns; c++)
@@ -150,13 +158,18 @@ NPU_INLINE void npu_mac_block(u32 *acc, const struct npu_patch *p, const u8 *w, 
 #pragma GCC unroll 4
 		for (c = 0; c < columns; c++)
 			b[c] = veorq_s8(npu_load_fours(w + (s64)c * pitch + i, left), flip);
-		NPU_MAC_FOUR(0);
-		if (left > 4)
-			NPU_MAC_FOUR(1);
-		if (left > 8)
-			NPU_MAC_FOUR(2);
-		if (left > 12)
-			NPU_MAC_FOUR(3);
+#pragma GCC unroll 4
+		for (q = 0; q < 4; q++) {
+			if (4 * q >= left)
+				continue;
+#pragma GCC unroll 12
+			for (v = 0; v < vectors; v++) {
+				x = vld1q_s8(in + (q * vectors + v) * 16);
+#pragma GCC unroll 4
+				for (c = 0; c < columns; c++)
+					a[c][v] = npu_dot4(a[c][v], x, b[c], q);
+			}
+		}
 	}
 #pragma GCC unroll 4
 	for (c = 0; c < columns; c++, acc += NPU_LANES)
@@ -199,7 +212,7 @@ static void npu_mac_lanes(u32 *acc, const struct npu_patch *p, u32 columns)
 	for (v = 0; v < vectors; v++) {
 		sum = vdupq_n_s32(0);
 		for (i = 0; i < p->terms / 4; i++)
-			NPU_SDOT(sum, vld1q_s8(in + (i * vectors + v) * 16), ones, 0);
+			sum = npu_dot4(sum, vld1q_s8(in + (i * vectors + v) * 16), ones, 0);
 		sum = vshlq_n_s32(sum, 7);
 		for (c = 0; c < columns; c++) {
 			to = (s32 *)acc + c * NPU_LANES + 4 * v;

@@ -482,6 +482,15 @@ TEST_F(userptr, memory_of_another_process)
 	EXPECT_TRUE(copies(&self->ctx, self->mem, 52));
 }
 
+/* Work whose stream is behind that of halves_job(), which may be written while this runs. */
+static int submit_work(struct ctx *ctx, unsigned int count)
+{
+	struct npu_stream_header *header = stream_begin(ctx, 1024);
+
+	stream_add_work(header, count);
+	return submit_one(ctx->fd, ctx->queue, stream_job(ctx, header, 1), ctx->syncobj);
+}
+
 TEST_F(userptr, processes_that_end_while_jobs_run)
 {
 	int i, status;
@@ -495,7 +504,7 @@ TEST_F(userptr, processes_that_end_while_jobs_run)
 			int err = fd < 0 ? fd : ctx_init(&ctx, fd);
 
 			err = err ?: bind_user(&ctx, self->mem);
-			err = err ?: submit_one(fd, ctx.queue, work_job(&ctx, 50), ctx.syncobj);
+			err = err ?: submit_work(&ctx, 50);
 			err = err ?: submit_one(fd, ctx.queue, halves_job(&ctx, DATA_VA, SIZE),
 						ctx.syncobj);
 			/* An error is the process's exit code. */

@@ -23,12 +23,16 @@
 
 #include <arm_neon.h>
 
-#define NPU_INLINE	static inline __attribute__((__always_inline__))
+#ifdef __clang__
+#define NPU_SIMD	static NPU_TARGET("dotprod")
+#else
+#define NPU_SIMD	static NPU_TARGET("arch=armv8.2-a+dotprod")
+#endif
+#define NPU_INLINE	NPU_SIMD inline __attribute__((__always_inline__))
 
-/* A compiler for any processor knows the instruction by its assembler only. */
-#define NPU_SDOT(acc, x, w, q)							\
-	__asm__(".arch armv8.2-a+dotprod\n\tsdot %0.4s, %1.16b, %2.4b[" #q "]" \
-		: "+w"(acc) : "w"(x), "w"(w))
+/* Compilers have a name for it only if all of the file may use it. */
+#define NPU_SDOT(acc, x, w, q)						\
+	__asm__("sdot %0.4s, %1.16b, %2.4b[" #q "]" : "+w"(acc) : "w"(x), "w"(w))
 
 /* Vectors that a column of the patch has. */
 static u32 npu_vectors(const struct npu_patch *p)
@@ -93,7 +97,7 @@ NPU_INLINE void npu_pack_four(u8 *to, u32 pitch, const u8 *const *row, u32 at, u
 			vst1q_u8(to + l * pitch, vreinterpretq_u8_s32(r[l]));
 }
 
-static void npu_pack(struct npu_patch *p, u32 lane, u32 lanes, u32 at, const void *const *row,
+NPU_SIMD void npu_pack(struct npu_patch *p, u32 lane, u32 lanes, u32 at, const void *const *row,
 		     u32 n)
 {
 	bool is_signed = p->type == NPU_TYPE_S8;
@@ -182,8 +186,8 @@ NPU_INLINE void npu_mac_block(u32 *acc, const struct npu_patch *p, const u8 *w, 
 }
 
 #define NPU_MAC(name, vectors, block)							\
-static void name(u32 *acc, const struct npu_patch *p, const u8 *w, s64 pitch,		\
-		 u32 columns, const u32 *start, bool fresh, int8x16_t flip)		\
+NPU_SIMD void name(u32 *acc, const struct npu_patch *p, const u8 *w, s64 pitch,		\
+		   u32 columns, const u32 *start, bool fresh, int8x16_t flip)		\
 {											\
 	for (; columns >= (block); columns -= (block)) {				\
 		npu_mac_block(acc, p, w, pitch, start, fresh, flip, vectors, block);	\
@@ -201,7 +205,7 @@ NPU_MAC(npu_mac_8, 8, 3)
 NPU_MAC(npu_mac_12, 12, 2)
 
 /* Weights have been multiplied as if they were 128 less. */
-static void npu_mac_lanes(u32 *acc, const struct npu_patch *p, u32 columns)
+NPU_SIMD void npu_mac_lanes(u32 *acc, const struct npu_patch *p, u32 columns)
 {
 	u32 vectors = npu_vectors(p), v, c, i;
 	const s8 *in = (const s8 *)p->data;
@@ -221,7 +225,7 @@ static void npu_mac_lanes(u32 *acc, const struct npu_patch *p, u32 columns)
 	}
 }
 
-static void npu_mac(u32 *acc, struct npu_patch *p, const void *w, u32 type, s64 pitch,
+NPU_SIMD void npu_mac(u32 *acc, struct npu_patch *p, const void *w, u32 type, s64 pitch,
 		    u32 columns, const u32 *start, bool fresh)
 {
 	static void (*const mac[4])(u32 *acc, const struct npu_patch *p, const u8 *w, s64 pitch,
@@ -240,7 +244,7 @@ static void npu_mac(u32 *acc, struct npu_patch *p, const void *w, u32 type, s64 
 		npu_mac_lanes(acc, p, columns);
 }
 
-static u32 npu_sum_column(const u8 *w, bool is_signed, u32 n)
+NPU_SIMD u32 npu_sum_column(const u8 *w, bool is_signed, u32 n)
 {
 	uint32x4_t sum = vdupq_n_u32(0);
 	int32x4_t some;
@@ -258,7 +262,7 @@ static u32 npu_sum_column(const u8 *w, bool is_signed, u32 n)
 	return vaddvq_u32(sum);
 }
 
-static void npu_sums(u32 *sum, const void *w, u32 type, s64 pitch, u32 columns, u32 n)
+NPU_SIMD void npu_sums(u32 *sum, const void *w, u32 type, s64 pitch, u32 columns, u32 n)
 {
 	const u8 *column = w;
 	u32 c;
@@ -323,7 +327,7 @@ NPU_INLINE void npu_store_four(u8 *dst, s64 pitch, u32 type, const u32 *acc,
 			npu_store_lane(dst + (s64)i * pitch, type, r[i], columns);
 }
 
-static void npu_store(void *dst, s64 pitch, u32 type, const u32 *acc,
+NPU_SIMD void npu_store(void *dst, s64 pitch, u32 type, const u32 *acc,
 		      const struct npu_scaling *scaling, u32 lanes, u32 columns)
 {
 	u32 esize = type == NPU_TYPE_S16 ? 2 : 1, c, l;
@@ -390,7 +394,7 @@ NPU_INLINE void npu_depthwise_eight(u8 *dst, const struct npu_channels *ch,
 	memcpy(dst, bytes, n);
 }
 
-static void npu_depthwise(u8 *dst, s64 pitch, const struct npu_channels *ch,
+NPU_SIMD void npu_depthwise(u8 *dst, s64 pitch, const struct npu_channels *ch,
 			  const struct npu_taps *taps, u32 pixels)
 {
 	u32 p, c;

@@ -12,6 +12,13 @@ build() {
 		"$out"/unit/{kernels,commands,commands-small}
 }
 
+clang_too() {
+	local core=$TOP/emu/core
+	clang --target=aarch64-linux-gnu -isystem /usr/aarch64-linux-gnu/include -std=gnu11 -O2 -Wall \
+		-Wextra -Werror -I"$core" -I"$TOP/driver" -I"$TOP/uapi" -c \
+		-o "$out/clang.o" "$core/npu_kernels_neon.c"
+}
+
 run() {	# PROGRAM
 	NPU_KERNELS=neon qemu-aarch64-static -cpu max "$out/unit/$1"
 }
@@ -38,6 +45,11 @@ elif ! command -v $cc qemu-aarch64-static >/dev/null; then
 	skip "neon" "there is no cross compiler, or no QEMU for its programs"
 else
 	check "neon: builds" build
+	if command -v clang >/dev/null; then
+		check "neon: builds with clang" clang_too
+	else
+		skip "neon: builds with clang" "not installed"
+	fi
 	check "neon: accumulators are registers in the inner loops" registers
 	check "neon: random cases" run kernels
 	check "neon: commands" run commands

@@ -98,7 +98,7 @@ NPU_INLINE void npu_pack_four(u8 *to, u32 pitch, const u8 *const *row, u32 at, u
 }
 
 NPU_SIMD void npu_pack(struct npu_patch *p, u32 lane, u32 lanes, u32 at, const void *const *row,
-		     u32 n)
+		       u32 n)
 {
 	bool is_signed = p->type == NPU_TYPE_S8;
 	int8x16_t flip = vdupq_n_s8(is_signed ? 0 : -128);
@@ -226,7 +226,7 @@ NPU_SIMD void npu_mac_lanes(u32 *acc, const struct npu_patch *p, u32 columns)
 }
 
 NPU_SIMD void npu_mac(u32 *acc, struct npu_patch *p, const void *w, u32 type, s64 pitch,
-		    u32 columns, const u32 *start, bool fresh)
+		      u32 columns, const u32 *start, bool fresh)
 {
 	static void (*const mac[4])(u32 *acc, const struct npu_patch *p, const u8 *w, s64 pitch,
 				    u32 columns, const u32 *start, bool fresh,
@@ -328,7 +328,7 @@ NPU_INLINE void npu_store_four(u8 *dst, s64 pitch, u32 type, const u32 *acc,
 }
 
 NPU_SIMD void npu_store(void *dst, s64 pitch, u32 type, const u32 *acc,
-		      const struct npu_scaling *scaling, u32 lanes, u32 columns)
+			const struct npu_scaling *scaling, u32 lanes, u32 columns)
 {
 	u32 esize = type == NPU_TYPE_S16 ? 2 : 1, c, l;
 	u8 *to = dst;
@@ -395,7 +395,7 @@ NPU_INLINE void npu_depthwise_eight(u8 *dst, const struct npu_channels *ch,
 }
 
 NPU_SIMD void npu_depthwise(u8 *dst, s64 pitch, const struct npu_channels *ch,
-			  const struct npu_taps *taps, u32 pixels)
+			    const struct npu_taps *taps, u32 pixels)
 {
 	u32 p, c;
 

@@ -413,6 +413,33 @@ static void test_deaf(void)
 	finish();
 }
 
+/* The helper's tile, in the middle of the output, is given up after the leader has found a fault. */
+static void test_deaf_fault(void)
+{
+	static const u32 pages[] = { 9, 25 };
+	static s32 got[MOST];
+	u64 va;
+	u32 i;
+
+	for (i = 0; i < ARRAY_SIZE(pages); i++) {
+		start(2);
+		va = out + pages[i] * HOST_PAGE;
+		host_map(s, va, host_bus(s, va), HOST_R);
+		interrupt(deaf);
+		test_ok(was_waiting && !q->context->fault_status,
+			"page %u: the leader waits with its fault", pages[i]);
+		host_steps(h, 1000);
+		test_ok(le32_to_cpu(q->context->fault_status) == NPU_FAULT_PERMISSION &&
+			le64_to_cpu(q->context->fault_va) / HOST_PAGE == va / HOST_PAGE,
+			"page %u: it is that of the job", pages[i]);
+		host_read(s, out, got, pages[i] * HOST_PAGE);
+		test_ok(!memcmp(got, want, pages[i] * HOST_PAGE),
+			"page %u: all before it has been made", pages[i]);
+		npu_model_inject(h->model, NPU_INJECT_DEAF, 0);
+		finish();
+	}
+}
+
 static void lose(void)
 {
 	h->fail_bus = q->bus;
@@ -482,6 +509,7 @@ int main(void)
 		test_reset();
 		test_core_reset();
 		test_deaf();
+	test_deaf_fault();
 		test_lost();
 	}
 	test_eq(misuses, 0, "memory was used as it should be");

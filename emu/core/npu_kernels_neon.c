@@ -71,18 +71,11 @@ NPU_INLINE int8x16_t npu_load_fours(const u8 *from, u32 n)
 	return vreinterpretq_s8_s32(vsetq_lane_s32(some[2], v, 2));
 }
 
-/* ---- Patches ------------------------------------------------------------------------- */
-
-/* Up to 16 terms of four lanes. */
-NPU_INLINE void npu_pack_four(u8 *to, u32 pitch, const u8 *const *row, u32 at, u32 n,
-			      int8x16_t flip)
+/* Rows of four doublewords become columns. */
+NPU_INLINE void npu_transpose(int32x4_t *r)
 {
-	int32x4_t r[4], t[4];
-	u32 l;
+	int32x4_t t[4];
 
-#pragma GCC unroll 4
-	for (l = 0; l < 4; l++)
-		r[l] = vreinterpretq_s32_s8(veorq_s8(npu_load(row[l] + at, n), flip));
 	t[0] = vzip1q_s32(r[0], r[2]);
 	t[1] = vzip2q_s32(r[0], r[2]);
 	t[2] = vzip1q_s32(r[1], r[3]);
@@ -91,6 +84,21 @@ NPU_INLINE void npu_pack_four(u8 *to, u32 pitch, const u8 *const *row, u32 at, u
 	r[1] = vzip2q_s32(t[0], t[2]);
 	r[2] = vzip1q_s32(t[1], t[3]);
 	r[3] = vzip2q_s32(t[1], t[3]);
+}
+
+/* ---- Patches ------------------------------------------------------------------------- */
+
+/* Up to 16 terms of four lanes. */
+NPU_INLINE void npu_pack_four(u8 *to, u32 pitch, const u8 *const *row, u32 at, u32 n,
+			      int8x16_t flip)
+{
+	int32x4_t r[4];
+	u32 l;
+
+#pragma GCC unroll 4
+	for (l = 0; l < 4; l++)
+		r[l] = vreinterpretq_s32_s8(veorq_s8(npu_load(row[l] + at, n), flip));
+	npu_transpose(r);
 #pragma GCC unroll 4
 	for (l = 0; l < 4; l++)
 		if (4 * l < n)
@@ -305,7 +313,7 @@ NPU_INLINE void npu_store_four(u8 *dst, s64 pitch, u32 type, const u32 *acc,
 			       const struct npu_scaling *scaling, u32 c, u32 lanes, u32 columns)
 {
 	const struct npu_factor *f = scaling->factor + c * scaling->step;
-	int32x4_t r[4], t[4];
+	int32x4_t r[4];
 	u32 i;
 
 #pragma GCC unroll 4
@@ -313,14 +321,7 @@ NPU_INLINE void npu_store_four(u8 *dst, s64 pitch, u32 type, const u32 *acc,
 		r[i] = npu_scale(vld1q_s32((const s32 *)acc + i * NPU_LANES),
 				 vdupq_n_s32(f->multiplier), vdupq_n_s32(f->shift),
 				 scaling->limits);
-	t[0] = vzip1q_s32(r[0], r[2]);
-	t[1] = vzip2q_s32(r[0], r[2]);
-	t[2] = vzip1q_s32(r[1], r[3]);
-	t[3] = vzip2q_s32(r[1], r[3]);
-	r[0] = vzip1q_s32(t[0], t[2]);
-	r[1] = vzip2q_s32(t[0], t[2]);
-	r[2] = vzip1q_s32(t[1], t[3]);
-	r[3] = vzip2q_s32(t[1], t[3]);
+	npu_transpose(r);
 #pragma GCC unroll 4
 	for (i = 0; i < 4; i++)
 		if (i < lanes)

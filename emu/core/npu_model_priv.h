@@ -30,10 +30,6 @@
 #ifndef NPU_TILE_WORK
 #define NPU_TILE_WORK		65536	/* at least 512; tests take less */
 #endif
-/* Less is done before other cores are awake; tests take less. */
-#ifndef NPU_TEAM_MACS
-#define NPU_TEAM_MACS		(1u << 20)
-#endif
 #define NPU_MAC_WORK		192	/* products of bytes that take as long as one element */
 #define NPU_PART		16	/* of it: a vector instruction for a byte, as MACs count */
 #define NPU_RUN_WORK		16
@@ -798,6 +794,7 @@ bool npu_job_claimed(struct npu_core *core);
 void npu_job_work(struct npu_core *core);
 
 /* npu_team.c */
+bool npu_team_large(const struct npu_core *core);
 bool npu_team_worth(const struct npu_core *core);
 void npu_team_open(struct npu_core *core);
 void npu_team_close(struct npu_core *core);

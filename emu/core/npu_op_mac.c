@@ -113,7 +113,7 @@ u64 npu_mac_budget(const struct npu_core *core, u64 work)
 {
 	u64 most = (u64)NPU_TILE_WORK * NPU_PART, cores = core->model->config.cores;
 
-	if (cores == 1 || core->cmd.macs < NPU_TEAM_MACS)
+	if (!npu_team_large(core))
 		return most;
 	return clamp_t(u64, work / (cores * 16), most / 8, most);
 }
@@ -121,9 +121,7 @@ u64 npu_mac_budget(const struct npu_core *core, u64 work)
 /* Are there fewer tiles than several cores can share? */
 bool npu_mac_few(const struct npu_core *core)
 {
-	u64 cores = core->model->config.cores;
-
-	return cores > 1 && core->cmd.macs >= NPU_TEAM_MACS && core->cmd.tiles < cores * 8;
+	return npu_team_large(core) && core->cmd.tiles < core->model->config.cores * 8ull;
 }
 
 /*

@@ -308,8 +308,7 @@ static void npu_core_end(struct npu_core *core)
 
 	core->in_tile = false;
 	core->busy += core->tile.cycles;
-	if (core->team.active)
-		npu_team_result(core, core);
+	npu_team_result(core, core);
 	if (!core->cmd_active)
 		npu_team_close(core);
 	if (!npu_stopped(model)) {

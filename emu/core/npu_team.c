@@ -29,6 +29,20 @@
  *   a fault counts: it is the one that a single core would have found.
  */
 
+/* Less is done before other cores are awake; tests take less. */
+#ifndef NPU_TEAM_MACS
+#define NPU_TEAM_MACS	(1u << 20)
+#endif
+
+/**
+ * npu_team_large() - is a command large enough for more cores than one, and are there any?
+ * @core: that has decoded its multiplications
+ */
+bool npu_team_large(const struct npu_core *core)
+{
+	return core->model->config.cores > 1 && core->cmd.macs >= NPU_TEAM_MACS;
+}
+
 /**
  * npu_team_worth() - may others execute tiles of the command that has been decoded?
  * @core: that has it
@@ -37,8 +51,12 @@ bool npu_team_worth(const struct npu_core *core)
 {
 	const struct npu_command *cmd = &core->cmd;
 
-	return core->model->config.cores > 1 && cmd->shared && cmd->tiles > 1 &&
-	       cmd->macs >= NPU_TEAM_MACS;
+	return npu_team_large(core) && cmd->shared && cmd->tiles > 1;
+}
+
+static u64 npu_share_left(const struct npu_share *share)
+{
+	return share->next < share->end ? share->end - share->next : 0;
 }
 
 /* Is there anything that nobody has claimed? */
@@ -47,9 +65,10 @@ static void npu_team_look(struct npu_core *leader)
 	struct npu_team *team = &leader->team;
 	u32 i;
 
-	team->open = team->returned && !team->lost;
+	team->open = team->returned;
 	for (i = 0; i < leader->model->config.cores; i++)
-		team->open |= team->share[i].next < team->share[i].end && !team->lost;
+		team->open |= npu_share_left(&team->share[i]) > 0;
+	team->open &= !team->lost;
 }
 
 static void npu_team_divide(struct npu_core *leader)
@@ -108,11 +127,6 @@ void npu_team_close(struct npu_core *core)
 {
 	core->team.open = false;
 	core->team.active = false;
-}
-
-static u64 npu_share_left(const struct npu_share *share)
-{
-	return share->next < share->end ? share->end - share->next : 0;
 }
 
 /* Of what is open. */
@@ -218,7 +232,7 @@ void npu_team_work(struct npu_core *core)
 }
 
 /**
- * npu_team_result() - what came of a tile
+ * npu_team_result() - what came of a tile, if the command is executed by claims
  * @leader: whose command it is, the lock is held
  * @core: that has executed it
  */

@@ -509,7 +509,7 @@ int main(void)
 		test_reset();
 		test_core_reset();
 		test_deaf();
-	test_deaf_fault();
+		test_deaf_fault();
 		test_lost();
 	}
 	test_eq(misuses, 0, "memory was used as it should be");
